@@ -1,0 +1,28 @@
+//! What do Faultline's parts say to each other?
+//!
+//! The language of the system: identifiers, times, failures, observations, measurements,
+//! wire views, engines, the codec and the rules of judgement. Nothing here opens a socket,
+//! reads a clock, touches a file or draws a random number: time, bytes and entropy come in
+//! as arguments, so the same code runs in a probe, in the collector, on an ARM board and in
+//! a simulated Internet at thousands of runs a second.
+//!
+//! ```text
+//!   bytes ──► wire, dns ──► engine ──► observation ──► measurement ──► codec
+//!                                          └──────────────┴──► verdict
+//! ```
+//!
+//! Without features the crate is `no_std` and allocates nothing; `alloc` adds owned
+//! messages, measurements, the codec and verdicts; `std` and `serde` add trait
+//! implementations only. No feature changes what code does.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod failure;
+pub mod id;
+pub mod time;

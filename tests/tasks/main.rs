@@ -1,0 +1,2 @@
+//! Tasks: `cargo x <task>`.
+fn main() {}
