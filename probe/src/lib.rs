@@ -1,1 +1,6 @@
-//! See README.md.
+//! What does a volunteer's machine see of the Internet?
+//!
+//! A library, so that the simulated Internet can drive the very same experiments, and the
+//! collector's control can look with the same eyes: a difference between probe and control
+//! is then never a difference of tools.
+pub mod net;

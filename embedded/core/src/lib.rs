@@ -23,6 +23,16 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+pub mod codec;
 pub mod failure;
 pub mod id;
+#[cfg(feature = "alloc")]
+pub mod measurement;
+#[cfg(feature = "alloc")]
+pub mod observation;
+#[cfg(feature = "alloc")]
+pub mod protocol;
 pub mod time;
+#[cfg(feature = "alloc")]
+pub mod value;

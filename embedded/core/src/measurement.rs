@@ -1,0 +1,161 @@
+//! One run of one experiment against one target, and what surrounds it on the wire.
+
+use crate::{
+    id::{Asn, BatchId, Country, MeasurementId, ProbeId},
+    observation::{Observation, code, fact},
+    time::{ClockQuality, UnixTime},
+    value::Blob,
+};
+use alloc::{string::String, vec::Vec};
+use minicbor::{Decode, Encode};
+
+/// Version of the schema that this code writes. A reader accepts every version with the
+/// same meaning of old field numbers; a change of meaning takes a new field number.
+pub const SCHEMA_VERSION: u16 = 1;
+
+code! {
+    /// The method used.
+    pub enum Experiment {
+        /// DNS consistency.
+        0 DnsConsistency,
+        /// Web blocking.
+        1 Web,
+    }
+}
+code! {
+    /// How the probe reached the network.
+    pub enum Driver {
+        /// Ordinary sockets, no privilege.
+        0 Sockets,
+        /// Raw sockets.
+        1 Raw,
+        /// The firmware's own stack.
+        2 Firmware,
+        /// The simulated Internet, in process.
+        3 Simulated,
+    }
+}
+code! {
+    /// What kept a measurement from being whole.
+    pub enum Limit {
+        /// The day's byte budget ran out.
+        0 Budget,
+        /// A body or a certificate chain was cut at its cap.
+        1 Cap,
+        /// More redirects than allowed.
+        2 Redirects,
+        /// Not every address was tried.
+        3 Addresses,
+        /// No control could be had.
+        4 Control,
+    }
+}
+code! {
+    /// Surroundings in which results are labelled and never scored.
+    pub enum Setting {
+        /// Behind a captive portal.
+        0 CaptivePortal,
+        /// Behind a VPN.
+        1 Vpn,
+    }
+}
+code! {
+    /// The kind of access network.
+    pub enum NetworkKind {
+        /// Not known.
+        0 Unknown,
+        /// Fixed line.
+        1 Fixed,
+        /// Mobile.
+        2 Mobile,
+        /// Satellite.
+        3 Satellite,
+    }
+}
+fact! {
+    /// One run of one experiment against one target.
+    pub struct Measurement {
+        /// Drawn at random by the probe.
+        0 id: MeasurementId,
+        /// The method used.
+        1 experiment: Experiment,
+        /// A URL, or a name for experiments on names.
+        2 target: String,
+        /// Wall-clock time of the start.
+        3 started: UnixTime,
+        /// How far `started` can be trusted.
+        4 clock: ClockQuality,
+        /// Duration, microseconds, monotonic.
+        5 runtime: u64,
+        /// Name and version of the software.
+        6 software: String,
+        /// How the probe reached the network.
+        7 driver: Driver,
+        /// What kept the measurement from being whole.
+        8 limits: Vec<Limit>,
+        /// Bytes sent, IP headers included where known.
+        9 bytes_sent: u64,
+        /// Bytes received.
+        10 bytes_received: u64,
+        /// The network-epoch token current at the start: COSE_Sign1 over [`NetworkEpoch`].
+        11 network: Option<Blob>,
+        /// The control's report: COSE_Sign1 over [`ControlReport`].
+        12 control: Option<Blob>,
+        /// Surroundings in which results are labelled and never scored.
+        13 settings: Vec<Setting>,
+        /// Version of the consent text that the probe's owner agreed to.
+        14 consent: u16,
+        /// What was seen, in order.
+        15 observations: Vec<Observation>,
+    }
+}
+fact! {
+    /// What a probe uploads: the payload of a COSE_Sign1 by the probe's key.
+    pub struct Batch {
+        /// [`SCHEMA_VERSION`] of the writer.
+        0 schema: u16,
+        /// The signer.
+        1 probe: ProbeId,
+        /// Drawn at random; a batch sent twice keeps it.
+        2 id: BatchId,
+        /// Position in the probe's own sequence, from 0.
+        3 sequence: u64,
+        /// When the batch was closed.
+        4 created: UnixTime,
+        /// What it carries.
+        5 measurements: Vec<Measurement>,
+    }
+}
+fact! {
+    /// The collector's word on which network a probe was in: the payload of a COSE_Sign1
+    /// by the collector's key.
+    pub struct NetworkEpoch {
+        /// For this probe only.
+        0 probe: ProbeId,
+        /// Network, from the address that the probe came from; 0 where unknown.
+        1 asn: Asn,
+        /// Country likewise; `ZZ` where unknown.
+        2 country: Country,
+        /// Kind of access.
+        3 kind: NetworkKind,
+        /// Valid from.
+        4 not_before: UnixTime,
+        /// Valid until.
+        5 not_after: UnixTime,
+        /// SHA-256 of the geo database used, first 8 bytes.
+        6 geo: Blob,
+    }
+}
+fact! {
+    /// What the control saw of a target: the payload of a COSE_Sign1 by the collector's key.
+    pub struct ControlReport {
+        /// The target asked for.
+        0 target: String,
+        /// When the control looked.
+        1 taken: UnixTime,
+        /// Which vantage point looked.
+        2 vantage: String,
+        /// What it saw.
+        3 observations: Vec<Observation>,
+    }
+}

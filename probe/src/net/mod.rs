@@ -1,0 +1,79 @@
+//! How does the probe touch the world? Through these traits and nothing else.
+//!
+//! Experiments are generic over [`Network`] and [`Clock`]. The operating system implements
+//! them here; the simulated Internet implements them over virtual links and virtual time.
+#![allow(async_fn_in_trait)] // driven by one current-thread runtime: futures need no Send
+
+use faultline_core::{
+    failure::Failure,
+    time::{ClockQuality, Duration, Instant, UnixTime},
+};
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Where time comes from.
+pub trait Clock {
+    /// The monotonic clock.
+    fn now(&self) -> Instant;
+    /// The wall clock's claim.
+    fn unix(&self) -> UnixTime;
+    /// How far [`Self::unix`] can be trusted.
+    fn quality(&self) -> ClockQuality;
+    /// Returns once `duration` has passed on the monotonic clock.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// One datagram that came in answer to a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Time since the query left.
+    pub after: Duration,
+    /// Source, as the datagram says.
+    pub from: SocketAddr,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// IP TTL or hop limit, where the driver sees it.
+    pub hop_limit: Option<u8>,
+}
+
+/// What came of a datagram sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// Everything that came, in order of arrival.
+    pub datagrams: Vec<Datagram>,
+    /// An error that the network reported (ICMP) or that sending met.
+    pub failure: Option<Failure>,
+    /// How long the socket stayed open after the first datagram.
+    pub watched: Duration,
+}
+
+/// How a UDP exchange waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For the first datagram.
+    pub first: Duration,
+    /// For further ones, after the first.
+    pub further: Duration,
+}
+
+/// Packets and streams.
+///
+/// Errors of streams are [`std::io::Error`]s with the errno that the kernel would give
+/// (`ECONNRESET`, `ECONNREFUSED`, `ETIMEDOUT`, `ENETUNREACH` ...), simulated ones included.
+pub trait Network {
+    /// A connected TCP stream.
+    type Stream: AsyncRead + AsyncWrite + Unpin;
+
+    /// Sends one datagram from a fresh port and gathers everything that comes back to it,
+    /// whatever its source: an answer from elsewhere is evidence.
+    async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange;
+
+    /// Opens a TCP connection; waiting is bounded by the caller.
+    async fn connect(&self, to: SocketAddr) -> std::io::Result<Self::Stream>;
+
+    /// Asks the operating system's resolver for the addresses of a name.
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure>;
+
+    /// The resolvers that the network announced (DHCP, resolv.conf).
+    fn announced_resolvers(&self) -> Vec<SocketAddr>;
+}
