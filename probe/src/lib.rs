@@ -4,3 +4,8 @@
 //! collector's control can look with the same eyes: a difference between probe and control
 //! is then never a difference of tools.
 pub mod net;
+
+pub mod budget;
+pub mod consent;
+pub mod identity;
+pub mod spool;
