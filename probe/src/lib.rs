@@ -6,6 +6,8 @@
 pub mod net;
 
 pub mod budget;
+pub mod config;
 pub mod consent;
 pub mod identity;
 pub mod spool;
+pub mod uplink;
