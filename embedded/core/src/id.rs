@@ -197,7 +197,10 @@ mod tests {
 
     #[test]
     fn countries_are_two_letters() {
-        assert_eq!(Country::new("it").map(|c| c.to_string()).as_deref(), Some("IT"));
+        assert_eq!(
+            Country::new("it").map(|c| c.to_string()).as_deref(),
+            Some("IT")
+        );
         assert_eq!(Country::new("ITA"), None);
         assert_eq!(Country::new("1T"), None);
     }

@@ -23,6 +23,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod dns;
 pub mod failure;
 pub mod id;
 pub mod time;

@@ -61,7 +61,10 @@ impl core::fmt::Display for UnixTime {
         let (days, day) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
         let (y, m, d) = civil_from_days(days);
         let (hh, mm, ss) = (day / 3600, day / 60 % 60, day % 60);
-        write!(f, "{y:04}-{m:02}-{d:02}T{hh:02}:{mm:02}:{ss:02}.{micros:06}Z")
+        write!(
+            f,
+            "{y:04}-{m:02}-{d:02}T{hh:02}:{mm:02}:{ss:02}.{micros:06}Z"
+        )
     }
 }
 
