@@ -255,7 +255,9 @@ proptest! {
         flips in prop::collection::vec((0..REPLY.len(), any::<u8>()), 1..4),
     ) {
         let mut bytes = REPLY.to_vec();
-        flips.into_iter().for_each(|(n, octet)| bytes[n] = octet);
+        for (n, octet) in flips {
+            bytes[n] = octet;
+        }
         read_all(&bytes);
     }
 
