@@ -37,3 +37,5 @@ pub mod protocol;
 pub mod time;
 #[cfg(feature = "alloc")]
 pub mod value;
+#[cfg(feature = "alloc")]
+pub mod verdict;

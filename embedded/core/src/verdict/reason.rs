@@ -1,0 +1,107 @@
+//! Why? Each rule that spoke, with the observations that it rests on.
+
+use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
+
+macro_rules! rules {
+    ($($n:literal $name:ident $label:literal $sentence:literal,)*) => {
+        /// A rule of judgement. Numbers are stable; the sentences are the published rules.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+        #[cbor(index_only)]
+        #[allow(missing_docs)] // the sentence is the documentation
+        #[non_exhaustive]
+        pub enum Rule { $(#[n($n)] $name,)* }
+
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            /// A stable word for machines.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+            /// One sentence for people.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    0 SameAddress "dns.same_address" "The network's resolver and the control gave a common address.",
+    1 ValidCertificate "dns.valid_certificate" "An answered address proved itself with a certificate valid for the name.",
+    2 SameNetwork "dns.same_network" "Answered addresses lie in the same network (ASN) as the control's.",
+    3 SameCdn "dns.same_cdn" "Answered addresses belong to the same content network as the control's.",
+    4 NameDoesNotExist "dns.does_not_exist" "The control, too, says that the name does not exist.",
+    5 NxRewriting "dns.nx_rewriting" "The resolver answers for names that do not exist, whatever they are.",
+    6 BogonAnswer "dns.bogon" "The answer is a special-purpose address, and the control sees none.",
+    7 BlockpageAnswer "dns.blockpage" "The answer is the address of a known blockpage.",
+    8 OtherAnswer "dns.other_address" "The answer has nothing in common with the control's.",
+    9 GhostAnswer "dns.ghost" "The resolver answers for a name that does not exist according to the control.",
+    10 NegativeAnswer "dns.negative" "The network's resolver denies a name that the control resolves.",
+    11 ResolverFails "dns.resolver_fails" "The network's resolver failed at every attempt for a name that the control resolves, and answered for others.",
+    12 Injected "dns.injected" "A query was answered by somebody on the path: two different replies, or a reply from an address that runs no resolver.",
+    13 PublicToo "dns.public_too" "Queries to public resolvers got such answers too: the cause is on the path.",
+    14 PublicFine "dns.public_fine" "Public resolvers agree with the control: the cause is at the network's resolver.",
+    15 ConnectFails "tcp.connect_fails" "No address that the control could connect to could be connected to, at repeated attempts.",
+    16 HandshakeFails "tls.handshake_fails" "No address with which the control shook hands did so, at repeated attempts.",
+    17 NeutralNameWorks "tls.neutral_name_works" "The same address answered a handshake with a neutral name.",
+    18 NeutralNameFails "tls.neutral_name_fails" "The same address did not answer a handshake with a neutral name either.",
+    19 OtherChain "tls.other_chain" "The certificate is invalid for the name, and it is not the one that the control got.",
+    20 Authenticated "http.authenticated" "The page came over a certificate valid for its name.",
+    21 KnownBlockpage "http.known_blockpage" "The page is a known blockpage.",
+    22 PageDiffers "http.page_differs" "The page differs from the control's in status, or in length, headers and title together.",
+    23 PageAgrees "http.page_agrees" "The page agrees with the control's.",
+    24 RedirectedElsewhere "http.redirected_elsewhere" "The request was redirected to a host that the control was never sent to.",
+    25 ExchangeFails "http.exchange_fails" "Requests failed at repeated attempts where the control's succeeded.",
+    26 ServerRefuses "http.server_refuses" "The server itself refuses this visitor with a status that says so.",
+    27 ControlFails "control.fails" "The control failed in the same way: the site is down or broken.",
+    40 NoControl "inconclusive.no_control" "There is no control to compare with.",
+    41 NothingSeen "inconclusive.nothing_seen" "Nothing was observed that this judgement needs.",
+    42 CaptivePortal "inconclusive.captive_portal" "The probe was behind a captive portal.",
+    43 Vpn "inconclusive.vpn" "The probe was behind a VPN.",
+    44 NotRepeated "inconclusive.not_repeated" "The failure was seen once and not tried again.",
+    45 ResolverSilent "inconclusive.resolver_silent" "The network's resolver answered nothing at all: it may be dead.",
+    46 ResolversDisagree "inconclusive.resolvers_disagree" "Some of the network's resolvers agree with the control, some do not.",
+    47 ClockUntrusted "inconclusive.clock" "Certificate dates cannot be judged by this probe's clock.",
+    48 ControlElsewhere "inconclusive.control_elsewhere" "The control tried none of the addresses that failed.",
+    49 Ipv6Broken "inconclusive.ipv6" "Only IPv6 addresses were out of reach: the probe's own IPv6 may be broken.",
+    50 AddressNotTried "inconclusive.address_not_tried" "The answer differs from the control's, and nothing was tried that could clear it.",
+}
+
+/// A rule that spoke and the observations it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cbor(map)]
+pub struct Reason {
+    /// Which rule.
+    #[n(0)]
+    pub rule: Rule,
+    /// Indexes into the measurement's observations.
+    #[n(1)]
+    pub observations: Vec<u16>,
+    /// Indexes into the control report's observations.
+    #[n(2)]
+    pub control: Vec<u16>,
+}
+
+impl Reason {
+    pub(super) fn new(rule: Rule, mut observations: Vec<u16>, mut control: Vec<u16>) -> Self {
+        observations.sort_unstable();
+        observations.dedup();
+        control.sort_unstable();
+        control.dedup();
+        Self {
+            rule,
+            observations,
+            control,
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Rule {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.label())
+    }
+}

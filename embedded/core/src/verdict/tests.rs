@@ -1,0 +1,603 @@
+use super::*;
+use crate::{
+    failure::Failure,
+    id::MeasurementId,
+    measurement::Driver,
+    observation::*,
+    time::{ClockQuality, UnixTime},
+    value::{Blob, Ip},
+};
+use alloc::{string::ToString, vec};
+use proptest::prelude::*;
+
+const TRUE: &str = "20.1.0.1";
+const LIE: &str = "21.9.0.9";
+
+fn ip(text: &str) -> Ip {
+    Ip(text.parse().unwrap())
+}
+
+fn seen(step: Step, failure: Option<Failure>) -> Observation {
+    Observation {
+        started: 0,
+        ended: 1,
+        step,
+        failure,
+    }
+}
+
+fn reply(addresses: &[&str]) -> Reply {
+    Reply {
+        after: 1,
+        from: None,
+        rcode: 0,
+        flags: 0x8180,
+        addresses: addresses.iter().map(|a| ip(a)).collect(),
+        aliases: vec![],
+        ttl: Some(60),
+        edns: true,
+        failure: None,
+        case_echoed: None,
+        raw: None,
+        hop_limit: None,
+    }
+}
+
+fn lookup(role: ResolverRole, name: &str, replies: Vec<Reply>) -> Lookup {
+    let (transport, resolver) = match role {
+        ResolverRole::System => (DnsTransport::System, None),
+        ResolverRole::Encrypted => (DnsTransport::Tls, Some(ip("20.53.0.1"))),
+        _ => (DnsTransport::Udp, Some(ip("20.53.0.2"))),
+    };
+    Lookup {
+        name: name.to_string(),
+        rtype: 1,
+        role,
+        transport,
+        resolver,
+        resolver_name: None,
+        replies,
+        watched: 0,
+        attempt: 0,
+    }
+}
+
+fn answer(role: ResolverRole, addresses: &[&str]) -> Observation {
+    seen(
+        Step::Lookup(lookup(role, "news.example", vec![reply(addresses)])),
+        None,
+    )
+}
+
+fn no_answer(role: ResolverRole, failure: Failure) -> Observation {
+    seen(
+        Step::Lookup(lookup(role, "news.example", vec![])),
+        Some(failure),
+    )
+}
+
+fn connect(address: &str, failure: Option<Failure>) -> Observation {
+    let step = Connect {
+        ip: ip(address),
+        port: 443,
+        source: AddressSource::Probe,
+    };
+    seen(Step::Connect(step), failure)
+}
+
+fn shake(role: HandshakeRole, chain: u8, wrong: Option<Failure>) -> Handshake {
+    Handshake {
+        ip: ip(TRUE),
+        port: 443,
+        server_name: Some("news.example".to_string()),
+        role,
+        stage: HandshakeStage::Complete,
+        version: None,
+        cipher: None,
+        alpn: None,
+        chain: vec![Blob(vec![chain])],
+        certificate: Some(Validity { failure: wrong }),
+        first_bytes: None,
+    }
+}
+
+fn handshake(role: HandshakeRole, failure: Option<Failure>) -> Observation {
+    let mut shake = shake(role, 1, None);
+    if failure.is_some() {
+        shake.stage = HandshakeStage::HelloSent;
+        shake.certificate = None;
+        shake.chain.clear();
+    }
+    seen(Step::Handshake(shake), failure)
+}
+
+fn fetch(status: u16, length: u64, authenticated: bool) -> Fetch {
+    Fetch {
+        url: "http://news.example/".to_string(),
+        ip: ip(TRUE),
+        port: 80,
+        depth: 0,
+        status: Some(status),
+        headers: vec![],
+        body_length: length,
+        body_truncated: false,
+        body_sha256: None,
+        body: None,
+        title: None,
+        location: None,
+        authenticated,
+    }
+}
+
+fn page(fetch: Fetch) -> Observation {
+    seen(Step::Fetch(fetch), None)
+}
+
+fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measurement {
+    Measurement {
+        id: MeasurementId([0; 16]),
+        experiment,
+        target: match experiment {
+            Experiment::Web => "https://news.example/".to_string(),
+            Experiment::DnsConsistency => "news.example".to_string(),
+        },
+        started: UnixTime(0),
+        clock: ClockQuality::Ntp,
+        runtime: 1,
+        software: "test".to_string(),
+        driver: Driver::Simulated,
+        limits: vec![],
+        bytes_sent: 0,
+        bytes_received: 0,
+        network: None,
+        control: None,
+        settings: vec![],
+        consent: 1,
+        observations,
+    }
+}
+
+fn report(observations: Vec<Observation>) -> ControlReport {
+    ControlReport {
+        target: "https://news.example/".to_string(),
+        taken: UnixTime(0),
+        vantage: "test".to_string(),
+        observations,
+    }
+}
+
+fn good_control() -> ControlReport {
+    report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        connect(TRUE, None),
+        handshake(HandshakeRole::Target, None),
+        page(fetch(200, 1000, true)),
+    ])
+}
+
+fn dns(observations: Vec<Observation>) -> Verdict {
+    judge(
+        &measurement(Experiment::DnsConsistency, observations),
+        None,
+        &NoContext,
+    )
+}
+
+fn web(observations: Vec<Observation>, control: Option<&ControlReport>) -> Verdict {
+    judge(
+        &measurement(Experiment::Web, observations),
+        control,
+        &NoContext,
+    )
+}
+
+#[track_caller]
+fn means(verdict: &Verdict, outcome: Outcome, mechanism: Option<Mechanism>, rule: Rule) {
+    assert_eq!(
+        (verdict.outcome, verdict.mechanism),
+        (outcome, mechanism),
+        "{verdict:?}"
+    );
+    assert!(
+        verdict.reasons.iter().any(|r| r.rule == rule),
+        "{verdict:?}"
+    );
+}
+
+use HandshakeRole::{NeutralName, Target};
+use Outcome::{Anomaly, Down, Inconclusive, Ok as Fine, Refused};
+use ResolverRole::{Encrypted, Network, NonResolver, Public, System};
+
+#[test]
+fn a_common_address_is_agreement() {
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE, "20.1.0.2"]),
+        answer(System, &[TRUE]),
+    ]);
+    means(&verdict, Fine, None, Rule::SameAddress);
+    assert_eq!(verdict.reasons[0].observations, [0, 1]);
+}
+
+#[test]
+fn another_address_alone_accuses_nobody() {
+    let verdict = dns(vec![answer(Encrypted, &[TRUE]), answer(System, &[LIE])]);
+    means(&verdict, Inconclusive, None, Rule::AddressNotTried);
+}
+
+#[test]
+fn another_address_with_somebody_elses_certificate_is_a_hijack() {
+    let mut other = shake(Target, 9, Some(Failure::CertName));
+    other.ip = ip(LIE);
+    let lie = seen(Step::Handshake(other.clone()), None);
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        answer(System, &[LIE]),
+        lie,
+    ]);
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::DnsHijackOther),
+        Rule::OtherAnswer,
+    );
+    other.certificate = Some(Validity { failure: None });
+    let cdn = seen(Step::Handshake(other), None);
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        answer(System, &[LIE]),
+        cdn,
+    ]);
+    means(&verdict, Fine, None, Rule::ValidCertificate);
+}
+
+#[test]
+fn networks_count_after_certificates_and_blockpages() {
+    struct Isp;
+    impl Context for Isp {
+        fn asn_of(&self, _: IpAddr) -> Option<Asn> {
+            Some(Asn(64500))
+        }
+        fn is_blockpage_address(&self, ip: IpAddr) -> bool {
+            ip.to_string() == "21.9.9.9"
+        }
+    }
+    let ask = |address| {
+        let seen = vec![answer(Encrypted, &[TRUE]), answer(System, &[address])];
+        judge(&measurement(Experiment::DnsConsistency, seen), None, &Isp)
+    };
+    means(&ask(LIE), Fine, None, Rule::SameNetwork);
+    means(
+        &ask("21.9.9.9"),
+        Anomaly,
+        Some(Mechanism::DnsHijackBlockpage),
+        Rule::BlockpageAnswer,
+    );
+}
+
+#[test]
+fn bogons_count_unless_the_control_sees_them_too() {
+    let bogon = "10.10.34.35";
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        answer(System, &[bogon]),
+        answer(Public, &[TRUE]),
+    ]);
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::DnsHijackBogon),
+        Rule::PublicFine,
+    );
+    let verdict = dns(vec![
+        answer(Encrypted, &["10.0.0.1"]),
+        answer(System, &[bogon]),
+    ]);
+    assert_ne!(verdict.outcome, Anomaly);
+}
+
+#[test]
+fn names_that_do_not_exist_and_names_that_are_denied() {
+    let denied = |role| no_answer(role, Failure::DnsNxDomain);
+    means(
+        &dns(vec![denied(Encrypted), denied(System)]),
+        Down,
+        None,
+        Rule::NameDoesNotExist,
+    );
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        denied(System),
+        denied(Public),
+    ]);
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::DnsNxDomain),
+        Rule::PublicToo,
+    );
+    let ghost = vec![denied(Encrypted), answer(System, &[LIE])];
+    means(
+        &dns(ghost.clone()),
+        Anomaly,
+        Some(Mechanism::DnsGhost),
+        Rule::GhostAnswer,
+    );
+    let random = lookup(System, "x7f3.news.example", vec![reply(&[LIE])]);
+    let rewriting = [ghost, vec![seen(Step::Lookup(random), None)]].concat();
+    means(&dns(rewriting), Down, None, Rule::NxRewriting);
+}
+
+#[test]
+fn failing_resolvers_must_fail_repeatedly_and_dead_ones_accuse_nobody() {
+    let fails = |failure| no_answer(Network, failure);
+    let with =
+        |failures: Vec<Observation>| dns([vec![answer(Encrypted, &[TRUE])], failures].concat());
+    let refused = || fails(Failure::DnsRefused);
+    means(
+        &with(vec![refused()]),
+        Inconclusive,
+        None,
+        Rule::NotRepeated,
+    );
+    let twice = with(vec![refused(), refused()]);
+    means(
+        &twice,
+        Anomaly,
+        Some(Mechanism::DnsRefused),
+        Rule::ResolverFails,
+    );
+    let silent = with(vec![fails(Failure::DnsTimeout), fails(Failure::DnsTimeout)]);
+    means(&silent, Inconclusive, None, Rule::ResolverSilent);
+}
+
+#[test]
+fn an_unreachable_control_accuses_nobody() {
+    let verdict = dns(vec![
+        no_answer(Encrypted, Failure::TcpTimeout),
+        answer(System, &[LIE]),
+    ]);
+    means(&verdict, Inconclusive, None, Rule::NoControl);
+}
+
+#[test]
+fn two_answers_to_one_query_are_an_injection() {
+    let double = lookup(Public, "news.example", vec![reply(&[LIE]), reply(&[TRUE])]);
+    let double = seen(Step::Lookup(double), None);
+    let verdict = dns(vec![answer(Encrypted, &[TRUE]), double.clone()]);
+    // The true answer is among them: the other one is the forgery.
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::DnsInjectionOther),
+        Rule::Injected,
+    );
+    let nobody = lookup(NonResolver, "news.example", vec![reply(&["10.9.9.9"])]);
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        seen(Step::Lookup(nobody), None),
+    ]);
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::DnsInjectionBogon),
+        Rule::Injected,
+    );
+    let proxy = lookup(NonResolver, "news.example", vec![reply(&[TRUE])]);
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        answer(System, &[TRUE]),
+        seen(Step::Lookup(proxy), None),
+    ]);
+    means(&verdict, Fine, None, Rule::SameAddress);
+}
+
+fn resolved() -> Vec<Observation> {
+    vec![answer(Encrypted, &[TRUE]), answer(System, &[TRUE])]
+}
+
+#[test]
+fn an_authenticated_page_is_fine_whatever_it_says() {
+    let seen = [resolved(), vec![page(fetch(403, 5, true))]].concat();
+    means(&web(seen, None), Fine, None, Rule::Authenticated);
+}
+
+#[test]
+fn repeated_failures_where_the_control_succeeds_are_interference() {
+    let control = good_control();
+    for (failure, mechanism) in [
+        (Failure::TcpTimeout, Mechanism::TcpTimeout),
+        (Failure::TcpRefused, Mechanism::TcpRefused),
+        (Failure::TcpReset, Mechanism::TcpReset),
+        (Failure::HostUnreachable, Mechanism::IpUnreachable),
+    ] {
+        let once = [resolved(), vec![connect(TRUE, Some(failure))]].concat();
+        means(
+            &web(once.clone(), Some(&control)),
+            Inconclusive,
+            None,
+            Rule::NotRepeated,
+        );
+        let twice = [once, vec![connect(TRUE, Some(failure))]].concat();
+        means(
+            &web(twice.clone(), Some(&control)),
+            Anomaly,
+            Some(mechanism),
+            Rule::ConnectFails,
+        );
+        let down = report(vec![
+            answer(ResolverRole::Helper, &[TRUE]),
+            connect(TRUE, Some(failure)),
+        ]);
+        means(&web(twice, Some(&down)), Down, None, Rule::ControlFails);
+    }
+}
+
+#[test]
+fn broken_ipv6_accuses_nobody() {
+    let seen = [
+        resolved(),
+        vec![connect("2a00::1", Some(Failure::NetworkUnreachable)); 2],
+    ]
+    .concat();
+    means(
+        &web(seen, Some(&good_control())),
+        Inconclusive,
+        None,
+        Rule::Ipv6Broken,
+    );
+}
+
+#[test]
+fn the_neutral_twin_tells_names_from_addresses() {
+    let reset = || handshake(Target, Some(Failure::TlsReset));
+    let with = |twin: Option<Failure>| {
+        let steps = vec![
+            connect(TRUE, None),
+            reset(),
+            reset(),
+            handshake(NeutralName, twin),
+        ];
+        web([resolved(), steps].concat(), Some(&good_control()))
+    };
+    means(
+        &with(None),
+        Anomaly,
+        Some(Mechanism::TlsResetSni),
+        Rule::NeutralNameWorks,
+    );
+    means(
+        &with(Some(Failure::TlsAlert(112))),
+        Anomaly,
+        Some(Mechanism::TlsResetSni),
+        Rule::NeutralNameWorks,
+    );
+    means(
+        &with(Some(Failure::TlsReset)),
+        Anomaly,
+        Some(Mechanism::TlsResetOther),
+        Rule::NeutralNameFails,
+    );
+}
+
+#[test]
+fn a_certificate_that_the_control_did_not_get_is_an_interception() {
+    let wrong = |chain, why| {
+        let forged = seen(Step::Handshake(shake(Target, chain, Some(why))), None);
+        [resolved(), vec![connect(TRUE, None), forged]].concat()
+    };
+    let control = good_control();
+    let verdict = web(wrong(9, Failure::CertChain), Some(&control));
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::TlsMitm),
+        Rule::OtherChain,
+    );
+    let verdict = web(wrong(1, Failure::CertExpired), Some(&control));
+    means(&verdict, Down, None, Rule::ControlFails);
+    let verdict = web(wrong(1, Failure::CertClockUntrusted), Some(&control));
+    means(&verdict, Inconclusive, None, Rule::ClockUntrusted);
+}
+
+#[test]
+fn plain_pages_are_compared_with_the_controls() {
+    let ask = |ours: Fetch| {
+        let control = report(vec![
+            answer(ResolverRole::Helper, &[TRUE]),
+            page(fetch(200, 1000, false)),
+        ]);
+        web([resolved(), vec![page(ours)]].concat(), Some(&control))
+    };
+    means(&ask(fetch(200, 701, false)), Fine, None, Rule::PageAgrees);
+    means(
+        &ask(fetch(200, 700, false)),
+        Anomaly,
+        Some(Mechanism::HttpDiff),
+        Rule::PageDiffers,
+    );
+    means(
+        &ask(fetch(403, 10, false)),
+        Refused,
+        None,
+        Rule::ServerRefuses,
+    );
+    let mut away = fetch(302, 0, false);
+    away.location = Some("http://blocked.example/".to_string());
+    means(
+        &ask(away),
+        Anomaly,
+        Some(Mechanism::HttpRedirect),
+        Rule::RedirectedElsewhere,
+    );
+}
+
+#[test]
+fn portals_and_tunnels_are_labelled_and_never_scored() {
+    let mut behind = measurement(Experiment::Web, resolved());
+    behind
+        .settings
+        .push(crate::measurement::Setting::CaptivePortal);
+    let verdict = judge(&behind, None, &NoContext);
+    means(&verdict, Inconclusive, None, Rule::CaptivePortal);
+    assert!(!verdict.scorable);
+}
+
+fn any_observation() -> impl Strategy<Value = Observation> {
+    let address = prop::sample::select(vec![TRUE, LIE, "10.1.1.1", "2a00::1"]);
+    let role = prop::sample::select(vec![System, Network, Public, Encrypted, NonResolver]);
+    let failure = prop::option::of(prop::sample::select(Failure::NAMED.to_vec()));
+    (0..6, address, role, failure, any::<bool>()).prop_map(
+        |(kind, address, role, failure, flag)| {
+            let mut shake = shake(if flag { Target } else { NeutralName }, 1, failure);
+            shake.ip = ip(address);
+            match kind {
+                0 => answer(role, &[address]),
+                1 => no_answer(role, failure.unwrap_or(Failure::DnsNxDomain)),
+                2 => connect(address, failure),
+                3 => seen(Step::Handshake(shake), None),
+                4 => handshake(if flag { Target } else { NeutralName }, failure),
+                _ => seen(Step::Fetch(fetch(200, 100, flag)), failure),
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_verdict_names_evidence_that_exists(
+        ours in prop::collection::vec(any_observation(), 0..12),
+        theirs in prop::option::of(prop::collection::vec(any_observation(), 0..12)),
+        page in any::<bool>(),
+    ) {
+        let experiment = if page { Experiment::Web } else { Experiment::DnsConsistency };
+        let control = theirs.map(report);
+        let measurement = measurement(experiment, ours);
+        let verdict = judge(&measurement, control.as_ref(), &NoContext);
+        prop_assert!(!verdict.reasons.is_empty());
+        prop_assert_eq!(verdict.mechanism.is_some(), verdict.outcome == Anomaly);
+        let there = control.map_or(0, |c| c.observations.len());
+        for reason in &verdict.reasons {
+            prop_assert!(reason.observations.iter().all(|at| usize::from(*at) < measurement.observations.len()));
+            prop_assert!(reason.control.iter().all(|at| usize::from(*at) < there));
+        }
+        if verdict.outcome == Anomaly {
+            prop_assert!(verdict.reasons.iter().any(|r| !r.observations.is_empty()));
+        }
+    }
+
+    #[test]
+    fn without_any_control_only_a_forged_bogon_accuses(
+        ours in prop::collection::vec(any_observation(), 0..12),
+        page in any::<bool>(),
+    ) {
+        let experiment = if page { Experiment::Web } else { Experiment::DnsConsistency };
+        let ours: Vec<_> = ours
+            .into_iter()
+            .filter(|o| !matches!(&o.step, Step::Lookup(l) if l.role == Encrypted))
+            .collect();
+        let verdict = judge(&measurement(experiment, ours), None, &NoContext);
+        prop_assert!(
+            verdict.outcome != Anomaly || verdict.mechanism == Some(Mechanism::DnsInjectionBogon)
+        );
+    }
+}
