@@ -1,1 +1,4 @@
-//! See README.md.
+//! What do many probes see together? Takes their signed results and what others measured,
+//! judges them, and serves what it knows with its evidence.
+
+pub mod import;

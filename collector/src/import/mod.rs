@@ -1,0 +1,3 @@
+//! How does what others measured come in?
+
+pub mod ooni;

@@ -1,0 +1,304 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn nowhere(_: IpAddr) -> Option<u32> {
+    None
+}
+
+fn verdict(document: Value) -> ClassicVerdict {
+    judge(&Document::new(document), &nowhere)
+}
+
+/// A plain-HTTP measurement in which all went well.
+fn well() -> Value {
+    let tags = json!(["classic", "depth=0", "fetch_body=true"]);
+    json!({
+        "test_name": "web_connectivity",
+        "input": "http://news.example/",
+        "test_keys": {
+            "control_failure": null,
+            "queries": [{
+                "engine": "getaddrinfo", "hostname": "news.example", "query_type": "ANY",
+                "failure": null, "transaction_id": 1, "tags": tags,
+                "answers": [{ "answer_type": "A", "ipv4": "20.1.0.1" }],
+            }],
+            "tcp_connect": [{
+                "ip": "20.1.0.1", "port": 80, "transaction_id": 2, "tags": tags,
+                "status": { "failure": null, "success": true },
+            }],
+            "tls_handshakes": [],
+            "requests": [{
+                "failure": null, "transaction_id": 2, "tags": tags,
+                "request": { "url": "http://news.example/" },
+                "response": {
+                    "code": 200, "body": "<title>Morning news</title>",
+                    "headers": { "Date": "x", "X-Ours": "1" },
+                },
+            }],
+            "x_control_request": { "http_request": "http://news.example/" },
+            "control": {
+                "dns": { "failure": null, "addrs": ["20.1.0.1"] },
+                "tcp_connect": { "20.1.0.1:80": { "status": true, "failure": null } },
+                "http_request": {
+                    "failure": null, "status_code": 200, "body_length": 27,
+                    "title": "Morning news", "headers": { "x-ours": "2" },
+                },
+            },
+        },
+    })
+}
+
+fn with(changes: &[(&str, Value)]) -> ClassicVerdict {
+    let mut document = well();
+    for (pointer, value) in changes {
+        *document
+            .pointer_mut(&format!("/test_keys/{pointer}"))
+            .expect(pointer) = value.clone();
+    }
+    verdict(document)
+}
+
+#[track_caller]
+fn says(verdict: &ClassicVerdict, blocking: Blocking, accessible: Option<bool>) {
+    assert_eq!(
+        (verdict.blocking, verdict.accessible),
+        (blocking, accessible),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_page_like_the_controls_is_accessible() {
+    let verdict = verdict(well());
+    says(&verdict, Blocking::None, Some(true));
+    assert_eq!(verdict.dns_consistency, Some("consistent"));
+    assert_eq!(verdict.x_blocking_flags, 32);
+}
+
+#[test]
+fn a_different_page_is_a_diff_only_when_nothing_else_agrees() {
+    let long = json!("x".repeat(100));
+    let other_title = ("control/http_request/title", json!("Evening paper"));
+    let no_headers = ("control/http_request/headers", json!({ "date": "x" }));
+    let body = ("requests/0/response/body", long);
+    says(
+        &with(&[body.clone(), no_headers.clone()]),
+        Blocking::By("http-diff"),
+        Some(false),
+    );
+    says(
+        &with(&[body, other_title.clone()]),
+        Blocking::None,
+        Some(true),
+    );
+    says(
+        &with(&[no_headers, other_title]),
+        Blocking::None,
+        Some(true),
+    );
+}
+
+#[test]
+fn seven_tenths_of_the_length_are_not_enough() {
+    let exactly = with(&[
+        ("requests/0/response/body", json!("1234567")),
+        ("control/http_request/body_length", json!(10)),
+    ]);
+    assert_eq!(exactly.body_length_match, Some(false));
+    let more = with(&[
+        ("requests/0/response/body", json!("12345678")),
+        ("control/http_request/body_length", json!(10)),
+    ]);
+    assert_eq!(more.body_length_match, Some(true));
+}
+
+#[test]
+fn a_control_that_was_turned_away_leaves_the_status_open() {
+    let status = |ours: i64, theirs: i64| {
+        with(&[
+            ("requests/0/response/code", json!(ours)),
+            ("control/http_request/status_code", json!(theirs)),
+        ])
+        .status_code_match
+    };
+    assert_eq!(status(200, 403), None);
+    assert_eq!(status(404, 404), Some(true));
+    assert_eq!(status(404, 200), Some(false));
+}
+
+#[test]
+fn failures_count_by_what_the_control_saw_of_the_same_thing() {
+    let reset = json!("connection_reset");
+    let fetch = ("requests/0/failure", reset.clone());
+    let failed = with(std::slice::from_ref(&fetch));
+    says(&failed, Blocking::By("http-failure"), Some(false));
+    assert_eq!(
+        failed.http_experiment_failure.as_deref(),
+        Some("connection_reset")
+    );
+    let both = with(&[
+        fetch,
+        (
+            "control/http_request/failure",
+            json!("generic_timeout_error"),
+        ),
+    ]);
+    says(&both, Blocking::None, Some(false));
+    let dial = ("tcp_connect/0/status/failure", reset);
+    let no_requests = ("requests", json!([]));
+    let tcp = with(&[dial.clone(), no_requests.clone()]);
+    says(&tcp, Blocking::By("tcp_ip"), Some(false));
+    let control = json!({ "20.1.0.1:80": { "status": false, "failure": "x" } });
+    let both = with(&[
+        dial.clone(),
+        no_requests.clone(),
+        ("control/tcp_connect", control),
+    ]);
+    says(&both, Blocking::None, Some(false));
+    assert_eq!(both.x_null_null_flags, 2);
+    says(
+        &with(&[dial, no_requests, ("control", json!(null))]),
+        Blocking::Unknown,
+        None,
+    );
+}
+
+#[test]
+fn lies_about_names_decide_whatever_follows() {
+    let elsewhere = ("control/dns/addrs", json!(["21.9.0.9"]));
+    let failed = ("requests/0/failure", json!("connection_reset"));
+    says(
+        &with(&[elsewhere.clone(), failed]),
+        Blocking::By("dns"),
+        Some(false),
+    );
+    let mut document = well();
+    *document
+        .pointer_mut("/test_keys/control/dns/addrs")
+        .unwrap() = json!(["21.9.0.9"]);
+    let same_network = judge(&Document::new(document), &|_| Some(64500));
+    assert_eq!(same_network.dns_consistency, Some("consistent"));
+    assert_eq!(with(&[elsewhere]).dns_consistency, Some("inconsistent"));
+}
+
+#[test]
+fn a_control_that_resolves_nothing_makes_a_ghost() {
+    let ghost = with(&[
+        ("control/dns/addrs", json!([])),
+        ("control/dns/failure", json!("dns_name_error")),
+        ("requests/0/failure", json!("eof_error")),
+    ]);
+    says(&ghost, Blocking::By("dns"), Some(false));
+    assert_eq!(ghost.x_null_null_flags & 16, 16);
+}
+
+#[test]
+fn oddities_seen_in_the_wild_are_survived() {
+    for odd in [
+        json!(null),
+        json!([]),
+        json!({ "test_keys": null }),
+        json!({ "test_keys": { "requests": null, "queries": {}, "control": [] } }),
+    ] {
+        says(&verdict(odd), Blocking::Unknown, None);
+    }
+    let mut odd = well();
+    let keys = odd.pointer_mut("/test_keys").unwrap();
+    keys["requests"][0]["failure"] = json!(false);
+    keys["requests"][0]["response"]["headers"] = json!([["X-Ours", "1"]]);
+    let body = "PHRpdGxlPk1vcm5pbmcgbmV3czwvdGl0bGU+";
+    keys["requests"][0]["response"]["body"] = json!({ "format": "base64", "data": body });
+    says(&verdict(odd), Blocking::None, Some(true));
+}
+
+#[test]
+fn the_verdicts_of_ooni_itself() {
+    let shared = std::env::var_os("FAULTLINE_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        Into::into,
+    );
+    let data = shared.join("data/ooni");
+    if !data.exists() {
+        println!("skipped: no ../shared");
+        return;
+    }
+    let map = AsnMap::read(&data.join("ip_asn_map.json")).unwrap();
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(data.join("expected.json")).unwrap()).unwrap();
+    let mut out = Vec::new();
+    let summary = judge_directory(&data.join("measurements"), &map, &mut out).unwrap();
+    assert_eq!(
+        (summary.judged, summary.others, summary.unreadable),
+        (15, 0, 0)
+    );
+    let mut wrong = Vec::new();
+    for line in out.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        let line: Value = serde_json::from_slice(line).unwrap();
+        let name = line["file"].as_str().unwrap();
+        let name = name
+            .trim_start_matches("generated__")
+            .trim_end_matches(".json");
+        let want = &expected[name]["verdict"];
+        for (field, got) in line["verdict"].as_object().unwrap() {
+            let same = match (got.as_f64(), want[field].as_f64()) {
+                (Some(got), Some(want)) => (got - want).abs() < 1e-9,
+                _ => *got == want[field],
+            };
+            if !same {
+                wrong.push(format!(
+                    "{name}: {field} is {got}, expected {}",
+                    want[field]
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn damage(value: &mut Value, path: &[usize], kind: u8) {
+    let next = |len: usize, at: usize| if len == 0 { None } else { Some(at % len) };
+    if let Some((first, rest)) = path.split_first() {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                let at = next(map.len(), *first).unwrap_or_default();
+                if let Some(inner) = map.values_mut().nth(at) {
+                    return damage(inner, rest, kind);
+                }
+            }
+            Value::Array(list) if !list.is_empty() => {
+                let at = next(list.len(), *first).unwrap_or_default();
+                return damage(&mut list[at], rest, kind);
+            }
+            _ => {}
+        }
+    }
+    *value = match kind % 7 {
+        0 => json!(null),
+        1 => json!(false),
+        2 => json!(-1),
+        3 => json!("\u{130}<title>"),
+        4 => json!([]),
+        5 => json!({}),
+        _ => json!(1e300),
+    };
+}
+
+proptest! {
+    #[test]
+    fn no_damage_makes_it_panic(
+        damages in prop::collection::vec((prop::collection::vec(0usize..9, 1..7), any::<u8>()), 1..6)
+    ) {
+        let mut document = well();
+        for (path, kind) in damages {
+            damage(&mut document, &path, kind);
+        }
+        verdict(document);
+    }
+
+    #[test]
+    fn titles_are_found_in_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let page = [b"<TITLE>".as_slice(), &bytes].concat();
+        super::pages::title(&page);
+    }
+}
