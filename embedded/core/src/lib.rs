@@ -25,6 +25,7 @@ extern crate std;
 
 #[cfg(feature = "alloc")]
 pub mod codec;
+pub mod dns;
 pub mod failure;
 pub mod id;
 #[cfg(feature = "alloc")]
