@@ -7,3 +7,10 @@ pub mod experiment;
 pub mod net;
 pub mod random;
 pub mod scrub;
+
+pub mod budget;
+pub mod config;
+pub mod consent;
+pub mod identity;
+pub mod spool;
+pub mod uplink;

@@ -1,0 +1,194 @@
+//! What did the owner set? One typed struct, from a TOML file whose every key is in
+//! `probe/probe.example.toml`.
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Settings of a probe. Unknown keys are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder for key, consent, spool and accounts.
+    pub state: PathBuf,
+    /// Base URL of the collector; without one, results stay here.
+    pub collector: Option<String>,
+    /// PEM file of the authority that the collector's certificate must lead to; without
+    /// one, the public authorities.
+    pub collector_ca: Option<PathBuf>,
+    /// Bytes per UTC day.
+    pub budget: ByteSize,
+    /// Bytes of results that may wait for upload.
+    pub spool_cap: ByteSize,
+    /// Bytes of uploaded results kept for the owner.
+    pub spool_keep: ByteSize,
+    /// Time between two cycles of `run`.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// URLs to measure beside those that the collector sends.
+    pub targets: Vec<String>,
+    /// Public resolvers to ask over UDP.
+    pub public_resolvers: Vec<SocketAddr>,
+    /// Encrypted resolvers: the control.
+    pub encrypted_resolvers: Vec<Encrypted>,
+    /// An address that runs no resolver: any answer from it is an injection.
+    pub non_resolver: Option<SocketAddr>,
+    /// Name in the neutral twin of a failed handshake.
+    pub neutral_name: String,
+    /// PEM file of further roots for judging certificates (closed test networks).
+    pub extra_roots: Option<PathBuf>,
+    /// A plain-HTTP URL that answers 204, to notice captive portals; none checks nothing.
+    pub captive_check: Option<String>,
+    /// This machine's own public addresses, to be removed from results wherever they show.
+    pub own_addresses: Vec<std::net::IpAddr>,
+}
+
+/// An encrypted resolver, authenticated by name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encrypted {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The name its certificate must carry.
+    pub name: String,
+    /// `tls` (RFC 7858) or `https` (RFC 8484).
+    pub transport: EncryptedTransport,
+}
+
+/// How an encrypted resolver is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EncryptedTransport {
+    /// DNS over TLS.
+    Tls,
+    /// DNS over HTTPS, path `/dns-query`.
+    Https,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings {path}: {source}; start from probe.example.toml")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the settings {path} are wrong: {reason}")]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// Line, key and what was expected.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads a settings file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::File {
+            path: path.into(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|e: toml::de::Error| ConfigError::Content {
+            path: path.into(),
+            reason: e.to_string(),
+        })
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let udp = |text: &str| text.parse().ok();
+        let encrypted = |address: &str, name: &str, transport| {
+            Some(Encrypted {
+                address: address.parse().ok()?,
+                name: name.into(),
+                transport,
+            })
+        };
+        Self {
+            state: "/var/lib/faultline".into(),
+            collector: None,
+            collector_ca: None,
+            budget: ByteSize::mb(50),
+            spool_cap: ByteSize::mb(200),
+            spool_keep: ByteSize::mb(50),
+            every: Duration::from_hours(1),
+            targets: Vec::new(),
+            public_resolvers: ["1.1.1.1:53", "9.9.9.9:53"]
+                .into_iter()
+                .filter_map(udp)
+                .collect(),
+            encrypted_resolvers: [
+                encrypted("1.1.1.1:853", "one.one.one.one", EncryptedTransport::Tls),
+                encrypted("9.9.9.9:443", "dns.quad9.net", EncryptedTransport::Https),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            non_resolver: None,
+            neutral_name: "example.com".into(),
+            extra_roots: None,
+            captive_check: None,
+            own_addresses: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../probe.example.toml");
+
+    #[test]
+    fn the_example_holds_every_key_with_its_default() {
+        let example: Config = toml::from_str(EXAMPLE).unwrap();
+        let mut default = Config::default();
+        // The optional keys cannot show an absent value: the example has them commented.
+        default.collector.clone_from(&example.collector);
+        assert_eq!(format!("{example:?}"), format!("{default:?}"));
+        let listed = toml::from_str::<Config>("no_such_key = 1")
+            .unwrap_err()
+            .to_string();
+        let keys = listed.split('`').skip(3).step_by(2).collect::<Vec<_>>();
+        assert!(keys.len() > 10, "{listed}");
+        for key in keys
+            .iter()
+            .filter(|k| k.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        {
+            assert!(
+                EXAMPLE.contains(&format!("{key} =")),
+                "{key} is not in the example"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_keys_and_values_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("probe.toml");
+        fs::write(&path, "bugdet = \"5 MB\"").unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("bugdet") && error.contains("budget"),
+            "{error}"
+        );
+        fs::write(&path, "every = \"often\"").unwrap();
+        assert!(
+            Config::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("every")
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! Under which key does this probe sign? A P-256 key in a file that only its owner reads.
+
+use faultline_core::codec::Identity;
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The file could not be read or written.
+    #[error(
+        "cannot use the key file {path}: {source}; check that its folder exists and is writable"
+    )]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not a key.
+    #[error(
+        "the key file {path} does not hold a key (32 bytes); move it away to start under a new identity"
+    )]
+    NotAKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Others can read the file.
+    #[error("the key file {path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// Reads the key at `path`; where there is none, draws one with `fill` and keeps it.
+pub fn load_or_create(
+    path: &Path,
+    fill: &mut dyn FnMut(&mut [u8]),
+) -> Result<Identity, IdentityError> {
+    let file_error = |source| IdentityError::File {
+        path: path.into(),
+        source,
+    };
+    match fs::read(path) {
+        Ok(bytes) => {
+            let mode = fs::metadata(path).map_err(file_error)?.permissions().mode() & 0o777;
+            if mode & 0o077 != 0 {
+                return Err(IdentityError::Exposed {
+                    path: path.into(),
+                    mode,
+                });
+            }
+            <&[u8; 32]>::try_from(bytes.as_slice())
+                .ok()
+                .and_then(Identity::from_bytes)
+                .ok_or_else(|| IdentityError::NotAKey { path: path.into() })
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, fill).map_err(file_error),
+        Err(e) => Err(file_error(e)),
+    }
+}
+
+fn create(path: &Path, fill: &mut dyn FnMut(&mut [u8])) -> io::Result<Identity> {
+    let (secret, identity) = loop {
+        let mut secret = [0; 32];
+        fill(&mut secret);
+        if let Some(identity) = Identity::from_bytes(&secret) {
+            break (secret, identity);
+        }
+    };
+    let unfinished = path.with_extension("new");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(&secret)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_stays_the_same_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let first = load_or_create(&path, &mut |b| b.fill(7)).unwrap().public();
+        let again = load_or_create(&path, &mut |b| b.fill(8)).unwrap().public();
+        assert_eq!(first, again);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let exposed = load_or_create(&path, &mut |_| ());
+        assert!(matches!(exposed, Err(IdentityError::Exposed { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, b"short").unwrap();
+        let broken = load_or_create(&path, &mut |_| ());
+        assert!(matches!(broken, Err(IdentityError::NotAKey { .. })));
+    }
+}

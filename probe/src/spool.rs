@@ -1,0 +1,305 @@
+//! Where do results wait until the collector has them?
+//!
+//! One file a sealed batch, named by its sequence number; what was sealed never changes, so
+//! a batch sent twice is the same batch. A file appears by write, fsync, rename, fsync of
+//! the folder: after a power cut it is whole or absent.
+//!
+//! ```text
+//! spool/00000000000000000007.batch    waiting
+//! spool/sent/00000000000000000006.batch   acknowledged, kept for the owner, oldest dropped
+//! spool/refused/00000000000000000005.batch   refused for good, kept with the reason beside it
+//! spool/sequence                      next number to use, at least
+//! ```
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// Why a batch cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The file system said no.
+    #[error("cannot {action} {path}: {source}; results stay where they are")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The cap is reached.
+    #[error(
+        "the spool holds {held} bytes of {cap} and nothing was uploaded; measuring pauses until \
+         the collector can be reached (or raise spool.cap)"
+    )]
+    Full {
+        /// Bytes waiting.
+        held: u64,
+        /// The cap.
+        cap: u64,
+    },
+}
+
+/// A folder of sealed batches.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    cap: u64,
+    keep: u64,
+    next: u64,
+}
+
+impl Spool {
+    /// Opens or creates a spool. `cap` bounds the bytes that wait, `keep` those kept for the
+    /// owner after acknowledgement.
+    pub fn open(folder: &Path, cap: u64, keep: u64) -> Result<Self, SpoolError> {
+        for sub in ["sent", "refused"] {
+            let path = folder.join(sub);
+            fs::create_dir_all(&path).map_err(at("create", &path))?;
+        }
+        for entry in entries(folder)? {
+            if entry.extension().is_some_and(|e| e == "new") {
+                fs::remove_file(&entry).map_err(at("remove the unfinished", &entry))?;
+            }
+        }
+        let noted = fs::read_to_string(folder.join("sequence"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0);
+        let mut spool = Self {
+            folder: folder.into(),
+            cap,
+            keep,
+            next: noted,
+        };
+        for sub in ["", "sent", "refused"] {
+            for (sequence, _) in batches(&spool.folder.join(sub))? {
+                spool.next = spool.next.max(sequence + 1);
+            }
+        }
+        Ok(spool)
+    }
+
+    /// The number that the next batch must carry.
+    pub const fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes waiting.
+    pub fn held(&self) -> Result<u64, SpoolError> {
+        size(&batches(&self.folder)?)
+    }
+
+    /// Whether another batch of `bytes` fits below the cap; asked before measuring, so that
+    /// nothing is measured that cannot be kept.
+    pub fn room_for(&self, bytes: u64) -> Result<(), SpoolError> {
+        let held = self.held()?;
+        if held.saturating_add(bytes) > self.cap {
+            return Err(SpoolError::Full {
+                held,
+                cap: self.cap,
+            });
+        }
+        Ok(())
+    }
+
+    /// Keeps a sealed batch durably under [`Self::next_sequence`].
+    pub fn push(&mut self, sealed: &[u8]) -> Result<u64, SpoolError> {
+        self.room_for(sealed.len() as u64)?;
+        let sequence = self.next;
+        write_durably(&self.folder, &file_name(sequence), sealed)?;
+        self.next += 1;
+        Ok(sequence)
+    }
+
+    /// What waits, oldest first.
+    pub fn waiting(&self) -> Result<Vec<u64>, SpoolError> {
+        Ok(batches(&self.folder)?.into_iter().map(|(n, _)| n).collect())
+    }
+
+    /// The sealed bytes of a waiting batch.
+    pub fn read(&self, sequence: u64) -> Result<Vec<u8>, SpoolError> {
+        let path = self.folder.join(file_name(sequence));
+        fs::read(&path).map_err(at("read", &path))
+    }
+
+    /// The sealed bytes of everything kept, waiting or acknowledged, oldest first.
+    pub fn kept(&self) -> Result<Vec<(u64, Vec<u8>)>, SpoolError> {
+        let mut all = batches(&self.folder.join("sent"))?;
+        all.extend(batches(&self.folder)?);
+        all.sort();
+        all.into_iter()
+            .map(|(n, path)| Ok((n, fs::read(&path).map_err(at("read", &path))?)))
+            .collect()
+    }
+
+    /// The collector has the batch: it moves to what is kept for the owner.
+    pub fn acknowledge(&self, sequence: u64) -> Result<(), SpoolError> {
+        // The number is noted first: were every batch file gone, it must not be used again.
+        write_durably(&self.folder, "sequence", self.next.to_string().as_bytes())?;
+        self.retire(sequence, "sent")?;
+        let mut kept = batches(&self.folder.join("sent"))?;
+        while size(&kept)? > self.keep && !kept.is_empty() {
+            let (_, oldest) = kept.remove(0);
+            fs::remove_file(&oldest).map_err(at("remove", &oldest))?;
+        }
+        Ok(())
+    }
+
+    /// The collector will never take the batch: it is set aside with the reason.
+    pub fn set_aside(&self, sequence: u64, reason: &str) -> Result<(), SpoolError> {
+        let folder = self.folder.join("refused");
+        write_durably(
+            &folder,
+            &format!("{sequence:020}.reason"),
+            reason.as_bytes(),
+        )?;
+        self.retire(sequence, "refused")
+    }
+
+    fn retire(&self, sequence: u64, sub: &str) -> Result<(), SpoolError> {
+        let from = self.folder.join(file_name(sequence));
+        let to = self.folder.join(sub).join(file_name(sequence));
+        match fs::rename(&from, &to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && to.exists() => Ok(()),
+            other => other.map_err(at("move", &from)),
+        }
+    }
+}
+
+fn file_name(sequence: u64) -> String {
+    format!("{sequence:020}.batch")
+}
+
+fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+    let unfinished = folder.join(format!("{name}.new"));
+    let path = folder.join(name);
+    let written = (|| {
+        let mut file = fs::File::create(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        fs::File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        // A full disk leaves half a file behind, which would only make it fuller.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.map_err(at("write", &path))
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpoolError> {
+    fs::read_dir(folder)
+        .and_then(|dir| dir.map(|entry| entry.map(|e| e.path())).collect())
+        .map_err(at("list", folder))
+}
+
+fn batches(folder: &Path) -> Result<Vec<(u64, PathBuf)>, SpoolError> {
+    let mut found: Vec<_> = entries(folder)?
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "batch"))
+        .filter_map(|path| Some((path.file_stem()?.to_str()?.parse().ok()?, path)))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn size(batches: &[(u64, PathBuf)]) -> Result<u64, SpoolError> {
+    batches
+        .iter()
+        .map(|(_, path)| {
+            fs::metadata(path)
+                .map(|m| m.len())
+                .map_err(at("read", path))
+        })
+        .sum()
+}
+
+fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> SpoolError + 'a {
+    move |source| SpoolError::File {
+        action,
+        path: path.into(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spool(folder: &Path) -> Spool {
+        Spool::open(folder, 1000, 100).unwrap()
+    }
+
+    #[test]
+    fn batches_wait_in_order_and_survive_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = spool(folder.path());
+        for byte in 0..3 {
+            first.push(&[byte; 10]).unwrap();
+        }
+        first.acknowledge(0).unwrap();
+        drop(first);
+        let again = spool(folder.path());
+        assert_eq!(again.waiting().unwrap(), [1, 2]);
+        assert_eq!(again.read(2).unwrap(), [2; 10]);
+        assert_eq!(again.next_sequence(), 3);
+        assert_eq!(again.kept().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn numbers_are_never_used_again_even_when_all_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = Spool::open(folder.path(), 1000, 0).unwrap();
+        let sequence = first.push(b"x").unwrap();
+        first.acknowledge(sequence).unwrap();
+        assert!(first.kept().unwrap().is_empty(), "nothing kept by request");
+        assert_eq!(spool(folder.path()).next_sequence(), 1);
+    }
+
+    #[test]
+    fn a_write_cut_short_leaves_no_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        spool(folder.path()).push(b"whole").unwrap();
+        fs::write(folder.path().join("00000000000000000001.batch.new"), b"ha").unwrap();
+        let again = spool(folder.path());
+        assert_eq!(again.waiting().unwrap(), [0]);
+        assert!(
+            !folder
+                .path()
+                .join("00000000000000000001.batch.new")
+                .exists()
+        );
+    }
+
+    #[test]
+    fn a_full_spool_says_so_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 15, 0).unwrap();
+        spool.push(&[1; 10]).unwrap();
+        assert!(matches!(
+            spool.push(&[2; 10]),
+            Err(SpoolError::Full { held: 10, cap: 15 })
+        ));
+        assert_eq!(spool.waiting().unwrap(), [0]);
+    }
+
+    #[test]
+    fn refused_batches_are_set_aside_with_their_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = spool(folder.path());
+        spool.push(b"bad").unwrap();
+        spool.set_aside(0, "bad_signature: ...").unwrap();
+        spool.set_aside(0, "bad_signature: ...").unwrap();
+        assert!(spool.waiting().unwrap().is_empty());
+        assert!(
+            folder
+                .path()
+                .join("refused/00000000000000000000.reason")
+                .exists()
+        );
+    }
+}
