@@ -26,7 +26,10 @@ impl Scrubber {
     /// For these addresses; unspecified and loopback ones identify nobody and are left out.
     pub fn new(own: impl IntoIterator<Item = IpAddr>) -> Self {
         let mut this = Self::default();
-        for ip in own.into_iter().filter(|ip| !ip.is_unspecified() && !ip.is_loopback()) {
+        for ip in own
+            .into_iter()
+            .filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+        {
             this.own.push(ip);
             let (texts, binary) = forms(ip);
             this.texts.extend(texts.into_iter().map(String::into_bytes));
@@ -60,9 +63,18 @@ impl Scrubber {
             Step::Connect(connect) => self.address(&mut connect.ip),
             Step::Handshake(handshake) => {
                 self.address(&mut handshake.ip);
-                handshake.server_name.iter_mut().for_each(|name| self.string(name));
-                handshake.chain.iter_mut().for_each(|certificate| self.blob(certificate));
-                handshake.first_bytes.iter_mut().for_each(|bytes| self.blob(bytes));
+                handshake
+                    .server_name
+                    .iter_mut()
+                    .for_each(|name| self.string(name));
+                handshake
+                    .chain
+                    .iter_mut()
+                    .for_each(|certificate| self.blob(certificate));
+                handshake
+                    .first_bytes
+                    .iter_mut()
+                    .for_each(|bytes| self.blob(bytes));
             }
             Step::Fetch(fetch) => {
                 self.address(&mut fetch.ip);
@@ -73,7 +85,10 @@ impl Scrubber {
                 }
                 fetch.body.iter_mut().for_each(|body| self.blob(body));
                 fetch.title.iter_mut().for_each(|title| self.string(title));
-                fetch.location.iter_mut().for_each(|location| self.string(location));
+                fetch
+                    .location
+                    .iter_mut()
+                    .for_each(|location| self.string(location));
             }
             _ => {}
         }
@@ -105,7 +120,11 @@ impl Scrubber {
     fn text(&self, octets: &mut [u8]) {
         for text in &self.texts {
             blank(octets, text, u8::eq_ignore_ascii_case, |octet| {
-                if octet.is_ascii_hexdigit() { b'0' } else { octet }
+                if octet.is_ascii_hexdigit() {
+                    b'0'
+                } else {
+                    octet
+                }
             });
         }
     }
@@ -133,7 +152,10 @@ fn blank(
 /// in DNS messages, with a length octet before each label.
 fn forms(ip: IpAddr) -> (Vec<String>, Vec<u8>) {
     let labels = |labels: Vec<String>| {
-        let wire = labels.iter().map(|l| format!("{}{l}", char::from(l.len() as u8))).collect();
+        let wire = labels
+            .iter()
+            .map(|l| format!("{}{l}", char::from(l.len() as u8)))
+            .collect();
         [labels.join("."), wire]
     };
     match ip {
@@ -169,7 +191,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn contains(octets: &[u8], needle: &[u8]) -> bool {
-        octets.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle))
+        octets
+            .windows(needle.len())
+            .any(|w| w.eq_ignore_ascii_case(needle))
     }
 
     fn any_address() -> impl Strategy<Value = IpAddr> {
@@ -177,7 +201,9 @@ mod tests {
             any::<[u8; 4]>().prop_map(IpAddr::from),
             any::<[u8; 16]>().prop_map(IpAddr::from),
         ]
-        .prop_filter("identifies somebody", |ip| !ip.is_unspecified() && !ip.is_loopback())
+        .prop_filter("identifies somebody", |ip| {
+            !ip.is_unspecified() && !ip.is_loopback()
+        })
     }
 
     proptest! {
@@ -213,9 +239,16 @@ mod tests {
 
     #[test]
     fn reversed_and_upper_case_forms_go() {
-        let own = ["203.0.113.9".parse().unwrap(), "2001:db8::a".parse().unwrap()];
+        let own = [
+            "203.0.113.9".parse().unwrap(),
+            "2001:db8::a".parse().unwrap(),
+        ];
         let scrubber = Scrubber::new(own);
-        for text in ["9.113.0.203.in-addr.arpa", "ip-203-0-113-9.isp.example", "2001:DB8::A"] {
+        for text in [
+            "9.113.0.203.in-addr.arpa",
+            "ip-203-0-113-9.isp.example",
+            "2001:DB8::A",
+        ] {
             let mut scrubbed = text.to_owned();
             scrubber.string(&mut scrubbed);
             assert_ne!(scrubbed, text);

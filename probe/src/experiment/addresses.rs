@@ -28,7 +28,11 @@ pub(super) fn choose(
     let mut probe = Vec::new();
     let mut trusted = Vec::new();
     for observation in lookups {
-        let list = if is_control(observation) { &mut trusted } else { &mut probe };
+        let list = if is_control(observation) {
+            &mut trusted
+        } else {
+            &mut probe
+        };
         gather(plan, list, observation);
     }
     for observation in control.map_or(&[][..], |report| &report.observations) {

@@ -29,8 +29,15 @@ pub(super) async fn check<N: Network, C: Clock>(run: &Run<'_, N, C>) -> Option<b
     let addresses = run.within(timeouts.dns, resolving).await?.ok()?;
     let to = SocketAddr::new(*addresses.first()?, port(&url));
     let stream = run.within(timeouts.tcp, run.connect(to)).await?.ok()?;
-    let page = Page { url: &url, to, depth: 0, authenticated: false };
-    let Step::Fetch(seen) = fetch(run, stream, &page).await.step else { return None };
+    let page = Page {
+        url: &url,
+        to,
+        depth: 0,
+        authenticated: false,
+    };
+    let Step::Fetch(seen) = fetch(run, stream, &page).await.step else {
+        return None;
+    };
     let status = seen.status?;
     let body = seen.body.map(|body| body.0).unwrap_or_default();
     let genuine = status == check.status && check.body.as_ref().is_none_or(|b| *b == body);

@@ -30,9 +30,19 @@ pub async fn dns_consistency<N: Network, C: Clock>(
     let announced = world.net.announced_resolvers();
 
     let mut asks = network(&announced, &name, &plan.query_types);
-    asks.extend(questions(&plan.public_resolvers, &name, &plan.query_types, ResolverRole::Public));
+    asks.extend(questions(
+        &plan.public_resolvers,
+        &name,
+        &plan.query_types,
+        ResolverRole::Public,
+    ));
     asks.extend(control(plan, &name));
-    let once = questions(plan.non_resolver.as_slice(), &name, &[A], ResolverRole::NonResolver);
+    let once = questions(
+        plan.non_resolver.as_slice(),
+        &name,
+        &[A],
+        ResolverRole::NonResolver,
+    );
     let rewritten = network(&announced, &nowhere, &[A]);
 
     // Silence is what an address without a resolver owes us, and NXDOMAIN a label without a
@@ -97,7 +107,10 @@ pub(super) fn control(plan: &Plan, name: &str) -> Vec<Ask> {
             resolver_name: Some(resolver.name.clone()),
         })
     };
-    plan.query_types.iter().flat_map(|rtype| each(*rtype)).collect()
+    plan.query_types
+        .iter()
+        .flat_map(|rtype| each(*rtype))
+        .collect()
 }
 
 /// Whether an encrypted resolver has answered.
@@ -133,5 +146,8 @@ fn questions(
 
 /// Twelve letters that nobody has registered.
 fn label(random: [u8; 12]) -> String {
-    random.iter().map(|octet| char::from(b'a' + octet % 26)).collect()
+    random
+        .iter()
+        .map(|octet| char::from(b'a' + octet % 26))
+        .collect()
 }

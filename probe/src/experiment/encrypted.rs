@@ -32,7 +32,12 @@ pub(super) async fn ask<N: Network, C: Clock>(
     let server = ask.resolver_name.as_deref().unwrap_or_default();
     let https = ask.transport == DnsTransport::Https;
     let alpn: &[u8] = if https { b"http/1.1" } else { b"dot" };
-    let greeting = Greeting { to: ask.resolver, server, role: HandshakeRole::Target, alpn };
+    let greeting = Greeting {
+        to: ask.resolver,
+        server,
+        role: HandshakeRole::Target,
+        alpn,
+    };
     let greeted = handshake(run, stream, &greeting).await;
     if let Some(failure) = greeted.observation.failure {
         return Err(failure);
@@ -41,7 +46,9 @@ pub(super) async fn ask<N: Network, C: Clock>(
     if https {
         post(stream, server, &asked.wire).await
     } else {
-        framed(&mut stream, &asked.wire).await.map_err(|error| at_layer(&error, Layer::Dns))
+        framed(&mut stream, &asked.wire)
+            .await
+            .map_err(|error| at_layer(&error, Layer::Dns))
     }
 }
 
@@ -57,7 +64,9 @@ where
         .map_err(|_| Failure::LocalError)?;
     let exchange = async {
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+            hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                .await
+                .ok()?;
         let response = async {
             let response = sender.send_request(request).await.ok()?;
             if response.status() != http::StatusCode::OK {

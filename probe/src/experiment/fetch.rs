@@ -108,11 +108,16 @@ where
         .await
         .map_err(|error| failure(&error))?;
     let response = async {
-        let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|e| failure(&e))?;
         describe(&response, fact);
         let mut incoming = response.into_body();
         while let Some(frame) = incoming.frame().await {
-            let Ok(data) = frame.map_err(|e| failure(&e))?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|e| failure(&e))?.into_data() else {
+                continue;
+            };
             let room = cap.saturating_sub(body.len());
             if data.len() > room {
                 fact.body_truncated = true;
@@ -137,7 +142,10 @@ fn describe<B>(response: &http::Response<B>, fact: &mut Fetch) {
         .headers()
         .iter()
         .take(HEADERS_CAP)
-        .map(|(name, value)| Header { name: name.as_str().to_owned(), value: text(value) })
+        .map(|(name, value)| Header {
+            name: name.as_str().to_owned(),
+            value: text(value),
+        })
         .collect();
     if response.status().is_redirection() {
         fact.location = response.headers().get(http::header::LOCATION).map(text);

@@ -69,7 +69,11 @@ pub(super) async fn handshake<N: Network, C: Clock>(
     let Some(((config, recorder), name)) = prepared else {
         let step = Step::Handshake(fact);
         let observation = run.ended(started, step, Some(Failure::LocalError));
-        return Greeted { observation, stream: None, authenticated: false };
+        return Greeted {
+            observation,
+            stream: None,
+            authenticated: false,
+        };
     };
     if let ServerName::DnsName(dns) = &name {
         fact.server_name = Some(dns.as_ref().to_owned());
@@ -99,8 +103,12 @@ pub(super) async fn handshake<N: Network, C: Clock>(
     if let Some(stream) = &stream {
         let (_, session) = stream.get_ref();
         fact.version = session.protocol_version().map(u16::from);
-        fact.cipher = session.negotiated_cipher_suite().map(|s| u16::from(s.suite()));
-        fact.alpn = session.alpn_protocol().map(|p| String::from_utf8_lossy(p).into_owned());
+        fact.cipher = session
+            .negotiated_cipher_suite()
+            .map(|s| u16::from(s.suite()));
+        fact.alpn = session
+            .alpn_protocol()
+            .map(|p| String::from_utf8_lossy(p).into_owned());
     }
     let shown = recorder.shown();
     if shown.chain.len() > CHAIN_CAP || shown.chain.iter().any(|c| c.len() > CERTIFICATE_CAP) {
@@ -123,7 +131,11 @@ pub(super) async fn handshake<N: Network, C: Clock>(
         failure = failure.or(wrong);
     }
     let observation = run.ended(started, Step::Handshake(fact), failure);
-    Greeted { observation, stream, authenticated }
+    Greeted {
+        observation,
+        stream,
+        authenticated,
+    }
 }
 
 /// A connector's settings around a verifier that records; `None` where the provider lacks a
@@ -156,7 +168,10 @@ fn prepare<N: Network, C: Clock>(
 
 /// Why the library gave up.
 fn broken(error: &io::Error) -> Failure {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
         Some(rustls::Error::AlertReceived(alert)) => Failure::TlsAlert(u8::from(*alert)),
         Some(_) => Failure::TlsHandshake,
         None => at_layer(error, Layer::Tls),

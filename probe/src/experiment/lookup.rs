@@ -58,12 +58,24 @@ impl Ask {
             _ => (u16::from_be_bytes([a, b]), name),
         };
         let rtype = RecordType(self.rtype);
-        let edns = EdnsRequest { udp_size: 1232, dnssec_ok: false, nsid: false };
-        let query = Query { edns: Some(edns), ..Query::new(id, name, rtype) };
+        let edns = EdnsRequest {
+            udp_size: 1232,
+            dnssec_ok: false,
+            nsid: false,
+        };
+        let query = Query {
+            edns: Some(edns),
+            ..Query::new(id, name, rtype)
+        };
         let mut wire = vec![0; Query::MAX_LEN];
         let length = query.emit(&mut wire).ok()?;
         wire.truncate(length);
-        Some(Asked { id, name, rtype, wire })
+        Some(Asked {
+            id,
+            name,
+            rtype,
+            wire,
+        })
     }
 
     pub(super) fn seen(&self, replies: Vec<Reply>, watched: Duration, attempt: u8) -> Step {
@@ -132,7 +144,10 @@ pub(super) async fn persist<N: Network, C: Clock>(
         let truncated = ask.transport == DnsTransport::Udp && is_truncated(&observation);
         seen.push(observation);
         if truncated {
-            let ask = Ask { transport: DnsTransport::Tcp, ..ask.clone() };
+            let ask = Ask {
+                transport: DnsTransport::Tcp,
+                ..ask.clone()
+            };
             seen.push(lookup(run, &ask, attempt).await);
         }
         if answered {
@@ -150,7 +165,9 @@ pub(super) async fn ask_system<N: Network, C: Clock>(
     attempt: u8,
 ) -> Vec<Observation> {
     let started = run.elapsed();
-    let answer = run.within(run.plan.timeouts.dns, run.world.net.resolve(name)).await;
+    let answer = run
+        .within(run.plan.timeouts.dns, run.world.net.resolve(name))
+        .await;
     let after = run.elapsed() - started;
     let answer = answer.unwrap_or(Err(Failure::DnsTimeout));
     let observe = |rtype: u16| {
@@ -162,7 +179,8 @@ pub(super) async fn ask_system<N: Network, C: Clock>(
                     28 => ip.is_ipv6(),
                     _ => false,
                 };
-                let addresses: Vec<Ip> = all.iter().filter(is_asked).map(|ip| Ip(*ip)).collect();
+                let addresses: Vec<Ip> =
+                    all.iter().filter(is_asked).map(|ip| Ip(*ip)).collect();
                 let failure = addresses.is_empty().then_some(Failure::DnsNoAnswer);
                 (vec![synthetic(after, addresses)], failure)
             }
@@ -185,7 +203,10 @@ pub(super) async fn ask_system<N: Network, C: Clock>(
 
 /// Whether the resolver has spoken: addresses, or that there are none.
 pub(super) fn is_answer(failure: Option<Failure>) -> bool {
-    matches!(failure, None | Some(Failure::DnsNxDomain | Failure::DnsNoAnswer))
+    matches!(
+        failure,
+        None | Some(Failure::DnsNxDomain | Failure::DnsNoAnswer)
+    )
 }
 
 /// The addresses of a successful lookup's first true reply.
@@ -214,17 +235,31 @@ async fn over_udp<N: Network, C: Clock>(
 ) -> Observation {
     let started = run.elapsed();
     let timeouts = run.plan.timeouts;
-    let patience = Patience { first: timeouts.dns, further: timeouts.watch };
+    let patience = Patience {
+        first: timeouts.dns,
+        further: timeouts.watch,
+    };
     let headers = UDP_HEADERS + if ask.resolver.is_ipv6() { 20 } else { 0 };
     run.traffic.add_sent(asked.wire.len() + headers);
-    let exchange = run.world.net.exchange(ask.resolver, &asked.wire, patience).await;
+    let exchange = run
+        .world
+        .net
+        .exchange(ask.resolver, &asked.wire, patience)
+        .await;
     for datagram in &exchange.datagrams {
         run.traffic.add_received(datagram.payload.len() + headers);
     }
-    let replies: Vec<Reply> =
-        exchange.datagrams.iter().map(|d| read(asked, ask.resolver, d)).collect();
+    let replies: Vec<Reply> = exchange
+        .datagrams
+        .iter()
+        .map(|d| read(asked, ask.resolver, d))
+        .collect();
     let failure = conclude(&replies, exchange.failure);
-    run.ended(started, ask.seen(replies, exchange.watched, attempt), failure)
+    run.ended(
+        started,
+        ask.seen(replies, exchange.watched, attempt),
+        failure,
+    )
 }
 
 async fn over_tcp<N: Network, C: Clock>(
@@ -293,7 +328,11 @@ fn read(asked: &Asked, resolver: SocketAddr, datagram: &Datagram) -> Reply {
         reply.failure = Some(Failure::DnsMismatch);
     }
     for record in message.answers() {
-        reply.ttl = Some(reply.ttl.map_or(record.ttl, |least: u32| least.min(record.ttl)));
+        reply.ttl = Some(
+            reply
+                .ttl
+                .map_or(record.ttl, |least: u32| least.min(record.ttl)),
+        );
         match record.rdata {
             RData::A(ip) if asked.rtype == RecordType::A => reply.addresses.push(Ip(ip.into())),
             RData::Aaaa(ip) if asked.rtype == RecordType::AAAA => {

@@ -52,7 +52,11 @@ impl Outcome {
             clock: run.world.clock.quality(),
             observations,
             limits: run.limits(),
-            settings: portal.filter(|met| *met).map(|_| Setting::CaptivePortal).into_iter().collect(),
+            settings: portal
+                .filter(|met| *met)
+                .map(|_| Setting::CaptivePortal)
+                .into_iter()
+                .collect(),
             bytes_sent: run.traffic.sent.get(),
             bytes_received: run.traffic.received.get(),
             runtime,

@@ -91,7 +91,12 @@ impl<'a, N: Network, C: Clock> Run<'a, N, C> {
         step: Step,
         failure: Option<Failure>,
     ) -> Observation {
-        Observation { started, ended: self.elapsed(), step, failure }
+        Observation {
+            started,
+            ended: self.elapsed(),
+            step,
+            failure,
+        }
     }
 
     /// Runs `future` for at most `duration` by the world's clock.

@@ -15,7 +15,10 @@ pub(super) fn title(body: &[u8]) -> Option<String> {
         .filter(|(_, window)| window.eq_ignore_ascii_case(OPEN))
         .find_map(|(at, _)| {
             let rest = body.get(at + OPEN.len()..)?;
-            let length = rest.iter().take(LONGEST + 1).position(|octet| *octet == b'<')?;
+            let length = rest
+                .iter()
+                .take(LONGEST + 1)
+                .position(|octet| *octet == b'<')?;
             let (text, behind) = rest.split_at_checked(length)?;
             let closed = behind.get(..CLOSE.len())?.eq_ignore_ascii_case(CLOSE);
             (closed && !text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())

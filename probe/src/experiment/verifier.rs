@@ -43,27 +43,46 @@ impl Recorder {
         clock: ClockQuality,
     ) -> Self {
         // Without a single root there is no verifier, and no chain has a path.
-        let inner =
-            WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build().ok();
-        Self { inner, provider, name, now, clock, shown: Mutex::default() }
+        let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .ok();
+        Self {
+            inner,
+            provider,
+            name,
+            now,
+            clock,
+            shown: Mutex::default(),
+        }
     }
 
     pub(super) fn shown(&self) -> Shown {
-        self.shown.lock().map(|shown| shown.clone()).unwrap_or_default()
+        self.shown
+            .lock()
+            .map(|shown| shown.clone())
+            .unwrap_or_default()
     }
 
-    fn judge(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<Failure> {
-        let Some(inner) = &self.inner else { return Some(Failure::CertChain) };
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> Option<Failure> {
+        let Some(inner) = &self.inner else {
+            return Some(Failure::CertChain);
+        };
         let at = |secs: u64| {
             let time = PkiTime::since_unix_epoch(std::time::Duration::from_secs(secs));
-            inner.verify_server_cert(leaf, others, &self.name, &[], time).err()
+            inner
+                .verify_server_cert(leaf, others, &self.name, &[], time)
+                .err()
         };
         let error = at(self.now.secs().max(0) as u64)?;
         // Dates hide other faults, so look again at a moment when they fit.
         let fitting = match &error {
-            Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
-                Some(not_after.as_secs())
-            }
+            Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            }) => Some(not_after.as_secs()),
             Error::InvalidCertificate(CertificateError::NotValidYetContext {
                 not_before,
                 ..
@@ -111,7 +130,10 @@ impl ServerCertVerifier for Recorder {
     ) -> Result<ServerCertVerified, Error> {
         let judged = self.judge(leaf, others);
         if let Ok(mut shown) = self.shown.lock() {
-            shown.chain = std::iter::once(leaf).chain(others).map(|der| der.to_vec()).collect();
+            shown.chain = std::iter::once(leaf)
+                .chain(others)
+                .map(|der| der.to_vec())
+                .collect();
             shown.validity = Some(judged);
         }
         Ok(ServerCertVerified::assertion())
@@ -138,6 +160,8 @@ impl ServerCertVerifier for Recorder {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -24,7 +24,11 @@ pub(super) struct Watched<S> {
 
 impl<S> Watched<S> {
     pub(super) fn new(inner: S, traffic: Rc<Traffic>) -> Self {
-        Self { inner, traffic, seen: Rc::default() }
+        Self {
+            inner,
+            traffic,
+            seen: Rc::default(),
+        }
     }
     /// What it has seen, readable also when the stream is gone.
     pub(super) fn seen(&self) -> Rc<RefCell<Seen>> {

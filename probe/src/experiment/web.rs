@@ -36,7 +36,9 @@ pub async fn web<N: Network, C: Clock>(
     report: Option<&ControlReport>,
 ) -> Outcome {
     let run = &Run::new(world, plan);
-    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let parsed = Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
     let Some((target, host)) = parsed.as_ref().and_then(|url| Some((url, url.host()?))) else {
         return Outcome::of(run, Experiment::Web, url, Vec::new(), None);
     };
@@ -56,7 +58,9 @@ pub async fn web<N: Network, C: Clock>(
         Host::Ipv6(ip) => vec![(ip.into(), AddressSource::Literal)],
     };
     let claims = RefCell::default();
-    let tries = addresses.iter().map(|address| visit(run, target, *address, &claims));
+    let tries = addresses
+        .iter()
+        .map(|address| visit(run, target, *address, &claims));
     observations.extend(join_all(tries).await.into_iter().flatten());
     Outcome::of(run, Experiment::Web, url, observations, portal)
 }
@@ -65,8 +69,14 @@ async fn resolve<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     host: &Host<&str>,
 ) -> Vec<Observation> {
-    let Host::Domain(name) = host else { return Vec::new() };
-    let mut asks = network(&run.world.net.announced_resolvers(), name, &run.plan.query_types);
+    let Host::Domain(name) = host else {
+        return Vec::new();
+    };
+    let mut asks = network(
+        &run.world.net.announced_resolvers(),
+        name,
+        &run.plan.query_types,
+    );
     asks.extend(control(run.plan, name));
     let (mut seen, asked) = tokio::join!(
         system(run, name),
@@ -109,7 +119,9 @@ async fn visit<N: Network, C: Clock>(
             greet(run, stream, to, url, HandshakeRole::NeutralName, &mut seen).await;
         }
         for _ in 1..run.plan.attempts {
-            let Some(stream) = connect(run, to, source, &mut seen).await else { continue };
+            let Some(stream) = connect(run, to, source, &mut seen).await else {
+                continue;
+            };
             let again = greet(run, stream, to, url, HandshakeRole::Target, &mut seen).await;
             if again.stream.is_some() {
                 greeted = again;
@@ -147,7 +159,11 @@ async fn connect<N: Network, C: Clock>(
         Some(Err(error)) => (None, Some(at_layer(&error, Layer::Tcp))),
         None => (None, Some(Failure::TcpTimeout)),
     };
-    let step = Step::Connect(Connect { ip: Ip(to.ip()), port: to.port(), source });
+    let step = Step::Connect(Connect {
+        ip: Ip(to.ip()),
+        port: to.port(),
+        source,
+    });
     seen.push(run.ended(started, step, failure));
     stream
 }
@@ -165,7 +181,17 @@ async fn greet<N: Network, C: Clock>(
         HandshakeRole::NeutralName => &run.plan.neutral_name,
         _ => url.host_str().unwrap_or_default(),
     };
-    let greeted = handshake(run, stream, &Greeting { to, server, role, alpn: ALPN }).await;
+    let greeted = handshake(
+        run,
+        stream,
+        &Greeting {
+            to,
+            server,
+            role,
+            alpn: ALPN,
+        },
+    )
+    .await;
     seen.push(greeted.observation.clone());
     greeted
 }
@@ -187,7 +213,12 @@ async fn browse<N: Network, C: Clock>(
 ) {
     let (mut url, mut to, mut carrier) = (first.clone(), to, carrier);
     for depth in 0.. {
-        let mut page = Page { url: &url, to, depth, authenticated: false };
+        let mut page = Page {
+            url: &url,
+            to,
+            depth,
+            authenticated: false,
+        };
         let mut observation = match carrier {
             Carrier::Plain(stream) => fetch(run, stream, &page).await,
             Carrier::Tls(stream, authenticated) => {
@@ -203,9 +234,10 @@ async fn browse<N: Network, C: Clock>(
             seen.push(observation);
             return;
         };
-        let next = url.join(&location).ok().filter(|next| {
-            matches!(next.scheme(), "http" | "https") && next.has_host()
-        });
+        let next = url
+            .join(&location)
+            .ok()
+            .filter(|next| matches!(next.scheme(), "http" | "https") && next.has_host());
         let Some(next) = next.filter(|_| depth < run.plan.max_redirects) else {
             if depth >= run.plan.max_redirects {
                 run.limit(Limit::Redirects);
@@ -215,7 +247,9 @@ async fn browse<N: Network, C: Clock>(
             return;
         };
         seen.push(observation);
-        let Some((address, stream)) = follow(run, &url, &next, to, seen).await else { return };
+        let Some((address, stream)) = follow(run, &url, &next, to, seen).await else {
+            return;
+        };
         (url, to, carrier) = (next, address, stream);
     }
 }
@@ -243,7 +277,10 @@ async fn follow<N: Network, C: Clock>(
         return Some((to, Carrier::Plain(stream)));
     }
     let greeted = greet(run, stream, to, next, HandshakeRole::Target, seen).await;
-    Some((to, Carrier::Tls(Box::new(greeted.stream?), greeted.authenticated)))
+    Some((
+        to,
+        Carrier::Tls(Box::new(greeted.stream?), greeted.authenticated),
+    ))
 }
 
 async fn locate<N: Network, C: Clock>(
@@ -256,7 +293,11 @@ async fn locate<N: Network, C: Clock>(
         Host::Ipv6(ip) => Some(((*ip).into(), AddressSource::Literal)),
         Host::Domain(name) => {
             let answers = ask_system(run, name, &run.plan.query_types, 0).await;
-            let ip = answers.iter().flat_map(lookup::addresses).map(|ip| ip.0).next();
+            let ip = answers
+                .iter()
+                .flat_map(lookup::addresses)
+                .map(|ip| ip.0)
+                .next();
             seen.extend(answers);
             Some((ip?, AddressSource::Probe))
         }

@@ -8,7 +8,7 @@ use faultline_core::{
     failure::{Failure, Layer},
     time::Duration,
 };
-use hickory_resolver::{TokioResolver, net::NetError, net::DnsError, proto::op::ResponseCode};
+use hickory_resolver::{TokioResolver, net::DnsError, net::NetError, proto::op::ResponseCode};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,7 +42,10 @@ impl OsNetwork {
             options.ip_strategy = hickory_resolver::config::LookupIpStrategy::Ipv4AndIpv6;
             builder.build()
         });
-        Self { resolver: resolver.ok(), announced: announced() }
+        Self {
+            resolver: resolver.ok(),
+            announced: announced(),
+        }
     }
 }
 
@@ -107,8 +110,11 @@ impl Network for OsNetwork {
 
 /// A fresh port that hears ICMP errors.
 async fn open(to: SocketAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr =
-        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if to.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).await?;
     if to.is_ipv4() {
         setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
@@ -145,7 +151,9 @@ async fn listen(socket: &UdpSocket, start: Instant, patience: Patience, seen: &m
 }
 
 fn failure(error: &io::Error) -> Failure {
-    error.raw_os_error().map_or(Failure::LocalError, |errno| from_errno(errno, Layer::Dns))
+    error
+        .raw_os_error()
+        .map_or(Failure::LocalError, |errno| from_errno(errno, Layer::Dns))
 }
 
 fn unresolved(error: &NetError) -> Failure {
