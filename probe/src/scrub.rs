@@ -5,7 +5,8 @@
 //! (RFC 5952 and the long form, `in-addr.arpa` and `ip6.arpa` order of RFC 1035 section 3.5
 //! and RFC 3596 section 2.5) and, in octets, the binary form. Every replacement is as long as
 //! what it replaces, so that lengths inside captured messages stay true. Digests of what was
-//! received are of the unscrubbed octets, as is every list of addresses that were contacted.
+//! received are of the unscrubbed octets. A text that merely begins or ends like an own address
+//! loses that part too: losing a little evidence is better than leaking a little address.
 
 use faultline_core::{
     measurement::Measurement,
@@ -53,6 +54,7 @@ impl Scrubber {
         match &mut observation.step {
             Step::Lookup(lookup) => {
                 self.string(&mut lookup.name);
+                lookup.resolver.iter_mut().for_each(|ip| self.address(ip));
                 for reply in &mut lookup.replies {
                     reply.addresses.iter_mut().for_each(|ip| self.address(ip));
                     reply.from.iter_mut().for_each(|ip| self.address(ip));
@@ -140,7 +142,9 @@ fn blank(
     let mut at = 0;
     while let Some(window) = octets.get_mut(at..at + needle.len()) {
         if window.iter().zip(needle).all(|(a, b)| same(a, b)) {
-            window.iter_mut().for_each(|octet| *octet = with(*octet));
+            for octet in window {
+                *octet = with(*octet);
+            }
             at += needle.len();
         } else {
             at += 1;
@@ -152,10 +156,10 @@ fn blank(
 /// in DNS messages, with a length octet before each label.
 fn forms(ip: IpAddr) -> (Vec<String>, Vec<u8>) {
     let labels = |labels: Vec<String>| {
-        let wire = labels
-            .iter()
-            .map(|l| format!("{}{l}", char::from(l.len() as u8)))
-            .collect();
+        let prefixed =
+            |label: &String| [&*char::from(label.len() as u8).to_string(), label].concat();
+        let wire: Vec<String> = labels.iter().map(prefixed).collect();
+        let wire = wire.concat();
         [labels.join("."), wire]
     };
     match ip {

@@ -123,9 +123,13 @@ pub(super) async fn handshake<N: Network, C: Clock>(
             Blob(der)
         })
         .collect();
-    fact.certificate = shown.validity.map(|failure| Validity { failure });
-    let wrong = shown.validity.flatten();
-    let authenticated = stream.is_some() && shown.validity == Some(None);
+    let valid = matches!(shown.validity, Some(Validity { failure: None }));
+    let wrong = shown
+        .validity
+        .as_ref()
+        .and_then(|validity| validity.failure);
+    fact.certificate = shown.validity;
+    let authenticated = stream.is_some() && valid;
     // The neutral name is not the server's: that its certificate does not fit is expected.
     if greeting.role != HandshakeRole::NeutralName {
         failure = failure.or(wrong);

@@ -128,7 +128,7 @@ impl Network for Scripted {
                 Behaviour::Http(text) => {
                     let _ = far.write_all(text.as_bytes()).await;
                 }
-                Behaviour::Silent => tokio::time::sleep(Duration::from_secs(600)).await,
+                Behaviour::Silent => tokio::time::sleep(Duration::from_mins(10)).await,
                 Behaviour::Close | Behaviour::Refuse => {}
             }
         });
@@ -317,7 +317,8 @@ async fn silence_is_asked_twice() {
         entropy: &entropy,
     };
     let run = Run::new(&world, &plan);
-    let seen = persist(&run, &question("198.51.100.53:53".parse().unwrap())).await;
+    let ask = question("198.51.100.53:53".parse().unwrap());
+    let seen = Box::pin(persist(&run, &ask)).await;
     assert_eq!(net.asked.get(), 2);
     assert!(seen.iter().all(|o| o.failure == Some(Failure::DnsTimeout)));
 }
@@ -364,7 +365,7 @@ async fn real_datagrams_and_icmp_errors_come_through() {
     };
     assert_eq!((seen.failure, fact.replies.len()), (None, 2));
     drop(server);
-    let seen = lookup(&run, &ask, 0).await;
+    let seen = Box::pin(lookup(&run, &ask, 0)).await;
     assert_eq!(seen.failure, Some(Failure::DnsUnreachable));
 }
 

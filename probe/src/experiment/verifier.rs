@@ -5,6 +5,7 @@
 
 use faultline_core::{
     failure::Failure,
+    observation::Validity,
     time::{ClockQuality, UnixTime},
 };
 use rustls::client::WebPkiServerVerifier;
@@ -19,8 +20,8 @@ use std::sync::{Arc, Mutex};
 pub(super) struct Shown {
     /// DER, leaf first.
     pub(super) chain: Vec<Vec<u8>>,
-    /// `None` until a chain came; then what is wrong with it, if anything.
-    pub(super) validity: Option<Option<Failure>>,
+    /// `None` until a chain came.
+    pub(super) validity: Option<Validity>,
 }
 
 /// Accepts every chain and remembers what it would have said.
@@ -111,7 +112,8 @@ fn fault(error: &Error) -> Failure {
             | E::ExpiredContext { .. }
             | E::NotValidYet
             | E::NotValidYetContext { .. } => Failure::CertExpired,
-            E::UnknownIssuer => Failure::CertChain,
+            // A box may put a trusted authority's name on what that authority never signed.
+            E::UnknownIssuer | E::BadSignature => Failure::CertChain,
             E::NotValidForName | E::NotValidForNameContext { .. } => Failure::CertName,
             _ => Failure::CertInvalid,
         },
@@ -134,7 +136,7 @@ impl ServerCertVerifier for Recorder {
                 .chain(others)
                 .map(|der| der.to_vec())
                 .collect();
-            shown.validity = Some(judged);
+            shown.validity = Some(Validity { failure: judged });
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -163,5 +165,49 @@ impl ServerCertVerifier for Recorder {
         self.provider
             .signature_verification_algorithms
             .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_count_by_a_trusted_clock_and_hide_nothing() {
+        let mut params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let der = params.self_signed(&key).unwrap().der().clone();
+        let mut trusted = RootCertStore::empty();
+        trusted.add(der.clone()).unwrap();
+        let mut strange = RootCertStore::empty();
+        let other = rcgen::generate_simple_self_signed(vec!["b.example".to_owned()]).unwrap();
+        strange.add(other.cert.der().clone()).unwrap();
+        let judge = |roots: &RootCertStore, name: &'static str, secs, clock| {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let name = ServerName::try_from(name).unwrap();
+            let now = UnixTime::from_secs(secs);
+            Recorder::new(Arc::new(roots.clone()), provider, name, now, clock).judge(&der, &[])
+        };
+        let (inside, outside) = (1_590_000_000, 1_790_000_000);
+        let (rtc, ntp) = (ClockQuality::Rtc, ClockQuality::Ntp);
+        assert_eq!(judge(&trusted, "a.example", inside, rtc), None);
+        assert_eq!(
+            judge(&trusted, "a.example", outside, ntp),
+            Some(Failure::CertExpired)
+        );
+        assert_eq!(
+            judge(&trusted, "a.example", 0, rtc),
+            Some(Failure::CertClockUntrusted)
+        );
+        assert_eq!(
+            judge(&trusted, "b.example", outside, rtc),
+            Some(Failure::CertName)
+        );
+        assert_eq!(
+            judge(&strange, "a.example", outside, rtc),
+            Some(Failure::CertChain)
+        );
     }
 }

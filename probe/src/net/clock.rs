@@ -7,8 +7,8 @@ use faultline_core::time::{ClockQuality, Duration, Instant, UnixTime};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Signs of a clock disciplined by NTP (RFC 5905), each left by one of the usual daemons
-/// once it has set the time. They say that it was set since boot, not that it still holds.
+/// Signs of a clock disciplined by NTP (RFC 5905). timesyncd leaves its file once it has set
+/// the time; chrony's only say that it runs. None says that the time still holds.
 const SYNCHRONIZED: [&str; 3] = [
     "/run/systemd/timesync/synchronized",
     "/run/chrony/chronyd.pid",

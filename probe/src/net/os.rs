@@ -130,7 +130,6 @@ async fn listen(socket: &UdpSocket, start: Instant, patience: Patience, seen: &m
     let mut first: Option<Instant> = None;
     while seen.datagrams.len() < MOST_DATAGRAMS {
         match timeout_at(deadline, socket.recv_from(&mut buffer)).await {
-            Err(_) => break,
             Ok(Ok((length, from))) => seen.datagrams.push(Datagram {
                 after: start.elapsed(),
                 from,
@@ -139,7 +138,8 @@ async fn listen(socket: &UdpSocket, start: Instant, patience: Patience, seen: &m
             }),
             // An ICMP error may be forged like any datagram: the answer may still come.
             Ok(Err(error)) if seen.failure.is_none() => seen.failure = Some(failure(&error)),
-            Ok(Err(_)) => break,
+            // Time is up, or errors keep coming.
+            Err(_) | Ok(Err(_)) => break,
         }
         if first.is_none() {
             let now = Instant::now();
