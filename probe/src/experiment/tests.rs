@@ -13,6 +13,7 @@ use faultline_core::{
     value::Ip,
 };
 use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -369,9 +370,26 @@ async fn real_datagrams_and_icmp_errors_come_through() {
     assert_eq!(seen.failure, Some(Failure::DnsUnreachable));
 }
 
-#[tokio::test]
-async fn a_real_tls_server_is_authenticated_only_by_its_root() {
-    let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+/// A page, or an answer over HTTPS or TLS, by what the request looks like.
+fn respond(request: &[u8]) -> Vec<u8> {
+    let http = |body: &[u8]| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    };
+    if request.starts_with(b"GET") {
+        return http(b"hi");
+    }
+    if request.starts_with(b"POST /dns-query ") {
+        let end = request.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        return http(&reply(&request[end + 4..], [9, 9, 9, 9]));
+    }
+    let reply = reply(&request[2..], [9, 9, 9, 9]);
+    [&(reply.len() as u16).to_be_bytes()[..], &reply].concat()
+}
+
+/// A TLS server on loopback that answers one request on each connection.
+async fn serve_tls(name: &str) -> (CertificateDer<'static>, SocketAddr) {
+    let signed = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
     let certificate = signed.cert.der().clone();
     let key = rustls_pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -383,7 +401,7 @@ async fn a_real_tls_server_is_authenticated_only_by_its_root() {
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let at = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -392,13 +410,55 @@ async fn a_real_tls_server_is_authenticated_only_by_its_root() {
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     return;
                 };
-                let _ = stream.read(&mut [0; 2048]).await;
-                let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
-                let _ = stream.write_all(page).await;
+                let mut request = vec![0; 2048];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let answer = respond(&request[..length]);
+                let _ = stream.write_all(&answer).await;
                 let _ = stream.shutdown().await;
             });
         }
     });
+    (certificate, at)
+}
+
+#[tokio::test]
+async fn encrypted_resolvers_count_only_when_authenticated() {
+    let (certificate, at) = serve_tls("dns.example").await;
+    let (net, clock) = (OsNetwork::new(), SystemClock::new());
+    let entropy = RefCell::new(crate::random::OsEntropy);
+    let world = World {
+        net: &net,
+        clock: &clock,
+        entropy: &entropy,
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let plan = Plan::new(Arc::new(roots), "neutral.example");
+    let run = Run::new(&world, &plan);
+    for transport in [DnsTransport::Tls, DnsTransport::Https] {
+        for (name, failure) in [
+            ("dns.example", None),
+            ("other.example", Some(Failure::CertName)),
+        ] {
+            let resolver_name = Some(name.to_owned());
+            let ask = Ask {
+                transport,
+                resolver_name,
+                ..question(at)
+            };
+            let seen = Box::pin(lookup(&run, &ask, 0)).await;
+            assert_eq!(seen.failure, failure, "{transport:?} {name}");
+            if failure.is_none() {
+                assert_eq!(super::lookup::addresses(&seen), [Ip([9, 9, 9, 9].into())]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_real_tls_server_is_authenticated_only_by_its_root() {
+    let (certificate, at) = serve_tls("127.0.0.1").await;
+    let url = format!("https://{at}/");
     let (net, clock) = (OsNetwork::new(), SystemClock::new());
     let entropy = RefCell::new(crate::random::OsEntropy);
     let world = World {
