@@ -1,1 +1,4 @@
-//! See README.md.
+//! The collector: what it takes in, keeps and derives.
+
+pub mod ingest;
+pub mod store;
