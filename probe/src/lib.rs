@@ -3,7 +3,10 @@
 //! A library, so that the simulated Internet can drive the very same experiments, and the
 //! collector's control can look with the same eyes: a difference between probe and control
 //! is then never a difference of tools.
+pub mod experiment;
 pub mod net;
+pub mod random;
+pub mod scrub;
 
 pub mod budget;
 pub mod config;
