@@ -28,10 +28,10 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         return Finding::inconclusive(Rule::NoControl, Vec::new());
     }
     let stopped = connects(case).or_else(|| handshakes(case));
-    if let Some(finding) = stopped {
-        if matches!(finding.outcome, Outcome::Anomaly | Outcome::Down) || control_had(case) {
-            return finding;
-        }
+    if let Some(finding) = stopped
+        && (matches!(finding.outcome, Outcome::Anomaly | Outcome::Down) || control_had(case))
+    {
+        return finding;
     }
     if !control_had(case) {
         let there = case
@@ -275,10 +275,17 @@ fn pages(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
     })
 }
 
-/// Whether two hosts share a label that is long enough to be a name of its own.
+/// Whether two hosts share a label, their last ones aside, that is long enough to be a name
+/// of its own.
 fn kin(one: &str, other: &str) -> bool {
-    one.split('.')
-        .any(|label| label.len() >= 4 && other.split('.').any(|l| l == label))
+    let own = |host: &str| -> BTreeSet<String> {
+        host.rsplit('.')
+            .skip(1)
+            .filter(|label| label.len() >= 4)
+            .map(Into::into)
+            .collect()
+    };
+    !own(one).is_disjoint(&own(other))
 }
 
 /// OONI's rule: the status matches, and the length, the headers or the title do.
