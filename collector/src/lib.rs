@@ -1,1 +1,7 @@
-//! See README.md.
+//! The collector: what it takes in, keeps, derives and serves.
+
+pub mod api;
+pub mod config;
+pub mod ingest;
+pub mod store;
+pub mod targets;

@@ -1,0 +1,79 @@
+//! What can an operator ask of the collector? Arguments, action, exit status.
+
+mod serve;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use faultline_collector::{
+    config::Config,
+    store::{Facts as _, Judge, Unjudged, rebuild, sqlite::Sqlite},
+};
+use faultline_core::time::UnixTime;
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+/// Take in, keep and serve what probes measured.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 done; 1 done, but some input was skipped or refused; 2 failed."
+)]
+struct Arguments {
+    /// The settings; without a file, those of collector.example.toml.
+    #[arg(long, env = "FAULTLINE_COLLECTOR_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Serve the API until SIGTERM or ctrl-c.
+    Serve,
+    /// Make every derived row again from the batches kept, and print their digest.
+    Rebuild,
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
+    let arguments = Arguments::parse();
+    match act(&arguments, now) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("faultline-collector: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<()> {
+    let config = match &arguments.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    match arguments.action {
+        Action::Serve => serve::serve(config, now),
+        Action::Rebuild => {
+            let store = open(&config)?;
+            rebuild(&*store, judge())?;
+            let digest = store.digest()?;
+            println!("{}", digest.map(|b| format!("{b:02x}")).concat());
+            Ok(())
+        }
+    }
+}
+
+/// The rules that verdicts are made by.
+fn judge() -> Arc<dyn Judge> {
+    Arc::new(Unjudged)
+}
+
+fn open(config: &Config) -> Result<Arc<Sqlite>> {
+    let state = &config.state;
+    std::fs::create_dir_all(state).with_context(|| {
+        format!("cannot make the state folder {}: set `state`", state.display())
+    })?;
+    let path = state.join("collector.db");
+    let store = Sqlite::open(&path)
+        .with_context(|| format!("cannot open the store {}", path.display()))?;
+    Ok(Arc::new(store))
+}
