@@ -4,14 +4,14 @@
 use faultline_collector::{
     ingest::{Enricher, Ingest, Mmdb, Refusal, issue},
     store::{
-        Enrichment, Facts, Incoming, Ledger, ProbeRecord, ReceiptRecord, StoreError, Unjudged,
-        contract, derive, rebuild, sqlite::Sqlite,
+        Enrichment, Facts, Incoming, Judge, Judgement, Ledger, ProbeRecord, ReceiptRecord,
+        StoreError, Unjudged, contract, derive, rebuild, sqlite::Sqlite,
     },
 };
 use faultline_core::{
     codec::{Identity, Purpose},
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
-    measurement::{Batch, Driver, Experiment, Measurement, SCHEMA_VERSION},
+    measurement::{Batch, ControlReport, Driver, Experiment, Measurement, SCHEMA_VERSION},
     observation::{AddressSource, Connect, Observation, Step},
     time::{ClockQuality, Duration, UnixTime},
     value::{Blob, Ip},
@@ -44,6 +44,22 @@ impl Enricher for Table {
     }
 }
 
+struct OtherRules;
+impl Judge for OtherRules {
+    fn judge(
+        &self,
+        m: &Measurement,
+        control: Option<&ControlReport>,
+        asn_of: &dyn Fn(IpAddr) -> Option<Asn>,
+    ) -> Judgement {
+        // The stored answer, not a database of today.
+        assert_eq!(asn_of(IpAddr::from([192, 0, 2, 7])), Some(Asn(64_502)));
+        let mut judgement = Unjudged.judge(m, control, asn_of);
+        judgement.rules = 1;
+        judgement
+    }
+}
+
 fn identity(byte: u8) -> Identity {
     Identity::from_bytes(&[byte; 32]).unwrap()
 }
@@ -52,14 +68,7 @@ fn probe_id() -> ProbeId {
 }
 fn token(probe: ProbeId, net: u8, at: UnixTime) -> Vec<u8> {
     let ip = IpAddr::from([192, 0, net, 1]);
-    issue(
-        &identity(9),
-        &Table,
-        probe,
-        ip,
-        at,
-        Duration::from_secs(3600),
-    )
+    issue(&identity(9), &Table, probe, ip, at, Duration::from_hours(1))
 }
 fn id16(n: u32) -> [u8; 16] {
     let mut id = [0; 16];
@@ -201,6 +210,12 @@ fn rebuilding_gives_the_same_rows_and_reused_measurement_ids_count_once() {
     let total: u64 = store.rollups(all).unwrap().iter().map(|r| r.count).sum();
     assert_eq!(total, 20);
     let before = store.digest().unwrap();
+    rebuild(&*store, Arc::new(OtherRules)).unwrap();
+    assert_ne!(
+        store.digest().unwrap(),
+        before,
+        "new rules give new verdicts"
+    );
     rebuild(&*store, Arc::new(Unjudged)).unwrap();
     assert_eq!(store.digest().unwrap(), before);
 }
@@ -235,7 +250,7 @@ fn networks_come_from_tokens_for_this_probe_and_time_only() {
         5,
         Some(token(probe_id(), 1, NOW + Duration::from_secs(8000))),
     );
-    future.started = NOW + Duration::from_secs(9000);
+    future.started = NOW + Duration::from_mins(150);
     b.measurements.push(future);
     ingest(&store).accept(&seal(&b), NOW).unwrap();
     let row = |n| store.measurement(MeasurementId(id16(n))).unwrap().unwrap();

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// A start further than this after the arrival is not believed.
-const FUTURE: Duration = Duration::from_secs(3600);
+const FUTURE: Duration = Duration::from_hours(1);
 
 /// The way in.
 pub struct Ingest<S> {

@@ -8,8 +8,8 @@ use faultline_core::{
 };
 use std::sync::Arc;
 
-/// Rebuilds every derived row. Signatures are checked again: a store that was tampered with
-/// is found here, and left as it was.
+/// Rebuilds every derived row. Signatures are checked again: a batch that was tampered with
+/// is found here, and the rows stay as they were. Enrichment is trusted: nobody signs it.
 pub fn rebuild(facts: &dyn Facts, judge: Arc<dyn Judge>) -> Result<(), StoreError> {
     facts.rederive(Arc::new(move |stored| {
         let corrupt = |_| StoreError::Corrupt(format!("batch {}", stored.receipt.batch));

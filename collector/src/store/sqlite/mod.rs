@@ -49,14 +49,13 @@ impl Sqlite {
         f: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
-        let db = match idle {
-            Some(db) => db,
-            None => {
-                let db = Connection::open(&self.path)?;
-                tune(&db)?;
-                db.pragma_update(None, "query_only", true)?;
-                db
-            }
+        let db = if let Some(db) = idle {
+            db
+        } else {
+            let db = Connection::open(&self.path)?;
+            tune(&db)?;
+            db.pragma_update(None, "query_only", true)?;
+            db
         };
         let result = f(&db);
         if let Ok(mut idle) = self.idle.lock() {

@@ -1,5 +1,5 @@
 //! Which tables are there? Migrations numbered by `user_version`, each in a transaction.
-//! Repeated words live in a dictionary; time leads every secondary index.
+//! Repeated words live in a dictionary; time leads every index but those of unique keys.
 
 use super::super::StoreError;
 use rusqlite::Connection;
