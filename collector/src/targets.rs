@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn odd_lines_are_left_out() {
-        let list = parse("url,category_code\n\nftp://a/,NEWS\n\"https://a.example/x,y\",PORN,z\n");
+        let list =
+            parse("url,category_code\n\nftp://a/,NEWS\n\"https://a.example/x,y\",PORN,z\n");
         let urls: Vec<_> = list.iter().map(|t| (t.url.as_str(), t.risk)).collect();
         assert_eq!(urls, [("https://a.example/x,y", Risk::High)]);
     }

@@ -17,13 +17,9 @@ use faultline_collector::{
 use faultline_core::{
     codec::{Envelope, Identity, Purpose, from_cbor},
     id::{Asn, BatchId, Country, MeasurementId},
-    measurement::{
-        Batch, Driver, Experiment, Measurement, NetworkEpoch, SCHEMA_VERSION,
-    },
+    measurement::{Batch, Driver, Experiment, Measurement, NetworkEpoch, SCHEMA_VERSION},
     observation::{AddressSource, Connect, Observation, Step},
-    protocol::{
-        CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal,
-    },
+    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal},
     time::{ClockQuality, UnixTime},
     value::{Blob, Ip},
 };
@@ -197,7 +193,10 @@ async fn a_probe_enrols_checks_in_and_uploads_once() {
     let (_, summary) = get(&app, "/v1/summary", None).await;
     let line = &summary["summary"][0];
     assert_eq!(line["country"], "XA");
-    assert_eq!((&line["measurements"], &line["probes"]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&line["measurements"], &line["probes"]),
+        (&3.into(), &1.into())
+    );
     assert_eq!(line["outcomes"]["inconclusive"], 3);
 }
 
@@ -236,7 +235,11 @@ async fn refusals_have_a_word_and_a_sentence() {
     let request = Request::post("/v1/batches").header("content-encoding", "gzip");
     let (status, _) = send(&app, request.body(Body::from("x")).unwrap()).await;
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    for path in ["/v1/measurements?x=1", "/v1/measurements?after=1", "/v1/measurements/1"] {
+    for path in [
+        "/v1/measurements?x=1",
+        "/v1/measurements?after=1",
+        "/v1/measurements/1",
+    ] {
         assert_eq!(get(&app, path, None).await.1["code"], "bad_query", "{path}");
     }
     assert_eq!(get(&app, "/v2", None).await.1["code"], "not_found");

@@ -46,18 +46,38 @@ const fn get(
 }
 
 const ROUTES: &[Route] = &[
-    post("/v1/probes", "Enrol a probe: sealed Enrolment, reply Enrolled"),
-    post("/v1/check-in", "Ask what to measure: sealed CheckIn, reply CheckInReply"),
-    post("/v1/batches", "Upload results: sealed Batch, at most 4 MiB, reply Receipt"),
-    post("/v1/control", "Ask for the control's view: sealed ControlRequest"),
+    post(
+        "/v1/probes",
+        "Enrol a probe: sealed Enrolment, reply Enrolled",
+    ),
+    post(
+        "/v1/check-in",
+        "Ask what to measure: sealed CheckIn, reply CheckInReply",
+    ),
+    post(
+        "/v1/batches",
+        "Upload results: sealed Batch, at most 4 MiB, reply Receipt",
+    ),
+    post(
+        "/v1/control",
+        "Ask for the control's view: sealed ControlRequest",
+    ),
     get("/v1/health", "Whether the collector works", &[]),
-    get("/v1/measurements", "Measurements that are public, oldest first", FILTER),
+    get(
+        "/v1/measurements",
+        "Measurements that are public, oldest first",
+        FILTER,
+    ),
     get(
         "/v1/measurements/{id}",
         "One measurement with its observations, verdict and reasons",
         &[("id", "32 hexadecimal digits")],
     ),
-    get("/v1/verdicts", "Verdicts on public measurements, oldest first", FILTER),
+    get(
+        "/v1/verdicts",
+        "Verdicts on public measurements, oldest first",
+        FILTER,
+    ),
     get("/v1/summary", "Scored outcomes by country and target", &[]),
     get("/v1/openapi.json", "This document", &[]),
 ];

@@ -59,7 +59,12 @@ impl Refused {
 }
 
 pub(super) fn cbor(status: StatusCode, bytes: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, MEDIA_CBOR)], Body::from(bytes)).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, MEDIA_CBOR)],
+        Body::from(bytes),
+    )
+        .into_response()
 }
 
 impl IntoResponse for Refused {

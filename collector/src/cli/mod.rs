@@ -1,11 +1,13 @@
 //! What can an operator ask of the collector? Arguments, action, exit status.
 
+mod import;
 mod serve;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use faultline_collector::{
     config::Config,
+    ingest::{Enricher, Mmdb, Nowhere},
     store::{Facts as _, Judge, Unjudged, rebuild, sqlite::Sqlite},
 };
 use faultline_core::time::UnixTime;
@@ -29,15 +31,27 @@ struct Arguments {
 enum Action {
     /// Serve the API until SIGTERM or ctrl-c.
     Serve,
+    /// Take in what others measured.
+    Import {
+        #[command(subcommand)]
+        format: Format,
+    },
     /// Make every derived row again from the batches kept, and print their digest.
     Rebuild,
+}
+
+#[derive(Debug, Subcommand)]
+enum Format {
+    /// OONI web_connectivity documents: a file, a folder of .json and .jsonl, or - .
+    Ooni { from: PathBuf },
 }
 
 /// Does what the arguments say.
 pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
     let arguments = Arguments::parse();
     match act(&arguments, now) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
         Err(error) => {
             eprintln!("faultline-collector: {error:#}");
             ExitCode::from(2)
@@ -45,19 +59,23 @@ pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
     }
 }
 
-fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<()> {
+/// Gives how many inputs were skipped.
+fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
     let config = match &arguments.config {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
-    match arguments.action {
-        Action::Serve => serve::serve(config, now),
+    match &arguments.action {
+        Action::Serve => serve::serve(config, now).map(|()| 0),
+        Action::Import {
+            format: Format::Ooni { from },
+        } => import::ooni(&config, from, now()),
         Action::Rebuild => {
             let store = open(&config)?;
             rebuild(&*store, judge())?;
             let digest = store.digest()?;
             println!("{}", digest.map(|b| format!("{b:02x}")).concat());
-            Ok(())
+            Ok(0)
         }
     }
 }
@@ -67,10 +85,21 @@ fn judge() -> Arc<dyn Judge> {
     Arc::new(Unjudged)
 }
 
+fn enricher(config: &Config) -> Result<Arc<dyn Enricher>> {
+    if let (Some(country), Some(asn)) = (&config.country_db, &config.asn_db) {
+        return Ok(Arc::new(Mmdb::open(country, asn)?));
+    }
+    tracing::warn!("no geo databases: networks of addresses are unknown");
+    Ok(Arc::new(Nowhere))
+}
+
 fn open(config: &Config) -> Result<Arc<Sqlite>> {
     let state = &config.state;
     std::fs::create_dir_all(state).with_context(|| {
-        format!("cannot make the state folder {}: set `state`", state.display())
+        format!(
+            "cannot make the state folder {}: set `state`",
+            state.display()
+        )
     })?;
     let path = state.join("collector.db");
     let store = Sqlite::open(&path)

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use faultline_collector::{
     api::{Service, router},
     config::Config,
-    ingest::{Enricher, Ingest, Mmdb, Nowhere},
+    ingest::Ingest,
     targets,
 };
 use faultline_core::time::UnixTime;
@@ -44,13 +44,9 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     let store = super::open(&config)?;
     let path = config.state.join("collector.key");
     let identity = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
-    let enricher: Arc<dyn Enricher> = match (&config.country_db, &config.asn_db) {
-        (Some(country), Some(asn)) => Arc::new(Mmdb::open(country, asn)?),
-        _ => {
-            tracing::warn!("no geo databases: networks are unknown and nothing is scored");
-            Arc::new(Nowhere)
-        }
-    };
+    let enricher = super::enricher(&config)?;
+    let path = config.state.join(super::import::KEY);
+    let importer = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
     let list = match &config.targets {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the targets {}", path.display()))?,
@@ -64,7 +60,7 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     );
     Ok(Service {
         targets: targets::parse(&list),
-        importer: None,
+        importer: Some(importer.public().probe_id()),
         config,
         store,
         ingest,

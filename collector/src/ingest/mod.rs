@@ -113,7 +113,7 @@ impl<S: Ledger + Facts> Ingest<S> {
 }
 
 /// Every address that a measurement was told or went to.
-fn addresses(m: &Measurement) -> Vec<Ip> {
+pub(crate) fn addresses(m: &Measurement) -> Vec<Ip> {
     m.observations
         .iter()
         .flat_map(|o| match &o.step {
