@@ -118,7 +118,7 @@ fn check_in(probe: &Identity) -> Vec<u8> {
     };
     probe.seal(Purpose::Request, &check_in)
 }
-fn batch(probe: &Identity, n: u8, network: Option<Blob>) -> Batch {
+fn batch(probe: &Identity, n: u8, network: Option<&Blob>) -> Batch {
     Batch {
         schema: SCHEMA_VERSION,
         probe: probe.public().probe_id(),
@@ -126,7 +126,7 @@ fn batch(probe: &Identity, n: u8, network: Option<Blob>) -> Batch {
         sequence: 0,
         created: NOW,
         measurements: (0..3)
-            .map(|i| measurement([n + i; 16], network.clone()))
+            .map(|i| measurement([n + i; 16], network.cloned()))
             .collect(),
     }
 }
@@ -176,7 +176,7 @@ async fn upload(app: &Router) -> Vec<u8> {
         .open(Purpose::NetworkEpoch, &key(9).public())
         .unwrap();
     assert_eq!((epoch.asn, epoch.country.as_str()), (Asn(64_501), "XA"));
-    let sealed = probe.seal(Purpose::Batch, &batch(&probe, 10, Some(token)));
+    let sealed = probe.seal(Purpose::Batch, &batch(&probe, 10, Some(&token)));
     let (_, body) = post(app, "/v1/batches", sealed.clone()).await;
     let receipt: Receipt = from_cbor(&body).unwrap();
     assert_eq!((receipt.duplicate, receipt.measurements), (false, 3));

@@ -22,7 +22,9 @@ impl Service {
 
     /// Whether the operator is asking.
     pub(super) fn is_operator(&self, headers: &HeaderMap) -> bool {
-        let sent = headers.get("x-operator-token").map(|v| v.as_bytes());
+        let sent = headers
+            .get("x-operator-token")
+            .map(axum::http::HeaderValue::as_bytes);
         match (&self.config.operator_token, sent) {
             (Some(token), Some(sent)) => same(token.as_bytes(), sent),
             _ => false,

@@ -26,7 +26,7 @@ use std::{
 };
 
 /// How long a network-epoch token is good for.
-const EPOCH: Duration = Duration::from_secs(24 * 3600);
+const EPOCH: Duration = Duration::from_hours(24);
 
 type Body = Result<Bytes, BytesRejection>;
 

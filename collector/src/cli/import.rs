@@ -50,15 +50,14 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
                 .collect()
         };
         for document in documents.into_iter().filter(|d| !d.is_empty()) {
-            match convert(document) {
-                Some(converted) => match importer.keep(converted, now)? {
-                    Appended::Stored => stored += 1,
-                    Appended::Duplicate => known += 1,
-                },
-                None => {
-                    tracing::warn!(file = %file.display(), "skipped: no web_connectivity document");
-                    skipped += 1;
-                }
+            let Some(converted) = convert(document) else {
+                tracing::warn!(file = %file.display(), "skipped: no web_connectivity document");
+                skipped += 1;
+                continue;
+            };
+            match importer.keep(converted, now)? {
+                Appended::Stored => stored += 1,
+                Appended::Duplicate => known += 1,
             }
         }
     }

@@ -28,6 +28,9 @@ pub struct Converted {
     pub asn: Asn,
 }
 
+/// Reads an entry of one list.
+type Reader = fn(&Value) -> Option<Step>;
+
 /// Converts one document. `None` where it is no `web_connectivity` measurement.
 /// The identity follows from the bytes: the same document is the same measurement.
 pub fn convert(bytes: &[u8]) -> Option<Converted> {
@@ -38,7 +41,7 @@ pub fn convert(bytes: &[u8]) -> Option<Converted> {
     let keys = document.get("test_keys")?;
     let list = |name: &str| keys.get(name).and_then(Value::as_array);
     let mut observations = Vec::new();
-    let kinds: [(&str, Layer, fn(&Value) -> Option<Step>); 3] = [
+    let kinds: [(&str, Layer, Reader); 3] = [
         ("queries", Layer::Dns, lookup),
         ("tcp_connect", Layer::Tcp, connect),
         ("tls_handshakes", Layer::Tls, handshake),
