@@ -8,11 +8,11 @@ use axum::{
     http::{Request, StatusCode},
 };
 use faultline_collector::{
-    rules::Rules,
     api::{Service, openapi, router},
     config::Config,
     ingest::{Enricher, Ingest},
-    store::{sqlite::Sqlite},
+    rules::Rules,
+    store::sqlite::Sqlite,
     targets,
 };
 use faultline_core::{

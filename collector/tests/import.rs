@@ -1,9 +1,10 @@
 //! Are OONI's documents kept once each, with their place, under the import key?
 
 use faultline_collector::{
+    rules::Rules,
     import::{Importer, convert},
     ingest::Nowhere,
-    store::{Appended, Facts as _, Unjudged, sqlite::Sqlite},
+    store::{Appended, Facts as _, sqlite::Sqlite},
 };
 use faultline_core::{codec::Identity, time::UnixTime};
 use std::path::PathBuf;
@@ -23,8 +24,7 @@ fn shared_documents_are_stored_once() {
     let importer = Importer {
         store: &store,
         enricher: &Nowhere,
-        judge: &Unjudged,
-        key: &Identity::from_bytes(&[3; 32]).unwrap(),
+        judge: &key: &Identity::from_bytes(&[3; 32]).unwrap(),
     };
     let now = UnixTime::from_secs(1_790_000_000);
     importer.enrol(now).unwrap();

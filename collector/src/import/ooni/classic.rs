@@ -215,15 +215,15 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
             }
             Entry::Lookup(lookup) if !lookup.end.is_empty() => {
                 match lookup.control.as_deref() {
+                    // Odd, and OONI's: with no control at all the page counts as accessible.
                     None if control_http.is_none() => Meaning::Accessible,
-                    None => Meaning::Blocked("dns"),
                     Some((end, _)) if !end.is_empty() => Meaning::Down,
                     Some((_, addresses))
                         if lookup.end == "dns_no_answer" && addresses.is_empty() =>
                     {
                         return Some(Decision::Page(Meaning::Down));
                     }
-                    Some(_) => Meaning::Blocked("dns"),
+                    None | Some(_) => Meaning::Blocked("dns"),
                 }
             }
             Entry::Lookup(lookup) => {

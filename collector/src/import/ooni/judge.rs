@@ -112,9 +112,14 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         .into_iter()
         .filter(|path| {
             let ends = |path: &Path, with: &[&str]| {
-                path.extension().is_some_and(|e| with.iter().any(|w| e == *w))
+                path.extension()
+                    .is_some_and(|e| with.iter().any(|w| e == *w))
             };
-            let inner = if ends(path, &["gz"]) { path.with_extension("") } else { path.clone() };
+            let inner = if ends(path, &["gz"]) {
+                path.with_extension("")
+            } else {
+                path.clone()
+            };
             ends(&inner, &["json", "jsonl"])
         })
         .collect();
