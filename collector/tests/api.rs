@@ -186,12 +186,18 @@ async fn upload(app: &Router) -> Vec<u8> {
 #[tokio::test]
 async fn a_probe_enrols_checks_in_and_uploads_once() {
     let folder = tempfile::tempdir().unwrap();
-    let app = app(folder.path(), "");
+    let app = app(folder.path(), &format!("operator_token = \"{OPERATOR}\""));
     let sealed = upload(&app).await;
     let (status, body) = post(&app, "/v1/batches", sealed).await;
     assert_eq!(status, StatusCode::OK);
     assert!(from_cbor::<Receipt>(&body).unwrap().duplicate);
-    let (_, summary) = get(&app, "/v1/summary", None).await;
+    let (_, public) = get(&app, "/v1/summary", None).await;
+    assert_eq!(
+        public["summary"],
+        serde_json::json!([]),
+        "one probe is below the floor"
+    );
+    let (_, summary) = get(&app, "/v1/summary", Some(OPERATOR)).await;
     let line = &summary["summary"][0];
     assert_eq!(line["country"], "XA");
     assert_eq!(
