@@ -2,3 +2,5 @@
 //! judges them, and serves what it knows with its evidence.
 
 pub mod import;
+pub mod ingest;
+pub mod store;

@@ -44,27 +44,35 @@ pub fn load_or_create(
     path: &Path,
     fill: &mut dyn FnMut(&mut [u8]),
 ) -> Result<Identity, IdentityError> {
+    match load(path) {
+        Err(IdentityError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            create(path, fill).map_err(|source| IdentityError::File {
+                path: path.into(),
+                source,
+            })
+        }
+        loaded => loaded,
+    }
+}
+
+/// Reads the key at `path`.
+pub fn load(path: &Path) -> Result<Identity, IdentityError> {
     let file_error = |source| IdentityError::File {
         path: path.into(),
         source,
     };
-    match fs::read(path) {
-        Ok(bytes) => {
-            let mode = fs::metadata(path).map_err(file_error)?.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(IdentityError::Exposed {
-                    path: path.into(),
-                    mode,
-                });
-            }
-            <&[u8; 32]>::try_from(bytes.as_slice())
-                .ok()
-                .and_then(Identity::from_bytes)
-                .ok_or_else(|| IdentityError::NotAKey { path: path.into() })
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, fill).map_err(file_error),
-        Err(e) => Err(file_error(e)),
+    let bytes = fs::read(path).map_err(file_error)?;
+    let mode = fs::metadata(path).map_err(file_error)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(IdentityError::Exposed {
+            path: path.into(),
+            mode,
+        });
     }
+    <&[u8; 32]>::try_from(bytes.as_slice())
+        .ok()
+        .and_then(Identity::from_bytes)
+        .ok_or_else(|| IdentityError::NotAKey { path: path.into() })
 }
 
 fn create(path: &Path, fill: &mut dyn FnMut(&mut [u8])) -> io::Result<Identity> {

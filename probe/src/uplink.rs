@@ -90,6 +90,11 @@ impl Collector {
         Ok(Self { base: url, tls })
     }
 
+    /// The base URL.
+    pub fn base(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// Sends a sealed message to `path` and waits at most [`WAIT`] for the reply.
     pub async fn post<N: Network, C: Clock>(
         &self,
@@ -134,6 +139,21 @@ impl Collector {
             code: refusal.code,
             message: refusal.message,
         })
+    }
+
+    /// Whether the collector is there: an empty batch is refused in its own words.
+    pub async fn reachable<N: Network, C: Clock>(
+        &self,
+        net: &N,
+        clock: &C,
+    ) -> Result<(), UplinkError> {
+        match self
+            .ask::<N, C, Receipt>(net, clock, "/v1/batches", Vec::new())
+            .await
+        {
+            Ok(_) | Err(UplinkError::Refused { .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
     }
 
     async fn exchange<N: Network>(

@@ -4,6 +4,14 @@
 //! them here; the simulated Internet implements them over virtual links and virtual time.
 #![allow(async_fn_in_trait)] // driven by one current-thread runtime: futures need no Send
 
+mod clock;
+mod failure;
+mod os;
+
+pub use clock::SystemClock;
+pub use failure::{at_layer, from_errno};
+pub use os::OsNetwork;
+
 use faultline_core::{
     failure::Failure,
     time::{ClockQuality, Duration, Instant, UnixTime},

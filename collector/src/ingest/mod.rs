@@ -1,0 +1,127 @@
+//! What becomes of an upload? Decode, verify, enrich, judge, store; then say so. The address
+//! that an upload comes from plays no part: where a measurement was taken is what its
+//! network-epoch token says.
+
+mod control;
+mod decode;
+mod enrich;
+mod network;
+
+pub use decode::{MAX_BATCH, Refusal};
+pub use enrich::{Enricher, GeoError, Mmdb};
+pub use network::{Network, issue};
+
+use crate::store::{
+    AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, Place, ReceiptRecord,
+    derive,
+};
+use faultline_core::{
+    codec::PublicKey,
+    measurement::{Batch, Measurement},
+    observation::Step,
+    protocol::Receipt,
+    time::{Duration, UnixTime},
+    value::{Blob, Ip},
+};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A start further than this after the arrival is not believed.
+const FUTURE: Duration = Duration::from_hours(1);
+
+/// The way in.
+pub struct Ingest<S> {
+    store: Arc<S>,
+    enricher: Arc<dyn Enricher>,
+    judge: Arc<dyn Judge>,
+    collector: PublicKey,
+}
+
+impl<S: Ledger + Facts> Ingest<S> {
+    pub fn new(
+        store: Arc<S>,
+        enricher: Arc<dyn Enricher>,
+        judge: Arc<dyn Judge>,
+        collector: PublicKey,
+    ) -> Self {
+        Self {
+            store,
+            enricher,
+            judge,
+            collector,
+        }
+    }
+
+    /// Takes a sealed batch. A receipt means that it is durable.
+    pub fn accept(&self, bytes: &[u8], received: UnixTime) -> Result<Receipt, Refusal> {
+        let batch = decode::open(bytes, |id| self.store.probe(id))?;
+        let enrichment = self.enrich(&batch, received);
+        let rows = derive(&batch, &enrichment, &*self.judge);
+        let measurements = batch.measurements.len() as u32;
+        let receipt = ReceiptRecord {
+            batch: batch.id,
+            probe: batch.probe,
+            sequence: batch.sequence,
+            sha256: Sha256::digest(bytes).into(),
+            received,
+            measurements,
+            enrichment,
+        };
+        let done = self.store.append(Incoming {
+            receipt,
+            bytes: bytes.to_vec(),
+            rows,
+        })?;
+        Ok(Receipt {
+            batch: batch.id,
+            duplicate: done == Appended::Duplicate,
+            measurements,
+        })
+    }
+
+    fn enrich(&self, batch: &Batch, received: UnixTime) -> Enrichment {
+        let seen: BTreeSet<Ip> = batch.measurements.iter().flat_map(addresses).collect();
+        let asn = |ip: Ip| self.enricher.asn_of(ip.0).map(|asn| AddressAsn { ip, asn });
+        Enrichment {
+            geo: Blob(self.enricher.digest().to_vec()),
+            addresses: seen.into_iter().filter_map(asn).collect(),
+            places: batch
+                .measurements
+                .iter()
+                .map(|m| self.place(batch, m, received))
+                .collect(),
+        }
+    }
+
+    fn place(&self, batch: &Batch, m: &Measurement, received: UnixTime) -> Place {
+        let network = m.network.as_ref().and_then(|token| {
+            network::verify(&token.0, &self.collector, batch.probe, m.started)
+        });
+        let control = m
+            .control
+            .as_ref()
+            .map(|report| control::verify(&report.0, &self.collector, &m.target).is_some());
+        Place {
+            known: network.is_some(),
+            country: network.as_ref().map(|n| n.country).unwrap_or_default(),
+            asn: network.as_ref().map(|n| n.asn).unwrap_or_default(),
+            control_valid: control == Some(true),
+            control_ignored: control == Some(false),
+            clock_future: m.started > received + FUTURE,
+        }
+    }
+}
+
+/// Every address that a measurement was told or went to.
+fn addresses(m: &Measurement) -> Vec<Ip> {
+    m.observations
+        .iter()
+        .flat_map(|o| match &o.step {
+            Step::Lookup(l) => l.replies.iter().flat_map(|r| r.addresses.clone()).collect(),
+            Step::Connect(c) => vec![c.ip],
+            Step::Handshake(h) => vec![h.ip],
+            Step::Fetch(f) => vec![f.ip],
+            _ => vec![],
+        })
+        .collect()
+}

@@ -1,0 +1,208 @@
+//! What is kept, and what may be thrown away and made again?
+//!
+//! Verified batches and the receipt of each (with everything that enrichment added) are
+//! the truth. Observations, verdicts and rollups are derived from them by a pure function
+//! and can be rebuilt with equal bytes. Two traits with two jobs: the [`Ledger`] knows
+//! probes, tokens, receipts; the [`Facts`] hold batches and rows. The embedded engine keeps
+//! both in one SQLite file, so that a receipt and its rows live or die together.
+
+pub mod contract;
+mod derive;
+mod rebuild;
+pub mod sqlite;
+
+pub use derive::{Judge, Judgement, MeasurementRow, ObservationRow, Unjudged, derive};
+pub use rebuild::rebuild;
+
+use faultline_core::{
+    id::{Asn, BatchId, Country, MeasurementId, ProbeId},
+    time::UnixTime,
+    value::{Blob, Ip},
+};
+use minicbor::{Decode, Encode};
+use std::{ops::Range, sync::Arc};
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No room on the disk; nothing of the request was kept.
+    #[error("the store's disk is full: free some space, then send again")]
+    Full,
+    /// The same batch identity came with other bytes.
+    #[error("batch {0} is stored already with other bytes")]
+    Conflict(BatchId),
+    /// Stored bytes do not read back as what was stored.
+    #[error("stored data of {0} does not read back")]
+    Corrupt(String),
+    /// The file was written by a newer version.
+    #[error(
+        "the store has schema {found}, this version knows up to {known}: use a newer version"
+    )]
+    Newer {
+        /// In the file.
+        found: i64,
+        /// Known here.
+        known: i64,
+    },
+    /// The writer has stopped.
+    #[error("the store's writer has stopped")]
+    Stopped,
+    /// The engine failed.
+    #[error("the database failed")]
+    Engine(#[from] rusqlite::Error),
+    /// The file system failed.
+    #[error("the store's files failed")]
+    Io(#[from] std::io::Error),
+}
+
+/// A probe as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRecord {
+    pub id: ProbeId,
+    /// SEC1 compressed.
+    pub public_key: Vec<u8>,
+    pub consent: u16,
+    pub software: String,
+    pub enrolled: UnixTime,
+    pub revoked: Option<UnixTime>,
+}
+
+/// What enrichment found about one measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Place {
+    /// Whether a valid network-epoch token came with the measurement.
+    #[n(0)]
+    pub known: bool,
+    #[n(1)]
+    pub country: Country,
+    #[n(2)]
+    pub asn: Asn,
+    /// Whether a control report came that is ours and about this target.
+    #[n(3)]
+    pub control_valid: bool,
+    /// Whether a control report came that was ignored.
+    #[n(4)]
+    pub control_ignored: bool,
+    /// Whether the start lies more than an hour after the batch's arrival.
+    #[n(5)]
+    pub clock_future: bool,
+}
+
+/// The network of an address that a probe saw, when the batch came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AddressAsn {
+    #[n(0)]
+    pub ip: Ip,
+    #[n(1)]
+    pub asn: Asn,
+}
+
+/// Everything that was added to a batch on arrival. Databases change, so what they said is
+/// kept with the receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Enrichment {
+    /// Digest of the geo databases.
+    #[n(0)]
+    pub geo: Blob,
+    /// Sorted by address.
+    #[n(1)]
+    pub addresses: Vec<AddressAsn>,
+    /// One for each measurement, in order.
+    #[n(2)]
+    pub places: Vec<Place>,
+}
+
+/// A receipt as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptRecord {
+    pub batch: BatchId,
+    pub probe: ProbeId,
+    pub sequence: u64,
+    pub sha256: [u8; 32],
+    pub received: UnixTime,
+    pub measurements: u32,
+    pub enrichment: Enrichment,
+}
+
+/// A batch to store: the receipt, the bytes, and what follows from them.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    pub receipt: ReceiptRecord,
+    pub bytes: Vec<u8>,
+    pub rows: Vec<MeasurementRow>,
+}
+
+/// A batch as stored.
+#[derive(Clone, Debug)]
+pub struct StoredBatch {
+    pub receipt: ReceiptRecord,
+    /// SEC1 compressed key of the signer.
+    pub public_key: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+/// What became of an [`Incoming`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    Stored,
+    Duplicate,
+}
+
+/// Scored measurements of one hour by place, target and outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollup {
+    /// Hours since 1970.
+    pub hour: i64,
+    pub country: Country,
+    pub asn: Asn,
+    pub target: String,
+    pub outcome: String,
+    pub count: u64,
+}
+
+/// Makes the rows of a stored batch again.
+pub type Derive =
+    Arc<dyn Fn(&StoredBatch) -> Result<Vec<MeasurementRow>, StoreError> + Send + Sync>;
+
+/// Small, transactional, unique keys.
+pub trait Ledger: Send + Sync {
+    /// Makes a probe known; known ones keep their key and date, and stay revoked.
+    fn enrol(&self, probe: &ProbeRecord) -> Result<(), StoreError>;
+    fn probe(&self, id: ProbeId) -> Result<Option<ProbeRecord>, StoreError>;
+    fn revoke(&self, id: ProbeId, at: UnixTime) -> Result<(), StoreError>;
+    /// Notes that a network-epoch token was issued.
+    fn record_epoch(
+        &self,
+        probe: ProbeId,
+        issued: UnixTime,
+        token: &[u8],
+    ) -> Result<(), StoreError>;
+    fn receipt(&self, batch: BatchId) -> Result<Option<ReceiptRecord>, StoreError>;
+    fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError>;
+}
+
+/// Large, append-mostly, read by window of time.
+pub trait Facts: Send + Sync {
+    /// Stores a batch with its receipt and rows, durably, or nothing of it.
+    fn append(&self, incoming: Incoming) -> Result<Appended, StoreError>;
+    /// Measurements started in the window, by start and identity, one at a time; `each`
+    /// returns whether to go on.
+    fn measurements(
+        &self,
+        window: Range<UnixTime>,
+        each: &mut dyn FnMut(MeasurementRow) -> bool,
+    ) -> Result<(), StoreError>;
+    fn measurement(&self, id: MeasurementId) -> Result<Option<MeasurementRow>, StoreError>;
+    /// Rollups of the hours that start in the window, in key order.
+    fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError>;
+    /// Batches in order of arrival.
+    fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError>;
+    /// Drops all derived rows and makes them again, in one transaction.
+    fn rederive(&self, derive: Derive) -> Result<(), StoreError>;
+    /// SHA-256 over all derived rows in canonical order.
+    fn digest(&self) -> Result<[u8; 32], StoreError>;
+}

@@ -1,0 +1,153 @@
+//! Do resolvers agree on a name, and does anybody else answer for them?
+//!
+//! OONI ts-002 with GFWatch's question to an address that runs no resolver and, for
+//! rewriting of NXDOMAIN, a label that cannot exist. Known false positives are for the
+//! verdict: geographical answers, split horizon, wildcard zones.
+
+use super::lookup::{Ask, ask_system, is_answer, lookup, persist};
+use super::{Outcome, Plan, World, captive, run::Run};
+use crate::net::{Clock, Network};
+use faultline_core::{
+    measurement::{Experiment, Limit},
+    observation::{DnsTransport, Observation, ResolverRole, Step},
+};
+use futures_util::future::join_all;
+use std::net::SocketAddr;
+
+/// IANA number of A.
+const A: u16 = 1;
+
+/// Asks everybody in the plan about `name`.
+pub async fn dns_consistency<N: Network, C: Clock>(
+    world: &World<'_, N, C>,
+    plan: &Plan,
+    name: &str,
+) -> Outcome {
+    let run = Run::new(world, plan);
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let run = &run;
+    let nowhere = format!("{}.{name}", label(run.random()));
+    let announced = world.net.announced_resolvers();
+
+    let mut asks = network(&announced, &name, &plan.query_types);
+    asks.extend(questions(
+        &plan.public_resolvers,
+        &name,
+        &plan.query_types,
+        ResolverRole::Public,
+    ));
+    asks.extend(control(plan, &name));
+    let once = questions(
+        plan.non_resolver.as_slice(),
+        &name,
+        &[A],
+        ResolverRole::NonResolver,
+    );
+    let rewritten = network(&announced, &nowhere, &[A]);
+
+    // Silence is what an address without a resolver owes us, and NXDOMAIN a label without a
+    // record: neither is asked twice.
+    let (system, asked, once, (nowhere, rewritten), portal) = tokio::join!(
+        system(run, &name),
+        join_all(asks.iter().map(|ask| persist(run, ask))),
+        join_all(once.iter().map(|ask| lookup(run, ask, 0))),
+        async {
+            tokio::join!(
+                ask_system(run, &nowhere, &[A], 0),
+                join_all(rewritten.iter().map(|ask| lookup(run, ask, 0))),
+            )
+        },
+        captive::check(run),
+    );
+    let mut observations = system;
+    observations.extend(asked.into_iter().flatten());
+    observations.extend(once);
+    observations.extend(nowhere);
+    observations.extend(rewritten);
+    if !controlled(&observations) {
+        run.limit(Limit::Control);
+    }
+    Outcome::of(run, Experiment::DnsConsistency, &name, observations, portal)
+}
+
+/// The system's answers, asked again where there was none.
+pub(super) async fn system<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    name: &str,
+) -> Vec<Observation> {
+    let mut seen = Vec::new();
+    for attempt in 0..run.plan.attempts.max(1) {
+        let answers = ask_system(run, name, &run.plan.query_types, attempt).await;
+        let answered = answers.iter().all(|answer| is_answer(answer.failure));
+        seen.extend(answers);
+        if answered {
+            break;
+        }
+    }
+    seen
+}
+
+/// Questions to the resolvers that the network announced.
+pub(super) fn network(resolvers: &[SocketAddr], name: &str, types: &[u16]) -> Vec<Ask> {
+    questions(resolvers, name, types, ResolverRole::Network)
+}
+
+/// Questions to the control.
+pub(super) fn control(plan: &Plan, name: &str) -> Vec<Ask> {
+    let each = |rtype: u16| {
+        plan.encrypted.iter().map(move |resolver| Ask {
+            name: name.to_owned(),
+            rtype,
+            role: ResolverRole::Encrypted,
+            transport: match resolver.transport {
+                DnsTransport::Https => DnsTransport::Https,
+                _ => DnsTransport::Tls,
+            },
+            resolver: resolver.addr,
+            resolver_name: Some(resolver.name.clone()),
+        })
+    };
+    plan.query_types
+        .iter()
+        .flat_map(|rtype| each(*rtype))
+        .collect()
+}
+
+/// Whether an encrypted resolver has answered.
+pub(super) fn controlled(observations: &[Observation]) -> bool {
+    observations.iter().any(|observation| {
+        is_answer(observation.failure)
+            && matches!(&observation.step, Step::Lookup(lookup)
+                if lookup.role == ResolverRole::Encrypted)
+    })
+}
+
+fn questions(
+    resolvers: &[SocketAddr],
+    name: &str,
+    types: &[u16],
+    role: ResolverRole,
+) -> Vec<Ask> {
+    let mut asks = Vec::new();
+    for resolver in resolvers {
+        for rtype in types {
+            asks.push(Ask {
+                name: name.to_owned(),
+                rtype: *rtype,
+                role,
+                transport: DnsTransport::Udp,
+                resolver: *resolver,
+                resolver_name: None,
+            });
+        }
+    }
+    asks
+}
+
+/// Twelve letters that nobody has registered.
+fn label(random: [u8; 12]) -> String {
+    random
+        .iter()
+        .map(|octet| char::from(b'a' + octet % 26))
+        .collect()
+}

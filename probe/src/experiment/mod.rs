@@ -1,0 +1,36 @@
+//! How is one target measured, from the first packet to a measurement?
+//!
+//! Experiments run over any [`Network`] and [`Clock`] and report what they saw in a fixed
+//! order, whatever the order of completion, so that a simulated run repeats exactly. Waiting
+//! goes through the clock alone: virtual time needs no real time to pass.
+//!
+//! | experiment | asks | after |
+//! |---|---|---|
+//! | [`dns_consistency`] | do resolvers agree on a name? | OONI ts-002, GFWatch |
+//! | [`web`] | can a page be reached, and if not, at which step? | OONI ts-017 |
+//! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
+
+mod addresses;
+mod captive;
+mod dns_consistency;
+mod encrypted;
+mod fetch;
+mod handshake;
+mod lookup;
+mod outcome;
+mod plan;
+mod run;
+mod title;
+mod verifier;
+mod watch;
+mod web;
+
+pub use captive::behind_captive_portal;
+pub use dns_consistency::dns_consistency;
+pub use outcome::{Outcome, Surroundings, measure};
+pub use plan::{CaptiveCheck, EncryptedResolver, Plan, Timeouts};
+pub use run::World;
+pub use web::web;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! Can a page be reached, and if not, at which step does it end?
+//!
+//! After OONI ts-017: resolve, connect to what the probe's and the control's resolvers gave,
+//! shake hands, fetch. A handshake that fails gets a twin with a neutral name to the same
+//! address, so that filtering by name and by address can be told apart. Known false
+//! positives: residual blocking after the first handshake reaches the twin too; servers that
+//! refuse unknown names; sites down for everybody.
+
+use super::addresses::{Sourced, choose, port};
+use super::dns_consistency::{control, controlled, network, system};
+use super::fetch::{Page, fetch};
+use super::handshake::{Greeted, Greeting, handshake};
+use super::lookup::{ask_system, persist};
+use super::{Outcome, Plan, World, captive, lookup, run::Run, watch::Watched};
+use crate::net::{Clock, Network, at_layer};
+use faultline_core::{
+    dns::is_bogon,
+    failure::{Failure, Layer},
+    measurement::{ControlReport, Experiment, Limit},
+    observation::{AddressSource, Connect, HandshakeRole, Observation, Step},
+    value::Ip,
+};
+use futures_util::future::join_all;
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use url::{Host, Url};
+
+const ALPN: &[u8] = b"http/1.1";
+
+/// Measures one page. The control's report, where there is one, adds addresses to try. A
+/// target that is no `http` or `https` URL gives an outcome without observations.
+pub async fn web<N: Network, C: Clock>(
+    world: &World<'_, N, C>,
+    plan: &Plan,
+    url: &str,
+    report: Option<&ControlReport>,
+) -> Outcome {
+    let run = &Run::new(world, plan);
+    let parsed = Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some((target, host)) = parsed.as_ref().and_then(|url| Some((url, url.host()?))) else {
+        return Outcome::of(run, Experiment::Web, url, Vec::new(), None);
+    };
+    let (mut observations, portal) = tokio::join!(resolve(run, &host), captive::check(run));
+    if report.is_none() && !controlled(&observations) {
+        run.limit(Limit::Control);
+    }
+    let addresses = match host {
+        Host::Domain(_) => {
+            let (addresses, left_out) = choose(plan, &observations, report);
+            if left_out {
+                run.limit(Limit::Addresses);
+            }
+            addresses
+        }
+        Host::Ipv4(ip) => vec![(ip.into(), AddressSource::Literal)],
+        Host::Ipv6(ip) => vec![(ip.into(), AddressSource::Literal)],
+    };
+    let claims = RefCell::default();
+    let tries = addresses
+        .iter()
+        .map(|address| visit(run, target, *address, &claims));
+    observations.extend(join_all(tries).await.into_iter().flatten());
+    Outcome::of(run, Experiment::Web, url, observations, portal)
+}
+
+async fn resolve<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    host: &Host<&str>,
+) -> Vec<Observation> {
+    let Host::Domain(name) = host else {
+        return Vec::new();
+    };
+    let mut asks = network(
+        &run.world.net.announced_resolvers(),
+        name,
+        &run.plan.query_types,
+    );
+    asks.extend(control(run.plan, name));
+    let (mut seen, asked) = tokio::join!(
+        system(run, name),
+        join_all(asks.iter().map(|ask| persist(run, ask)))
+    );
+    seen.extend(asked.into_iter().flatten());
+    seen
+}
+
+/// Pages fetched so far: one for each giver of addresses and each state of authentication,
+/// whichever address is first to get there.
+type Claims = RefCell<Vec<(AddressSource, bool)>>;
+
+/// Everything done with one address.
+async fn visit<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    url: &Url,
+    (ip, source): Sourced,
+    claims: &Claims,
+) -> Vec<Observation> {
+    let to = SocketAddr::new(ip, port(url));
+    let mut seen = Vec::new();
+    let mut stream = None;
+    for _ in 0..run.plan.attempts.max(1) {
+        stream = connect(run, to, source, &mut seen).await;
+        if stream.is_some() {
+            break;
+        }
+    }
+    let Some(stream) = stream else { return seen };
+    if url.scheme() == "http" {
+        if claim(claims, source, false) {
+            browse(run, url, to, Carrier::Plain(stream), &mut seen).await;
+        }
+        return seen;
+    }
+    let mut greeted = greet(run, stream, to, url, HandshakeRole::Target, &mut seen).await;
+    if !greeted.authenticated {
+        if let Some(stream) = connect(run, to, source, &mut seen).await {
+            greet(run, stream, to, url, HandshakeRole::NeutralName, &mut seen).await;
+        }
+        for _ in 1..run.plan.attempts {
+            let Some(stream) = connect(run, to, source, &mut seen).await else {
+                continue;
+            };
+            let again = greet(run, stream, to, url, HandshakeRole::Target, &mut seen).await;
+            if again.stream.is_some() {
+                greeted = again;
+            }
+            if greeted.authenticated {
+                break;
+            }
+        }
+    }
+    if let Some(stream) = greeted.stream
+        && claim(claims, source, greeted.authenticated)
+    {
+        let carrier = Carrier::Tls(Box::new(stream), greeted.authenticated);
+        browse(run, url, to, carrier, &mut seen).await;
+    }
+    seen
+}
+
+fn claim(claims: &Claims, source: AddressSource, authenticated: bool) -> bool {
+    let mut claims = claims.borrow_mut();
+    let fresh = !claims.contains(&(source, authenticated));
+    claims.push((source, authenticated));
+    fresh
+}
+
+async fn connect<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    to: SocketAddr,
+    source: AddressSource,
+    seen: &mut Vec<Observation>,
+) -> Option<Watched<N::Stream>> {
+    let started = run.elapsed();
+    let (stream, failure) = match run.within(run.plan.timeouts.tcp, run.connect(to)).await {
+        Some(Ok(stream)) => (Some(stream), None),
+        Some(Err(error)) => (None, Some(at_layer(&error, Layer::Tcp))),
+        None => (None, Some(Failure::TcpTimeout)),
+    };
+    let step = Step::Connect(Connect {
+        ip: Ip(to.ip()),
+        port: to.port(),
+        source,
+    });
+    seen.push(run.ended(started, step, failure));
+    stream
+}
+
+/// A handshake, recorded; the observation that [`Greeted`] keeps is a copy.
+async fn greet<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    stream: Watched<N::Stream>,
+    to: SocketAddr,
+    url: &Url,
+    role: HandshakeRole,
+    seen: &mut Vec<Observation>,
+) -> Greeted<N::Stream> {
+    let server = match role {
+        HandshakeRole::NeutralName => &run.plan.neutral_name,
+        _ => url.host_str().unwrap_or_default(),
+    };
+    let greeted = handshake(
+        run,
+        stream,
+        &Greeting {
+            to,
+            server,
+            role,
+            alpn: ALPN,
+        },
+    )
+    .await;
+    seen.push(greeted.observation.clone());
+    greeted
+}
+
+/// What a page comes over.
+enum Carrier<S> {
+    Plain(Watched<S>),
+    /// And whether the certificate is valid.
+    Tls(Box<tokio_rustls::client::TlsStream<Watched<S>>>, bool),
+}
+
+/// Fetches a page and follows redirects, each over a connection of its own.
+async fn browse<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    first: &Url,
+    to: SocketAddr,
+    carrier: Carrier<N::Stream>,
+    seen: &mut Vec<Observation>,
+) {
+    let (mut url, mut to, mut carrier) = (first.clone(), to, carrier);
+    for depth in 0.. {
+        let mut page = Page {
+            url: &url,
+            to,
+            depth,
+            authenticated: false,
+        };
+        let mut observation = match carrier {
+            Carrier::Plain(stream) => fetch(run, stream, &page).await,
+            Carrier::Tls(stream, authenticated) => {
+                page.authenticated = authenticated;
+                fetch(run, stream, &page).await
+            }
+        };
+        let location = match &observation.step {
+            Step::Fetch(fetch) if observation.failure.is_none() => fetch.location.clone(),
+            _ => None,
+        };
+        let Some(location) = location else {
+            seen.push(observation);
+            return;
+        };
+        let next = url
+            .join(&location)
+            .ok()
+            .filter(|next| matches!(next.scheme(), "http" | "https") && next.has_host());
+        let Some(next) = next.filter(|_| depth < run.plan.max_redirects) else {
+            if depth >= run.plan.max_redirects {
+                run.limit(Limit::Redirects);
+            }
+            observation.failure = Some(Failure::HttpBadRedirect);
+            seen.push(observation);
+            return;
+        };
+        seen.push(observation);
+        let Some((address, stream)) = follow(run, &url, &next, to, seen).await else {
+            return;
+        };
+        (url, to, carrier) = (next, address, stream);
+    }
+}
+
+/// The way to a redirect's target: the same address for the same host, else what the
+/// operating system's resolver gives.
+async fn follow<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    from: &Url,
+    next: &Url,
+    at: SocketAddr,
+    seen: &mut Vec<Observation>,
+) -> Option<(SocketAddr, Carrier<N::Stream>)> {
+    let (ip, source) = if from.host() == next.host() {
+        (at.ip(), AddressSource::Probe)
+    } else {
+        locate(run, &next.host()?, seen).await?
+    };
+    if is_bogon(ip) && !run.plan.contact_bogons && ip != at.ip() {
+        return None;
+    }
+    let to = SocketAddr::new(ip, port(next));
+    let stream = connect(run, to, source, seen).await?;
+    if next.scheme() == "http" {
+        return Some((to, Carrier::Plain(stream)));
+    }
+    let greeted = greet(run, stream, to, next, HandshakeRole::Target, seen).await;
+    Some((
+        to,
+        Carrier::Tls(Box::new(greeted.stream?), greeted.authenticated),
+    ))
+}
+
+async fn locate<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    host: &Host<&str>,
+    seen: &mut Vec<Observation>,
+) -> Option<(IpAddr, AddressSource)> {
+    match host {
+        Host::Ipv4(ip) => Some(((*ip).into(), AddressSource::Literal)),
+        Host::Ipv6(ip) => Some(((*ip).into(), AddressSource::Literal)),
+        Host::Domain(name) => {
+            let answers = ask_system(run, name, &run.plan.query_types, 0).await;
+            let ip = answers
+                .iter()
+                .flat_map(lookup::addresses)
+                .map(|ip| ip.0)
+                .next();
+            seen.extend(answers);
+            Some((ip?, AddressSource::Probe))
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! How does Linux carry packets for a probe without privileges?
+//!
+//! Ordinary sockets through tokio. ICMP errors reach an unconnected UDP socket through
+//! `IP_RECVERR` (`ip(7)`). Hop limits of datagrams are not read.
+
+use super::{Datagram, Exchange, Network, Patience, from_errno};
+use faultline_core::{
+    failure::{Failure, Layer},
+    time::Duration,
+};
+use hickory_resolver::{TokioResolver, net::DnsError, net::NetError, proto::op::ResponseCode};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, timeout_at};
+
+/// The largest UDP payload.
+const DATAGRAM: usize = 65_535;
+/// Replies kept of one exchange: a flood of forged ones must not fill memory.
+const MOST_DATAGRAMS: usize = 64;
+
+/// The operating system's sockets and resolver settings.
+///
+/// `resolve` is the system's resolver as far as `/etc/resolv.conf` and `/etc/hosts` describe
+/// it: the same servers, search rules and options that glibc would use, but asked through
+/// hickory, since `getaddrinfo` hides the response code. Other sources of `nsswitch.conf`
+/// (mDNS, systemd's varlink service) are not consulted.
+#[derive(Clone)]
+pub struct OsNetwork {
+    resolver: Option<TokioResolver>,
+    announced: Vec<SocketAddr>,
+}
+
+impl OsNetwork {
+    /// Reads the system's resolver settings as they are now; make a new one when the network
+    /// changes. Without readable settings every `resolve` fails with `dns.system`.
+    pub fn new() -> Self {
+        let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
+            let options = builder.options_mut();
+            options.cache_size = 0; // a remembered answer is no observation
+            options.ip_strategy = hickory_resolver::config::LookupIpStrategy::Ipv4AndIpv6;
+            builder.build()
+        });
+        Self {
+            resolver: resolver.ok(),
+            announced: announced(),
+        }
+    }
+}
+
+impl Default for OsNetwork {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn announced() -> Vec<SocketAddr> {
+    let Ok((config, _)) = hickory_resolver::system_conf::read_system_conf() else {
+        return Vec::new();
+    };
+    let mut servers = Vec::new();
+    for server in config.name_servers() {
+        let address = SocketAddr::new(server.ip, 53);
+        if !servers.contains(&address) {
+            servers.push(address);
+        }
+    }
+    servers
+}
+
+impl Network for OsNetwork {
+    type Stream = TcpStream;
+
+    async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
+        let mut seen = Exchange::default();
+        let sent = async {
+            let socket = open(to).await?;
+            socket.send_to(payload, to).await?;
+            Ok::<_, io::Error>(socket)
+        };
+        let start = Instant::now();
+        match sent.await {
+            Ok(socket) => listen(&socket, start, patience, &mut seen).await,
+            Err(error) => seen.failure = Some(failure(&error)),
+        }
+        seen
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        let resolver = self.resolver.as_ref().ok_or(Failure::DnsSystem)?;
+        // The final dot keeps search domains out: the target is a whole name.
+        let whole = format!("{}.", name.trim_end_matches('.'));
+        match resolver.lookup_ip(whole).await {
+            Ok(found) => Ok(found.iter().collect()),
+            Err(error) => Err(unresolved(&error)),
+        }
+    }
+
+    fn announced_resolvers(&self) -> Vec<SocketAddr> {
+        self.announced.clone()
+    }
+}
+
+/// A fresh port that hears ICMP errors.
+async fn open(to: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = if to.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    if to.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+    } else {
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+    }
+    Ok(socket)
+}
+
+async fn listen(socket: &UdpSocket, start: Instant, patience: Patience, seen: &mut Exchange) {
+    let mut buffer = vec![0; DATAGRAM];
+    let mut deadline = start + patience.first;
+    let mut first: Option<Instant> = None;
+    while seen.datagrams.len() < MOST_DATAGRAMS {
+        match timeout_at(deadline, socket.recv_from(&mut buffer)).await {
+            Ok(Ok((length, from))) => seen.datagrams.push(Datagram {
+                after: start.elapsed(),
+                from,
+                payload: buffer.get(..length).unwrap_or_default().to_vec(),
+                hop_limit: None,
+            }),
+            // An ICMP error may be forged like any datagram: the answer may still come.
+            Ok(Err(error)) if seen.failure.is_none() => seen.failure = Some(failure(&error)),
+            // Time is up, or errors keep coming.
+            Err(_) | Ok(Err(_)) => break,
+        }
+        if first.is_none() {
+            let now = Instant::now();
+            first = Some(now);
+            deadline = now + patience.further;
+        }
+    }
+    seen.watched = first.map_or(Duration::ZERO, |at| at.elapsed());
+}
+
+fn failure(error: &io::Error) -> Failure {
+    error
+        .raw_os_error()
+        .map_or(Failure::LocalError, |errno| from_errno(errno, Layer::Dns))
+}
+
+fn unresolved(error: &NetError) -> Failure {
+    match error {
+        NetError::Timeout => Failure::DnsTimeout,
+        NetError::Dns(DnsError::NoRecordsFound(none)) => rcode(none.response_code),
+        NetError::Dns(DnsError::ResponseCode(code)) => rcode(*code),
+        _ => Failure::DnsSystem,
+    }
+}
+
+fn rcode(code: ResponseCode) -> Failure {
+    Failure::from_rcode(code.low()).unwrap_or(Failure::DnsNoAnswer)
+}
