@@ -3,4 +3,5 @@
 
 pub mod import;
 pub mod ingest;
+pub mod rules;
 pub mod store;

@@ -3,9 +3,10 @@
 
 use faultline_collector::{
     ingest::{Enricher, Ingest, Mmdb, Refusal, issue},
+    rules::Rules,
     store::{
         Enrichment, Facts, Incoming, Judge, Judgement, Ledger, ProbeRecord, ReceiptRecord,
-        StoreError, Unjudged, contract, derive, rebuild, sqlite::Sqlite,
+        StoreError, contract, derive, rebuild, sqlite::Sqlite,
     },
 };
 use faultline_core::{
@@ -54,8 +55,8 @@ impl Judge for OtherRules {
     ) -> Judgement {
         // The stored answer, not a database of today.
         assert_eq!(asn_of(IpAddr::from([192, 0, 2, 7])), Some(Asn(64_502)));
-        let mut judgement = Unjudged.judge(m, control, asn_of);
-        judgement.rules = 1;
+        let mut judgement = Rules.judge(m, control, asn_of);
+        judgement.rules = u32::MAX;
         judgement
     }
 }
@@ -137,7 +138,7 @@ fn ingest(store: &Arc<Sqlite>) -> Ingest<Sqlite> {
     Ingest::new(
         store.clone(),
         Arc::new(Table),
-        Arc::new(Unjudged),
+        Arc::new(Rules),
         identity(9).public(),
     )
 }
@@ -160,7 +161,7 @@ fn incoming(n: u32) -> Incoming {
         places,
     };
     Incoming {
-        rows: derive(&batch, &enrichment, &Unjudged),
+        rows: derive(&batch, &enrichment, &Rules),
         receipt: ReceiptRecord {
             batch: batch.id,
             probe: batch.probe,
@@ -216,7 +217,7 @@ fn rebuilding_gives_the_same_rows_and_reused_measurement_ids_count_once() {
         before,
         "new rules give new verdicts"
     );
-    rebuild(&*store, Arc::new(Unjudged)).unwrap();
+    rebuild(&*store, Arc::new(Rules)).unwrap();
     assert_eq!(store.digest().unwrap(), before);
 }
 
@@ -365,7 +366,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_partial_after_a_kill() {
             .unwrap();
         assert_eq!(count(&store), batches * 4);
         let before = store.digest().unwrap();
-        rebuild(&*store, Arc::new(Unjudged)).unwrap();
+        rebuild(&*store, Arc::new(Rules)).unwrap();
         assert_eq!(store.digest().unwrap(), before);
     }
 }

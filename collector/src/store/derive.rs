@@ -36,25 +36,6 @@ pub trait Judge: Send + Sync {
     ) -> Judgement;
 }
 
-/// No rules: everything is inconclusive. For stores that only keep batches.
-pub struct Unjudged;
-
-impl Judge for Unjudged {
-    fn judge(
-        &self,
-        _: &Measurement,
-        _: Option<&ControlReport>,
-        _: &dyn Fn(IpAddr) -> Option<Asn>,
-    ) -> Judgement {
-        Judgement {
-            outcome: "inconclusive".into(),
-            mechanism: None,
-            reasons: to_cbor(&"no_rules"),
-            rules: 0,
-        }
-    }
-}
-
 /// One measurement with its observations and verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeasurementRow {

@@ -11,7 +11,7 @@ mod derive;
 mod rebuild;
 pub mod sqlite;
 
-pub use derive::{Judge, Judgement, MeasurementRow, ObservationRow, Unjudged, derive};
+pub use derive::{Judge, Judgement, MeasurementRow, ObservationRow, derive};
 pub use rebuild::rebuild;
 
 use faultline_core::{

@@ -61,3 +61,8 @@ impl Clock for SystemClock {
         tokio::time::sleep(duration).await;
     }
 }
+
+/// The runtime's monotonic clock, for deadlines inside the operating system's driver.
+pub(super) fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}

@@ -3,6 +3,7 @@
 //! Ordinary sockets through tokio. ICMP errors reach an unconnected UDP socket through
 //! `IP_RECVERR` (`ip(7)`). Hop limits of datagrams are not read.
 
+use super::clock::instant;
 use super::{Datagram, Exchange, Network, Patience, from_errno};
 use faultline_core::{
     failure::{Failure, Layer},
@@ -79,7 +80,7 @@ impl Network for OsNetwork {
             socket.send_to(payload, to).await?;
             Ok::<_, io::Error>(socket)
         };
-        let start = Instant::now();
+        let start = instant();
         match sent.await {
             Ok(socket) => listen(&socket, start, patience, &mut seen).await,
             Err(error) => seen.failure = Some(failure(&error)),
@@ -142,7 +143,7 @@ async fn listen(socket: &UdpSocket, start: Instant, patience: Patience, seen: &m
             Err(_) | Ok(Err(_)) => break,
         }
         if first.is_none() {
-            let now = Instant::now();
+            let now = instant();
             first = Some(now);
             deadline = now + patience.further;
         }

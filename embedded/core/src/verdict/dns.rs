@@ -13,6 +13,7 @@ use core::net::IpAddr;
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
+const NXDOMAIN: u16 = 3;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let name = case.name();
@@ -28,11 +29,14 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             Finding::inconclusive(Rule::NoControl, Vec::new())
         };
     }
-    let mut groups = Groups::default();
+    let (mut groups, mut six) = (Groups::default(), Groups::default());
     let mut public = (Vec::new(), Vec::new());
     for (at, lookup, failure) in lookups(case, &name) {
         let story = story(case, &control, &name, lookup, failure);
         match lookup.role {
+            ResolverRole::System | ResolverRole::Network if lookup.rtype == AAAA => {
+                six.add(at, lookup, story);
+            }
             ResolverRole::System | ResolverRole::Network => groups.add(at, lookup, story),
             ResolverRole::Public => match story {
                 Story::Agrees(_) => public.0.push(at),
@@ -42,7 +46,18 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             _ => {}
         }
     }
-    let finding = groups.conclude(&control);
+    let (four, six) = (
+        groups.conclude(case, &control),
+        six.conclude(case, &control),
+    );
+    let nothing = |f: &Finding| f.reasons.iter().all(|r| r.rule == Rule::NothingSeen);
+    let finding = if four.outcome != Outcome::Anomaly
+        && (six.outcome == Outcome::Anomaly || nothing(&four))
+    {
+        six
+    } else {
+        four
+    };
     if finding.outcome != Outcome::Anomaly {
         return finding;
     }
@@ -111,7 +126,7 @@ impl ControlView {
 }
 
 /// What one lookup says beside the control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Story {
     Agrees(Rule),
     Lies(Rule),
@@ -139,8 +154,10 @@ fn story(
         }
         None => compare(case, control, name, &addresses),
         Some(Failure::DnsNxDomain) if control.denied => Story::Agrees(Rule::NameDoesNotExist),
-        // A name may have only one family: silence about AAAA is no denial.
-        Some(Failure::DnsNoAnswer) if lookup.rtype == AAAA => Story::Nothing,
+        // A name may have only one family, and some servers deny the other with NXDOMAIN.
+        Some(Failure::DnsNoAnswer | Failure::DnsNxDomain) if lookup.rtype == AAAA => {
+            Story::Nothing
+        }
         Some(Failure::DnsNoAnswer)
             if control.denied || !control.addresses.iter().any(IpAddr::is_ipv4) =>
         {
@@ -255,52 +272,50 @@ fn target_handshakes<'a>(case: &Case<'a>, name: &str) -> impl Iterator<Item = &'
 }
 
 /// Answers from where none can come: two different ones to one query, or one from an
-/// address that runs no resolver.
+/// address that runs no resolver. A transparent proxy that answers truly is interception,
+/// but this name is not blocked by it: only what the control does not see is forged.
 fn injection(case: &Case<'_>, name: &str, control: &ControlView) -> Option<Finding> {
-    let mut at = Vec::new();
-    let mut forged = BTreeSet::new();
+    let (mut at, mut forged, mut denied) = (Vec::new(), BTreeSet::new(), false);
     for (index, lookup, _) in lookups(case, name) {
-        let counted: Vec<_> = lookup
+        let watched = match lookup.role {
+            ResolverRole::NonResolver => true,
+            _ => lookup.transport == DnsTransport::Udp,
+        };
+        let told: BTreeSet<BTreeSet<IpAddr>> = lookup
             .replies
             .iter()
             .filter(|r| r.failure.is_none())
+            .filter(|r| r.rcode == NXDOMAIN || (r.rcode == 0 && !r.addresses.is_empty()))
+            .map(|r| r.addresses.iter().map(|ip| ip.0).collect())
             .collect();
-        if lookup.role == ResolverRole::NonResolver {
-            if let Some(first) = counted.first() {
-                at.push(index);
-                forged.extend(first.addresses.iter().map(|ip| ip.0));
-            }
-        } else if lookup.transport == DnsTransport::Udp {
-            let stories: BTreeSet<Vec<IpAddr>> = counted
-                .iter()
-                .filter(|r| r.rcode != 2 && r.rcode != 5)
-                .map(|r| r.addresses.iter().map(|ip| ip.0).collect::<BTreeSet<_>>())
-                .map(|set| set.into_iter().collect())
-                .collect();
-            let apart = stories.iter().any(|one| {
-                stories.iter().any(|other| {
-                    one != other
-                        && !one.iter().any(|ip| other.contains(ip))
-                        && !related(case, one, other)
-                })
-            });
-            if apart {
-                at.push(index);
-                forged.extend(
-                    stories
-                        .iter()
-                        .flatten()
-                        .filter(|ip| !control.addresses.contains(*ip)),
-                );
-            }
+        let enough = if lookup.role == ResolverRole::NonResolver {
+            1
+        } else {
+            2
+        };
+        if !watched || told.len() < enough {
+            continue;
+        }
+        let apart = told.iter().any(|one| {
+            told.iter()
+                .any(|other| one.is_disjoint(other) && !related(case, one, other))
+        });
+        let alien: BTreeSet<IpAddr> = told
+            .iter()
+            .filter(|set| set.is_disjoint(&control.addresses))
+            .filter(|set| !related(case, set, &control.addresses))
+            .flatten()
+            .copied()
+            .filter(|ip| control.resolved() || is_bogon(*ip))
+            .collect();
+        let denial = control.resolved() && told.contains(&BTreeSet::new());
+        if (enough == 1 || apart) && (!alien.is_empty() || denial) {
+            at.push(index);
+            forged.extend(alien);
+            denied |= denial;
         }
     }
     if at.is_empty() {
-        return None;
-    }
-    // A transparent proxy answers for addresses that run no resolver, and answers truly:
-    // that is interception, but this name is not blocked by it.
-    if control.resolved() && !forged.is_empty() && !forged.is_disjoint(&control.addresses) {
         return None;
     }
     let mechanism = if forged
@@ -308,27 +323,29 @@ fn injection(case: &Case<'_>, name: &str, control: &ControlView) -> Option<Findi
         .any(|ip| case.context.is_blockpage_address(*ip))
     {
         Mechanism::DnsInjectionBlockpage
-    } else if !forged.is_empty() && forged.iter().all(|ip| is_bogon(*ip)) {
+    } else if !denied && forged.iter().all(|ip| is_bogon(*ip)) {
         Mechanism::DnsInjectionBogon
     } else {
         Mechanism::DnsInjectionOther
     };
-    if !control.resolved() && mechanism == Mechanism::DnsInjectionOther {
-        return None; // a proxy that answers truly cannot be told from a forger without control
-    }
-    let reason = Reason::new(Rule::Injected, at, control.there.clone());
-    Some(Finding::anomaly(mechanism, reason))
+    let at = [at, control.here.clone()].concat();
+    Some(Finding::anomaly(
+        mechanism,
+        Reason::new(Rule::Injected, at, control.there.clone()),
+    ))
 }
 
-fn related(case: &Case<'_>, one: &[IpAddr], other: &[IpAddr]) -> bool {
-    one.iter()
-        .filter_map(|ip| case.context.asn_of(*ip))
-        .any(|asn| other.iter().any(|ip| case.context.asn_of(*ip) == Some(asn)))
+fn related(case: &Case<'_>, one: &BTreeSet<IpAddr>, other: &BTreeSet<IpAddr>) -> bool {
+    let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
+        let known = set.iter().filter_map(|ip| case.context.asn_of(*ip));
+        known.map(|asn| asn.0).filter(|asn| *asn != 0).collect()
+    };
+    !networks(one).is_disjoint(&networks(other))
 }
 
-/// The stories of the resolvers that the user gets, by resolver.
+/// The stories of the resolvers that the user gets, by resolver; one record type.
 #[derive(Default)]
-struct Groups(BTreeMap<Resolver, Vec<(u16, u16, Story)>>);
+struct Groups(BTreeMap<Resolver, Vec<(u16, Story)>>);
 
 /// A resolver as the user gets it.
 type Resolver = (ResolverRole, Option<IpAddr>);
@@ -336,46 +353,42 @@ type Resolver = (ResolverRole, Option<IpAddr>);
 impl Groups {
     fn add(&mut self, at: u16, lookup: &Lookup, story: Story) {
         let key = (lookup.role, lookup.resolver.map(|ip| ip.0));
-        self.0
-            .entry(key)
-            .or_default()
-            .push((at, lookup.rtype, story));
+        self.0.entry(key).or_default().push((at, story));
     }
 
-    fn conclude(self, control: &ControlView) -> Finding {
-        let (mut good, mut bad, mut silent, mut once) = (None, None, Vec::new(), Vec::new());
-        for stories in self.0.values() {
-            let of = |wanted: &dyn Fn(&Story) -> bool| -> Vec<(u16, Story)> {
-                stories
-                    .iter()
-                    .filter(|(.., s)| wanted(s))
-                    .map(|(at, _, s)| (*at, *s))
-                    .collect()
+    fn conclude(self, case: &Case<'_>, control: &ControlView) -> Finding {
+        let (mut good, mut open, mut bad) = (None, None, None);
+        let (mut silent, mut once) = (Vec::new(), Vec::new());
+        for (resolver, stories) in &self.0 {
+            let of = |wanted: &dyn Fn(Story) -> bool| -> Option<(Story, Vec<u16>)> {
+                let mut told: Vec<_> = stories.iter().filter(|(_, s)| wanted(*s)).collect();
+                told.sort_by_key(|(at, story)| (*story, *at));
+                let (_, first) = told.first()?;
+                Some((*first, told.iter().map(|(at, _)| *at).collect()))
             };
-            let agrees = of(&|s| matches!(s, Story::Agrees(_)));
+            let untried = Story::Agrees(Rule::AddressNotTried);
+            let agrees = of(&|s| matches!(s, Story::Agrees(_)) && s != untried);
             let lies = of(&|s| matches!(s, Story::Lies(_) | Story::Denies(_)));
             let fails = of(&|s| matches!(s, Story::Fails(_)));
-            let ats =
-                |list: &[(u16, Story)]| list.iter().map(|(at, _)| *at).collect::<Vec<_>>();
-            if let Some((_, story)) = agrees.first() {
-                good = good.or(Some((*story, ats(&agrees))));
-            } else if let Some((_, story)) = lies.first() {
-                bad = bad.or(Some((*story, ats(&lies))));
-            } else if let Some((_, story)) = fails.first() {
-                let attempts = stories
-                    .iter()
-                    .filter(|(_, t, s)| *t == A && matches!(s, Story::Fails(_)));
-                if matches!(story, Story::Fails(f) if f.is_timeout() || *f == Failure::DnsUnreachable)
-                {
-                    silent.extend(ats(&fails));
-                } else if attempts.count() < 2 {
-                    once.extend(ats(&fails));
+            if agrees.is_some() {
+                good = good.or(agrees);
+            } else if lies.is_some() {
+                bad = bad.or(lies);
+            } else if let Some(unclear) = of(&|s| s == untried) {
+                open = open.or(Some(unclear));
+            } else if let Some((story, at)) = fails {
+                let unheard = matches!(story, Story::Fails(f) if f.is_timeout()
+                    || f == Failure::DnsUnreachable);
+                if unheard && !alive(case, *resolver) {
+                    silent.extend(at);
+                } else if at.len() < 2 {
+                    once.extend(at);
                 } else {
-                    bad = bad.or(Some((*story, ats(&fails))));
+                    bad = bad.or(Some((story, at)));
                 }
             }
         }
-        match (good, bad) {
+        match (good.or(open), bad) {
             (Some((_, good)), Some((_, bad))) => {
                 Finding::inconclusive(Rule::ResolversDisagree, [good, bad].concat())
             }
@@ -386,6 +399,18 @@ impl Groups {
             _ => Finding::inconclusive(Rule::NothingSeen, Vec::new()),
         }
     }
+}
+
+/// Whether a resolver answered anything at all.
+fn alive(case: &Case<'_>, (role, resolver): Resolver) -> bool {
+    case.seen().any(|(_, seen)| match &seen.step {
+        Step::Lookup(lookup) => {
+            lookup.role == role
+                && lookup.resolver.map(|ip| ip.0) == resolver
+                && !lookup.replies.is_empty()
+        }
+        _ => false,
+    })
 }
 
 fn agreed(rule: Rule, at: Vec<u16>, control: &ControlView) -> Finding {
@@ -412,6 +437,9 @@ fn lied(story: Story, at: Vec<u16>, control: &ControlView) -> Finding {
         Story::Lies(Rule::GhostAnswer) => (Mechanism::DnsGhost, Rule::GhostAnswer),
         Story::Denies(Failure::DnsNoAnswer) => (Mechanism::DnsNoAnswer, Rule::NegativeAnswer),
         Story::Denies(_) => (Mechanism::DnsNxDomain, Rule::NegativeAnswer),
+        Story::Fails(f) if f.is_timeout() || f == Failure::DnsUnreachable => {
+            (Mechanism::DnsTimeout, Rule::ResolverFails)
+        }
         Story::Fails(Failure::DnsRefused) => (Mechanism::DnsRefused, Rule::ResolverFails),
         Story::Fails(_) => (Mechanism::DnsServFail, Rule::ResolverFails),
         _ => (Mechanism::DnsHijackOther, Rule::OtherAnswer),

@@ -39,7 +39,7 @@ rules! {
     8 OtherAnswer "dns.other_address" "The answer has nothing in common with the control's.",
     9 GhostAnswer "dns.ghost" "The resolver answers for a name that does not exist according to the control.",
     10 NegativeAnswer "dns.negative" "The network's resolver denies a name that the control resolves.",
-    11 ResolverFails "dns.resolver_fails" "The network's resolver failed at every attempt for a name that the control resolves, and answered for others.",
+    11 ResolverFails "dns.resolver_fails" "The network's resolver failed at every attempt for a name that the control resolves.",
     12 Injected "dns.injected" "A query was answered by somebody on the path: two different replies, or a reply from an address that runs no resolver.",
     13 PublicToo "dns.public_too" "Queries to public resolvers got such answers too: the cause is on the path.",
     14 PublicFine "dns.public_fine" "Public resolvers agree with the control: the cause is at the network's resolver.",

@@ -522,13 +522,161 @@ fn plain_pages_are_compared_with_the_controls() {
         Rule::ServerRefuses,
     );
     let mut away = fetch(302, 0, false);
-    away.location = Some("http://blocked.example/".to_string());
+    away.location = Some("http://warning.gov/".to_string());
     means(
         &ask(away),
         Anomaly,
         Some(Mechanism::HttpRedirect),
         Rule::RedirectedElsewhere,
     );
+}
+
+#[test]
+fn only_what_the_control_does_not_see_is_forged() {
+    let nobody = |replies| {
+        seen(
+            Step::Lookup(lookup(NonResolver, "news.example", replies)),
+            None,
+        )
+    };
+    let agreed = || vec![answer(Encrypted, &[TRUE]), answer(System, &[TRUE])];
+    let mut refused = reply(&[]);
+    refused.rcode = 5;
+    let verdict = dns([agreed(), vec![nobody(vec![refused])]].concat());
+    means(&verdict, Fine, None, Rule::SameAddress);
+    for replies in [[TRUE, LIE], [LIE, TRUE]] {
+        let replies = replies.map(|address| reply(&[address])).to_vec();
+        let verdict = dns([
+            agreed(),
+            vec![nobody(replies), nobody(vec![reply(&[TRUE])])],
+        ]
+        .concat());
+        means(
+            &verdict,
+            Anomaly,
+            Some(Mechanism::DnsInjectionOther),
+            Rule::Injected,
+        );
+    }
+}
+
+#[test]
+fn a_lie_in_one_family_is_not_excused_by_the_other() {
+    let six = |role, address| {
+        let mut lookup = lookup(role, "news.example", vec![reply(&[address])]);
+        lookup.rtype = 28;
+        seen(Step::Lookup(lookup), None)
+    };
+    let mut both = vec![answer(Encrypted, &[TRUE]), six(Encrypted, "2a00::1")];
+    both.extend([answer(System, &["10.10.34.35"]), six(System, "2a00::1")]);
+    means(
+        &dns(both),
+        Anomaly,
+        Some(Mechanism::DnsHijackBogon),
+        Rule::BogonAnswer,
+    );
+}
+
+#[test]
+fn a_resolver_that_is_silent_about_one_name_only_is_not_dead() {
+    let random = no_answer(Network, Failure::DnsNxDomain);
+    let Step::Lookup(mut random) = random.step else {
+        unreachable!()
+    };
+    random.name = "x7f3.news.example".to_string();
+    random.replies = vec![reply(&[])];
+    let silent = || no_answer(Network, Failure::DnsTimeout);
+    let verdict = dns(vec![
+        answer(Encrypted, &[TRUE]),
+        silent(),
+        silent(),
+        seen(Step::Lookup(random), Some(Failure::DnsNxDomain)),
+    ]);
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::DnsTimeout),
+        Rule::ResolverFails,
+    );
+}
+
+#[test]
+fn a_control_that_shook_hands_counts_even_where_its_fetch_failed() {
+    let control = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        connect(TRUE, None),
+        handshake(Target, None),
+        seen(
+            Step::Fetch(fetch(200, 0, false)),
+            Some(Failure::HttpTimeout),
+        ),
+    ]);
+    let reset = || handshake(Target, Some(Failure::TlsReset));
+    let steps = vec![
+        connect(TRUE, None),
+        reset(),
+        reset(),
+        handshake(NeutralName, None),
+    ];
+    let verdict = web([resolved(), steps].concat(), Some(&control));
+    means(
+        &verdict,
+        Anomaly,
+        Some(Mechanism::TlsResetSni),
+        Rule::HandshakeFails,
+    );
+}
+
+#[test]
+fn the_site_may_send_its_visitors_to_its_own_secure_page() {
+    let mut hop = fetch(301, 0, false);
+    hop.location = Some("https://news.example/".to_string());
+    let mut deep = fetch(200, 10, true);
+    (deep.depth, deep.url) = (1, "https://news.example/".to_string());
+    let secure = web(
+        [resolved(), vec![page(hop), page(deep)]].concat(),
+        Some(&good_control()),
+    );
+    means(&secure, Fine, None, Rule::Authenticated);
+    let mut away = fetch(302, 0, false);
+    away.location = Some("https://blocked.example.test/".to_string());
+    let mut there = fetch(200, 900, true);
+    (there.depth, there.url) = (1, "https://blocked.example.test/".to_string());
+    let plain = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        page(fetch(200, 1000, false)),
+    ]);
+    let mut forged = web(
+        [resolved(), vec![page(away), page(there)]].concat(),
+        Some(&plain),
+    );
+    // `example` is a label of both: a stranger shares none.
+    assert_ne!(forged.outcome, Fine);
+    let mut away = fetch(302, 0, false);
+    away.location = Some("https://warning.gov/".to_string());
+    forged = web([resolved(), vec![page(away)]].concat(), Some(&plain));
+    means(
+        &forged,
+        Anomaly,
+        Some(Mechanism::HttpRedirect),
+        Rule::RedirectedElsewhere,
+    );
+}
+
+#[test]
+fn one_failure_each_at_two_addresses_is_no_repetition() {
+    let control = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        connect(TRUE, None),
+        connect(LIE, None),
+        page(fetch(200, 1000, true)),
+    ]);
+    let failed = vec![
+        connect(TRUE, Some(Failure::TcpTimeout)),
+        connect(LIE, Some(Failure::TcpRefused)),
+    ];
+    let verdict = web([resolved(), failed].concat(), Some(&control));
+    means(&verdict, Inconclusive, None, Rule::NotRepeated);
 }
 
 #[test]
@@ -583,6 +731,20 @@ proptest! {
         if verdict.outcome == Anomaly {
             prop_assert!(verdict.reasons.iter().any(|r| !r.observations.is_empty()));
         }
+    }
+
+    #[test]
+    fn the_order_of_observations_does_not_matter(
+        ours in prop::collection::vec(any_observation(), 0..8),
+        theirs in prop::collection::vec(any_observation(), 0..8),
+        page in any::<bool>(),
+    ) {
+        let experiment = if page { Experiment::Web } else { Experiment::DnsConsistency };
+        let control = report(theirs);
+        let forth = judge(&measurement(experiment, ours.clone()), Some(&control), &NoContext);
+        let ours = ours.into_iter().rev().collect();
+        let back = judge(&measurement(experiment, ours), Some(&control), &NoContext);
+        prop_assert_eq!(forth.outcome, back.outcome);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     observation::{Fetch, Handshake, HandshakeRole, HandshakeStage, Observation, Step},
     time::ClockQuality,
 };
-use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, vec::Vec};
 use core::net::IpAddr;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
@@ -14,8 +14,12 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if names.outcome == Outcome::Anomaly {
         return names;
     }
-    if let Some((at, _, _)) = fetches(case.seen()).find(|(_, fetch, failure)| {
-        fetch.authenticated && failure.is_none() && fetch.depth == 0
+    let known = known_hosts(case);
+    if let Some((at, ..)) = fetches(case.seen()).find(|(_, fetch, failure)| {
+        let host = host_of(&fetch.url);
+        fetch.authenticated
+            && failure.is_none()
+            && host.is_some_and(|host| known.contains(&host))
     }) {
         let reason = Reason::new(Rule::Authenticated, alloc::vec![at], Vec::new());
         return Finding::new(Outcome::Ok, reason);
@@ -23,8 +27,13 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if case.control.is_empty() {
         return Finding::inconclusive(Rule::NoControl, Vec::new());
     }
-    let had = fetches(case.control()).any(|(.., failure)| failure.is_none());
-    if !had {
+    let stopped = connects(case).or_else(|| handshakes(case));
+    if let Some(finding) = stopped
+        && (matches!(finding.outcome, Outcome::Anomaly | Outcome::Down) || control_had(case))
+    {
+        return finding;
+    }
+    if !control_had(case) {
         let there = case
             .control()
             .filter(|(_, o)| o.failure.is_some())
@@ -36,13 +45,24 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         let reason = Reason::new(Rule::ControlFails, here.collect(), there.collect());
         return Finding::new(Outcome::Down, reason);
     }
-    connects(case)
-        .or_else(|| handshakes(case))
-        .or_else(|| pages(case))
-        .unwrap_or_else(|| match names.outcome {
-            Outcome::Inconclusive | Outcome::Down => names,
-            _ => Finding::inconclusive(Rule::NothingSeen, Vec::new()),
-        })
+    pages(case, &known).unwrap_or_else(|| match names.outcome {
+        Outcome::Inconclusive | Outcome::Down => names,
+        _ => Finding::inconclusive(Rule::NothingSeen, Vec::new()),
+    })
+}
+
+/// Whether the control had the page.
+fn control_had(case: &Case<'_>) -> bool {
+    fetches(case.control()).any(|(.., failure)| failure.is_none())
+}
+
+/// The target's host and those that the control was sent to.
+fn known_hosts(case: &Case<'_>) -> BTreeSet<String> {
+    fetches(case.control())
+        .flat_map(|(_, f, _)| [host_of(&f.url), f.location.as_deref().and_then(host_of)])
+        .flatten()
+        .chain([case.name()])
+        .collect()
 }
 
 /// `Some` where no connection came about, or nothing can be said.
@@ -130,7 +150,7 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
         return Finding::inconclusive(Rule::ClockUntrusted, alloc::vec![at]);
     }
     let mut there = Vec::new();
-    let (mut same, mut valid) = (false, false);
+    let (mut same, mut valid, mut here) = (false, false, false);
     for (index, seen) in case.control() {
         let Step::Handshake(control) = &seen.step else {
             continue;
@@ -142,11 +162,16 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
                 .certificate
                 .as_ref()
                 .is_some_and(|v| v.failure.is_none());
+            here |= control.ip == shake.ip && control.port == shake.port;
         }
     }
     if same || !valid {
         let reason = Reason::new(Rule::ControlFails, alloc::vec![at], there);
         return Finding::new(Outcome::Down, reason);
+    }
+    if !here {
+        // Another edge of a content network may be the one that is misconfigured.
+        return Finding::inconclusive(Rule::ControlElsewhere, alloc::vec![at]);
     }
     Finding::anomaly(
         Mechanism::TlsMitm,
@@ -177,73 +202,90 @@ fn neutral_twin(case: &Case<'_>) -> Option<(u16, bool)> {
 }
 
 /// What came back over plain HTTP, or why nothing did.
-fn pages(case: &Case<'_>) -> Option<Finding> {
-    let mut failed = Vec::new();
-    let mut last = None;
+fn pages(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
+    let (mut failed, mut had) = (Vec::new(), Vec::new());
     for (at, fetch, failure) in fetches(case.seen()) {
         match failure {
-            None => {
-                let body = fetch.body.as_ref().map_or(&[][..], |b| &b.0);
-                if !fetch.authenticated
-                    && case.context.is_blockpage(body, fetch.title.as_deref())
-                {
-                    let reason = Reason::new(Rule::KnownBlockpage, alloc::vec![at], Vec::new());
-                    return Some(Finding::anomaly(Mechanism::HttpBlockpage, reason));
-                }
-                last = Some((at, fetch));
-            }
-            Some(failure) => failed.push((at, failure)),
+            None => had.push((at, fetch)),
+            Some(failure) => failed.push((at, (fetch.ip.0, fetch.port), failure)),
         }
+    }
+    let blockpage = had.iter().find(|(_, fetch)| {
+        let body = fetch.body.as_ref().map_or(&[][..], |b| &b.0);
+        !fetch.authenticated && case.context.is_blockpage(body, fetch.title.as_deref())
+    });
+    if let Some((at, _)) = blockpage {
+        let reason = Reason::new(Rule::KnownBlockpage, alloc::vec![*at], Vec::new());
+        return Some(Finding::anomaly(Mechanism::HttpBlockpage, reason));
     }
     let (there, control) = fetches(case.control())
         .filter(|(.., failure)| failure.is_none())
         .map(|(at, fetch, _)| (at, fetch))
         .last()?;
-    if let Some((at, fetch)) = last.filter(|(_, f)| !is_redirect(f) || failed.is_empty()) {
-        return Some(compare(case, (at, fetch), (there, control)));
+    let reason = |rule, at| Reason::new(rule, alloc::vec![at], alloc::vec![there]);
+    let landed = || had.iter().filter(|(_, fetch)| !is_redirect(fetch));
+    let elsewhere = had.iter().find_map(|(at, fetch)| {
+        let host = fetch.location.as_deref().and_then(host_of)?;
+        (is_redirect(fetch) && !fetch.authenticated && !known.contains(&host))
+            .then_some((*at, host))
+    });
+    if let Some((at, host)) = elsewhere {
+        // Sites send visitors to their national editions; forgers send them to strangers.
+        let same = landed().any(|(_, fetch)| same_words(fetch, control));
+        return Some(if same || kin(&host, &case.name()) {
+            Finding::inconclusive(Rule::RedirectedElsewhere, alloc::vec![at])
+        } else {
+            Finding::anomaly(
+                Mechanism::HttpRedirect,
+                reason(Rule::RedirectedElsewhere, at),
+            )
+        });
     }
-    let (_, failure) = *failed.first()?;
-    let at: Vec<_> = failed.iter().map(|(at, _)| *at).collect();
-    if failed.len() < 2 {
-        return Some(Finding::inconclusive(Rule::NotRepeated, at));
-    }
-    let mechanism = if failure.is_timeout() {
-        Mechanism::HttpTimeout
-    } else {
-        Mechanism::HttpReset
-    };
-    let reason = Reason::new(Rule::ExchangeFails, at, alloc::vec![there]);
-    Some(Finding::anomaly(mechanism, reason))
-}
-
-fn compare(
-    case: &Case<'_>,
-    (at, fetch): (u16, &Fetch),
-    (there, control): (u16, &Fetch),
-) -> Finding {
-    let reason = |rule| Reason::new(rule, alloc::vec![at], alloc::vec![there]);
-    if is_redirect(fetch) && !is_redirect(control) {
-        let host = fetch.location.as_deref().and_then(host_of);
-        let known: BTreeSet<_> = fetches(case.control())
-            .flat_map(|(_, f, _)| [host_of(&f.url), f.location.as_deref().and_then(host_of)])
-            .flatten()
-            .chain([case.name()])
-            .collect();
-        return match host {
-            Some(host) if !known.contains(&host) => {
-                Finding::anomaly(Mechanism::HttpRedirect, reason(Rule::RedirectedElsewhere))
-            }
-            _ => Finding::inconclusive(Rule::NothingSeen, alloc::vec![at]),
-        };
-    }
-    if agrees(fetch, control) {
-        return Finding::new(Outcome::Ok, reason(Rule::PageAgrees));
+    if let Some((at, _)) = landed().find(|(_, fetch)| agrees(fetch, control)) {
+        return Some(Finding::new(Outcome::Ok, reason(Rule::PageAgrees, *at)));
     }
     // Statuses by which servers turn visitors away (RFC 9110, RFC 6585, RFC 7725).
-    if matches!(fetch.status, Some(401 | 403 | 429 | 451 | 503)) {
-        return Finding::new(Outcome::Refused, reason(Rule::ServerRefuses));
+    let turned_away = |fetch: &Fetch| matches!(fetch.status, Some(401 | 403 | 429 | 451 | 503));
+    if let Some((at, _)) = landed().find(|(_, fetch)| turned_away(fetch)) {
+        return Some(Finding::new(
+            Outcome::Refused,
+            reason(Rule::ServerRefuses, *at),
+        ));
     }
-    Finding::anomaly(Mechanism::HttpDiff, reason(Rule::PageDiffers))
+    if let Some((at, _)) = landed().next() {
+        return Some(Finding::anomaly(
+            Mechanism::HttpDiff,
+            reason(Rule::PageDiffers, *at),
+        ));
+    }
+    let mut tried = Tried::default();
+    let reached: Reached = failed
+        .iter()
+        .map(|(_, endpoint, _)| (*endpoint, there))
+        .collect();
+    for (at, endpoint, failure) in failed {
+        tried.add(at, endpoint, failure, &reached);
+    }
+    tried.conclude(Rule::ExchangeFails, |failure| {
+        if failure.is_timeout() {
+            Mechanism::HttpTimeout
+        } else {
+            Mechanism::HttpReset
+        }
+    })
+}
+
+/// Whether two hosts share a label, their last ones aside, that is long enough to be a name
+/// of its own.
+fn kin(one: &str, other: &str) -> bool {
+    let own = |host: &str| -> BTreeSet<String> {
+        host.rsplit('.')
+            .skip(1)
+            .filter(|label| label.len() >= 4)
+            .map(Into::into)
+            .collect()
+    };
+    !own(one).is_disjoint(&own(other))
 }
 
 /// OONI's rule: the status matches, and the length, the headers or the title do.
@@ -314,8 +356,7 @@ impl Tried {
     }
 
     fn conclude(self, rule: Rule, mechanism: impl Fn(Failure) -> Mechanism) -> Option<Finding> {
-        let at: Vec<_> = self.failed.iter().map(|(at, ..)| *at).collect();
-        let Some(&(_, _, failure)) = self.failed.first() else {
+        if self.failed.is_empty() {
             if !self.elsewhere.is_empty() {
                 return Some(Finding::inconclusive(
                     Rule::ControlElsewhere,
@@ -324,12 +365,18 @@ impl Tried {
             }
             return (!self.v6.is_empty())
                 .then(|| Finding::inconclusive(Rule::Ipv6Broken, self.v6));
-        };
-        if self.failed.len() < 2 {
-            return Some(Finding::inconclusive(Rule::NotRepeated, at));
         }
+        let at: Vec<_> = self.failed.iter().map(|(at, ..)| *at).collect();
+        // Repeated means: the same address failed in the same way again.
+        let mut ways = BTreeMap::<_, u32>::new();
+        for (_, endpoint, failure) in &self.failed {
+            *ways.entry((mechanism(*failure), *endpoint)).or_default() += 1;
+        }
+        let Some(((mechanism, _), _)) = ways.into_iter().find(|(_, times)| *times > 1) else {
+            return Some(Finding::inconclusive(Rule::NotRepeated, at));
+        };
         let reason = Reason::new(rule, at, self.there.into_iter().collect());
-        Some(Finding::anomaly(mechanism(failure), reason))
+        Some(Finding::anomaly(mechanism, reason))
     }
 }
 

@@ -1,0 +1,103 @@
+//! What stands on the path, and what does it do to whom?
+//!
+//! | box | seen in |
+//! |---|---|
+//! | `dns_injector` | China: Anonymous, CCR 2014; Hoang et al., GFWatch, USENIX Security 2021; Turkmenistan: Nourin et al., WWW 2023 |
+//! | `dns_proxy` | Liu et al., Who Is Answering My Queries, USENIX Security 2018 |
+//! | `sni_reset` | China: Chai et al., FOCI 2019; India: Singh et al., WebSci 2020 |
+//! | `sni_drop` | Russia: Xue et al., TSPU, IMC 2022; Iran: Basso, OONI 2020 |
+//! | `ip_drop`, `ip_reset` | Russia: Ramesh et al., NDSS 2020; TSPU |
+//! | `http_blockpage`, `http_redirect`, `http_reset` | India: Yadav et al., IMC 2018; Russia: Ramesh et al. |
+//! | `tls_mitm` | Kazakhstan: Raman et al., IMC 2020 |
+
+pub mod address;
+pub mod dns_injector;
+pub mod dns_proxy;
+pub mod http;
+pub mod sni;
+
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// What kind of box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Races the true answer with a forged one, whoever is asked.
+    DnsInjector,
+    /// Answers in the place of every resolver, truly but for the listed names.
+    DnsProxy,
+    /// Resets connections whose ClientHello names a listed name.
+    SniReset,
+    /// Drops everything after such a ClientHello.
+    SniDrop,
+    /// Drops packets to listed addresses.
+    IpDrop,
+    /// Answers SYNs to listed addresses with RST.
+    IpReset,
+    /// Says that listed addresses are unreachable (ICMP).
+    IpUnreachable,
+    /// Answers plain requests for listed names with a page of its own.
+    HttpBlockpage,
+    /// Redirects plain requests for listed names.
+    HttpRedirect,
+    /// Resets plain requests for listed names.
+    HttpReset,
+    /// Drops plain requests for listed names.
+    HttpDrop,
+    /// Shakes hands in the place of listed names with certificates of its own root.
+    TlsMitm,
+}
+
+/// A box on the paths of a network's clients.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Middlebox {
+    /// What it does.
+    pub kind: Kind,
+    /// Whose clients pass it.
+    pub asn: u32,
+    /// Which names it looks for, with those below them.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Which destinations it looks for.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
+    /// What a DNS box answers; NXDOMAIN where not given.
+    #[serde(default)]
+    pub answers: Vec<IpAddr>,
+    /// A blockpage's title.
+    #[serde(default)]
+    pub title: String,
+    /// Where a redirect points.
+    #[serde(default)]
+    pub location: String,
+}
+
+/// What becomes of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Pass,
+    /// Both ends get a RST.
+    Reset,
+    /// Nothing passes any more.
+    Drop,
+    /// The client gets these octets and a FIN.
+    Answer(Vec<u8>),
+    /// Somebody else shakes hands for this name.
+    Intercept(String),
+}
+
+impl Middlebox {
+    /// What becomes of a stream whose client first said `first`.
+    pub fn on_stream(&self, first: &[u8]) -> Action {
+        match self.kind {
+            Kind::SniReset | Kind::SniDrop | Kind::TlsMitm => sni::act(self, first),
+            Kind::HttpBlockpage | Kind::HttpRedirect | Kind::HttpReset | Kind::HttpDrop => {
+                http::act(self, first)
+            }
+            _ => Action::Pass,
+        }
+    }
+}

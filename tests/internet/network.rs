@@ -1,0 +1,195 @@
+//! How does a host touch the simulated world? Through the probe's own traits.
+
+use crate::link::Link;
+use crate::middlebox::address::Fate;
+use crate::path::{Path, SimStream};
+use crate::resolver::read;
+use crate::scenario::Probe;
+use crate::web;
+use crate::world::{VANTAGE, World};
+use faultline_core::{
+    dns::{NameBuf, Query, Rcode, RecordType},
+    failure::Failure,
+};
+use faultline_probe::net::{Datagram, Exchange, Network, Patience};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `ENETUNREACH` on Linux.
+const NO_ROUTE: i32 = 101;
+/// How long stub resolvers of today wait for each server.
+const STUB: Patience = Patience {
+    first: Duration::from_secs(2),
+    further: Duration::ZERO,
+};
+
+/// A host's view of the world.
+#[derive(Clone)]
+pub struct SimNetwork {
+    world: Arc<World>,
+    link: Arc<Link>,
+    asn: u32,
+    captive: bool,
+}
+
+impl SimNetwork {
+    /// The probe's.
+    pub fn probe(world: &Arc<World>, probe: &Probe, seed: u64) -> Self {
+        Self {
+            world: Arc::clone(world),
+            link: Arc::new(Link::new(seed, probe.delay_ms, probe.loss_percent)),
+            asn: probe.asn,
+            captive: probe.captive_portal,
+        }
+    }
+
+    /// The clean vantage point's.
+    pub fn vantage(world: &Arc<World>, seed: u64) -> Self {
+        Self {
+            world: Arc::clone(world),
+            link: Arc::new(Link::new(seed ^ 1, 10, 0)),
+            asn: VANTAGE,
+            captive: false,
+        }
+    }
+
+    fn fate(&self, to: IpAddr) -> Option<Fate> {
+        if to.is_ipv6() && !self.world.network(self.asn).is_some_and(|n| n.ipv6) {
+            return Some(Fate::Refused(NO_ROUTE));
+        }
+        let boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        boxes.filter_map(|middlebox| middlebox.on_packet(to)).next()
+    }
+
+    /// Everything that will come back, with its delay, in order of arrival.
+    fn replies(&self, to: SocketAddr, query: &[u8]) -> Vec<(Duration, Vec<u8>)> {
+        let mut replies = Vec::new();
+        let boxes = || self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        for forged in boxes().filter_map(|b| b.inject(query)) {
+            // Nearer than any resolver, so it wins the race.
+            replies.push((self.link.one_way(), forged));
+        }
+        let round_trip = self.link.one_way() + self.link.one_way();
+        let proxy = boxes().find_map(|b| b.proxy(to.ip()));
+        let answer = match &proxy {
+            Some(proxy) => proxy.reply(&self.world, query),
+            None => self
+                .world
+                .resolver_at(to.ip())
+                .filter(|_| to.port() == 53)
+                .and_then(|resolver| resolver.reply(&self.world, query)),
+        };
+        if let Some(answer) = answer {
+            replies.push((round_trip, answer));
+        }
+        replies.retain(|_| !self.link.loses());
+        replies.sort_by_key(|(after, _)| *after);
+        replies
+    }
+}
+
+impl Network for SimNetwork {
+    type Stream = SimStream;
+
+    async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
+        match self.fate(to.ip()) {
+            Some(Fate::Refused(_)) => {
+                return Exchange {
+                    failure: Some(Failure::NetworkUnreachable),
+                    ..Exchange::default()
+                };
+            }
+            Some(Fate::Dropped) => {
+                tokio::time::sleep(patience.first).await;
+                return Exchange::default();
+            }
+            None => {}
+        }
+        let replies = self.replies(to, payload);
+        let Some(first) = replies.first().map(|(after, _)| *after) else {
+            tokio::time::sleep(patience.first).await;
+            return Exchange::default();
+        };
+        let until = first + patience.further;
+        tokio::time::sleep(until).await;
+        let seen = replies.into_iter().filter(|(after, _)| *after <= until);
+        let datagrams = seen.map(|(after, payload)| Datagram {
+            after,
+            from: to,
+            payload,
+            hop_limit: Some(56),
+        });
+        Exchange {
+            datagrams: datagrams.collect(),
+            failure: None,
+            watched: patience.further,
+        }
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<SimStream> {
+        match self.fate(to.ip()) {
+            Some(Fate::Dropped) => std::future::pending().await,
+            Some(Fate::Refused(errno)) => {
+                tokio::time::sleep(self.link.one_way()).await;
+                return Err(io::Error::from_raw_os_error(errno));
+            }
+            None => {}
+        }
+        tokio::time::sleep(self.link.reliable() + self.link.one_way()).await;
+        // A portal speaks for hosts that it does not know.
+        match web::listens(&self.world, to).filter(|_| !self.captive) {
+            Some(None) => std::future::pending().await,
+            Some(Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            None => Ok(Path {
+                world: Arc::clone(&self.world),
+                link: Arc::clone(&self.link),
+                asn: self.asn,
+                captive: self.captive,
+                to,
+            }
+            .open()),
+        }
+    }
+
+    /// As a stub resolver does: the announced servers in turn, A and AAAA of the first that
+    /// answers.
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        let name: NameBuf = name.parse().map_err(|_| Failure::LocalError)?;
+        let mut failure = Failure::DnsTimeout;
+        for server in self.announced_resolvers() {
+            let mut addresses = Vec::new();
+            let mut answered = false;
+            for rtype in [RecordType::A, RecordType::AAAA] {
+                let mut query = vec![0; Query::MAX_LEN];
+                let length = Query::new(1, name, rtype).emit(&mut query);
+                query.truncate(length.map_err(|_| Failure::LocalError)?);
+                let exchange = self.exchange(server, &query, STUB).await;
+                let first = exchange.datagrams.first();
+                match first.and_then(|datagram| read(&datagram.payload)) {
+                    None => {}
+                    Some((Rcode::NO_ERROR, found)) => {
+                        answered = true;
+                        addresses.extend(found);
+                    }
+                    Some((Rcode::NX_DOMAIN, _)) => return Err(Failure::DnsNxDomain),
+                    Some((Rcode::REFUSED, _)) => failure = Failure::DnsRefused,
+                    Some((Rcode::SERV_FAIL, _)) => failure = Failure::DnsServFail,
+                    Some(_) => failure = Failure::DnsOtherRcode,
+                }
+            }
+            if answered && addresses.is_empty() {
+                return Err(Failure::DnsNoAnswer);
+            }
+            if answered {
+                return Ok(addresses);
+            }
+        }
+        Err(failure)
+    }
+
+    fn announced_resolvers(&self) -> Vec<SocketAddr> {
+        self.world.announced(self.asn)
+    }
+}

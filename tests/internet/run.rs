@@ -1,0 +1,165 @@
+//! What comes of a scenario? The world is built, a control looks from a clean place, the
+//! probe measures with its own code, and the rules judge.
+
+use crate::clock::{EPOCH, SimClock};
+use crate::entropy::Seeded;
+use crate::network::SimNetwork;
+use crate::scenario::{Expect, Experiment, Scenario};
+use crate::world::{CHECK, NEUTRAL, World, WorldError};
+use faultline_core::{
+    id::MeasurementId,
+    measurement::{ControlReport, Driver, Measurement},
+    observation::DnsTransport,
+    time::ClockQuality,
+    verdict::{Verdict, judge},
+};
+use faultline_probe::experiment::{
+    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
+    measure, web,
+};
+use faultline_probe::net::{Clock, Network};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One measurement, the control beside it, and what they mean.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What the probe saw.
+    pub measurement: Measurement,
+    /// What the vantage point saw.
+    pub control: ControlReport,
+    /// What the rules say.
+    pub verdict: Verdict,
+}
+
+/// Why a scenario did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no such world.
+    #[error("cannot build the world")]
+    World(#[from] WorldError),
+    /// There is no runtime.
+    #[error("cannot start virtual time")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Runs a scenario in virtual time of its own.
+pub fn run(scenario: &Scenario) -> Result<Vec<Finding>, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(RunError::Runtime)?;
+    let world = Arc::new(World::new(scenario)?);
+    Ok(runtime.block_on(findings(scenario, &world)))
+}
+
+/// What of a finding is not as expected; empty where all is.
+pub fn differences(expect: &Expect, verdict: &Verdict) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, expected: Option<&str>, got: Option<String>| {
+        if expected != got.as_deref() {
+            wrong.push(format!("{what}: expected {expected:?}, got {got:?}"));
+        }
+    };
+    let word = |debug: String| debug.to_lowercase();
+    let outcome = word(format!("{:?}", verdict.outcome));
+    compare("outcome", Some(&expect.outcome), Some(outcome));
+    let mechanism = verdict.mechanism.map(|m| m.label().to_owned());
+    compare("mechanism", expect.mechanism.as_deref(), mechanism);
+    let layer = verdict.layer().map(|layer| word(format!("{layer:?}")));
+    compare("layer", expect.layer.as_deref(), layer);
+    if let Some(rule) = &expect.reason {
+        let spoke = verdict.reasons.iter().any(|r| r.rule.label() == rule);
+        compare("reason", Some(rule), spoke.then(|| rule.clone()));
+    }
+    wrong
+}
+
+async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, wanted) in (0u64..).zip(&scenario.measure) {
+        let seed = scenario.seed ^ at << 16;
+        let vantage = SimNetwork::vantage(world, seed);
+        let clock = SimClock::new(0, ClockQuality::Ntp);
+        let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
+        let seen = look(&vantage, &clock, &plan, seed ^ 2, wanted, None).await;
+        let control = ControlReport {
+            target: seen.target,
+            taken: EPOCH,
+            vantage: "XZ".to_owned(),
+            observations: seen.observations,
+        };
+        fill(&mut plan, scenario);
+        let probe = SimNetwork::probe(world, &scenario.probe, seed);
+        let clock = SimClock::new(
+            scenario.probe.clock_offset_days,
+            scenario.probe.clock.into(),
+        );
+        let seen = look(&probe, &clock, &plan, seed ^ 3, wanted, Some(&control)).await;
+        let measurement = measure(surroundings(seed), seen);
+        let verdict = judge(&measurement, Some(&control), &**world);
+        findings.push(Finding {
+            measurement,
+            control,
+            verdict,
+        });
+    }
+    findings
+}
+
+async fn look<N: Network, C: Clock>(
+    net: &N,
+    clock: &C,
+    plan: &Plan,
+    seed: u64,
+    wanted: &crate::scenario::Measure,
+    control: Option<&ControlReport>,
+) -> Outcome {
+    let entropy = RefCell::new(Seeded::new(seed, 0x22));
+    let world = experiment::World {
+        net,
+        clock,
+        entropy: &entropy,
+    };
+    match wanted.experiment {
+        Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
+        Experiment::Web => web(&world, plan, &wanted.target, control).await,
+    }
+}
+
+/// The probe's plan: the resolvers of the scenario and a check for portals.
+fn fill(plan: &mut Plan, scenario: &Scenario) {
+    for resolver in &scenario.resolver {
+        if resolver.public {
+            plan.public_resolvers
+                .push(SocketAddr::new(resolver.address, 53));
+        }
+        if let Some(name) = &resolver.name {
+            plan.encrypted.push(EncryptedResolver {
+                addr: SocketAddr::new(resolver.address, 443),
+                name: name.clone(),
+                transport: DnsTransport::Https,
+            });
+        }
+    }
+    let non_resolver = scenario.probe.non_resolver;
+    plan.non_resolver = non_resolver.map(|ip| SocketAddr::new(ip, 53));
+    plan.captive = Some(CaptiveCheck {
+        url: CHECK.to_owned(),
+        status: 204,
+        body: None,
+    });
+}
+
+fn surroundings(seed: u64) -> Surroundings {
+    Surroundings {
+        id: MeasurementId(u128::from(seed).to_be_bytes()),
+        software: concat!("faultline-internet/", env!("CARGO_PKG_VERSION")).to_owned(),
+        driver: Driver::Simulated,
+        network: None,
+        control: None,
+        consent: 0,
+    }
+}
