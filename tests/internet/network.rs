@@ -59,8 +59,8 @@ impl SimNetwork {
         if to.is_ipv6() && !self.world.network(self.asn).is_some_and(|n| n.ipv6) {
             return Some(Fate::Refused(NO_ROUTE));
         }
-        let boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
-        boxes.filter_map(|middlebox| middlebox.on_packet(to)).next()
+        let mut boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        boxes.find_map(|middlebox| middlebox.on_packet(to))
     }
 
     /// Everything that will come back, with its delay, in order of arrival.

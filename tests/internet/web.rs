@@ -69,10 +69,10 @@ pub fn resets(world: &World, ip: IpAddr) -> bool {
 pub fn response(status: u16, fields: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} Simulated\r\nConnection: close\r\n");
     for (name, value) in fields {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     if status != 204 {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     let mut octets = (head + "\r\n").into_bytes();
     octets.extend(body);

@@ -8,7 +8,7 @@ mod enrich;
 mod network;
 
 pub use decode::{MAX_BATCH, Refusal};
-pub use enrich::{Enricher, GeoError, Mmdb};
+pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
 pub use network::{Network, issue};
 
 use crate::store::{
@@ -113,7 +113,7 @@ impl<S: Ledger + Facts> Ingest<S> {
 }
 
 /// Every address that a measurement was told or went to.
-fn addresses(m: &Measurement) -> Vec<Ip> {
+pub(crate) fn addresses(m: &Measurement) -> Vec<Ip> {
     m.observations
         .iter()
         .flat_map(|o| match &o.step {

@@ -49,7 +49,7 @@ impl Analysis {
             if lookup.address.is_some_and(is_bogon) {
                 self.dns_bogon.insert(transaction);
             }
-            let Some((_, control)) = &lookup.control else {
+            let Some((_, control)) = lookup.control.as_deref() else {
                 continue;
             };
             if control.is_empty() {
@@ -102,7 +102,7 @@ impl Analysis {
             {
                 self.dns_experiment_failure = Some(lookup.end.clone());
             }
-            let Some((end, addresses)) = &lookup.control else {
+            let Some((end, addresses)) = lookup.control.as_deref() else {
                 continue;
             };
             let nothing_there = lookup.end == "dns_no_answer" && addresses.is_empty();

@@ -213,19 +213,21 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
                     (None, Some(_)) => Meaning::Blocked("http-failure"),
                 }
             }
-            Entry::Lookup(lookup) if !lookup.end.is_empty() => match &lookup.control {
-                None if control_http.is_none() => Meaning::Accessible,
-                None => Meaning::Blocked("dns"),
-                Some((end, _)) if !end.is_empty() => Meaning::Down,
-                Some((_, addresses))
-                    if lookup.end == "dns_no_answer" && addresses.is_empty() =>
-                {
-                    return Some(Decision::Page(Meaning::Down));
+            Entry::Lookup(lookup) if !lookup.end.is_empty() => {
+                match lookup.control.as_deref() {
+                    // Odd, and OONI's: with no control at all the page counts as accessible.
+                    None if control_http.is_none() => Meaning::Accessible,
+                    Some((end, _)) if !end.is_empty() => Meaning::Down,
+                    Some((_, addresses))
+                        if lookup.end == "dns_no_answer" && addresses.is_empty() =>
+                    {
+                        return Some(Decision::Page(Meaning::Down));
+                    }
+                    None | Some(_) => Meaning::Blocked("dns"),
                 }
-                Some(_) => Meaning::Blocked("dns"),
-            },
+            }
             Entry::Lookup(lookup) => {
-                let Some((_, control)) = &lookup.control else {
+                let Some((_, control)) = lookup.control.as_deref() else {
                     continue;
                 };
                 let loopback = |set: &std::collections::BTreeSet<IpAddr>| {

@@ -56,7 +56,11 @@ pub(super) fn body(value: &Value) -> Vec<u8> {
 pub(super) fn header_names(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Object(map) => map.keys().cloned().collect(),
-        Value::Array(pairs) => pairs.iter().map(|pair| text(&pair[0]).to_owned()).collect(),
+        Value::Array(pairs) => pairs
+            .iter()
+            .map(|pair| text(&pair[0]).to_owned())
+            .filter(|n| !n.is_empty())
+            .collect(),
         _ => BTreeSet::new(),
     }
 }

@@ -111,11 +111,16 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         .collect::<io::Result<Vec<_>>>()?
         .into_iter()
         .filter(|path| {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-            name.is_some_and(|n| {
-                let n = n.trim_end_matches(".gz");
-                n.ends_with(".json") || n.ends_with(".jsonl")
-            })
+            let ends = |path: &Path, with: &[&str]| {
+                path.extension()
+                    .is_some_and(|e| with.iter().any(|w| e == *w))
+            };
+            let inner = if ends(path, &["gz"]) {
+                path.with_extension("")
+            } else {
+                path.clone()
+            };
+            ends(&inner, &["json", "jsonl"])
         })
         .collect();
     files.sort();

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    rc::Rc,
 };
 use url::Url;
 
@@ -26,9 +27,9 @@ pub(super) struct Lookup {
     pub(super) depth: Option<i64>,
     pub(super) address: Option<IpAddr>,
     /// All addresses of the same event.
-    pub(super) answered: BTreeSet<IpAddr>,
+    pub(super) answered: Rc<BTreeSet<IpAddr>>,
     /// Present where the control looked up the same name.
-    pub(super) control: Option<(End, BTreeSet<IpAddr>)>,
+    pub(super) control: Option<Rc<(End, BTreeSet<IpAddr>)>>,
 }
 
 /// A TCP endpoint, and what was done over the connection.
@@ -116,7 +117,7 @@ impl Container {
             end: failure(&event["failure"]).unwrap_or_default().into(),
             depth: depth(event),
             address: None,
-            answered: BTreeSet::new(),
+            answered: Rc::default(),
             control: None,
         };
         if !one.end.is_empty() {
@@ -132,10 +133,11 @@ impl Container {
                 _ => None,
             })
             .collect();
-        let answered: BTreeSet<_> = addresses.iter().copied().collect();
+        // Shared: a hostile answer of thousands of addresses must not be copied for each.
+        let answered = Rc::new(addresses.iter().copied().collect::<BTreeSet<_>>());
         for address in addresses {
             resolved.entry(address).or_insert(one.transaction);
-            let answered = answered.clone();
+            let answered = Rc::clone(&answered);
             self.successes.push(Lookup {
                 address: Some(address),
                 answered,
@@ -204,9 +206,10 @@ impl Container {
         let end: End = failure(&control["dns"]["failure"])
             .unwrap_or_default()
             .into();
+        let shared = Rc::new((end, addresses.clone()));
         for lookup in self.failures.iter_mut().chain(&mut self.successes) {
             if lookup.domain == host {
-                lookup.control = Some((end.clone(), addresses.clone()));
+                lookup.control = Some(Rc::clone(&shared));
             }
         }
         let ports: BTreeMap<i64, i64> = document

@@ -1,0 +1,79 @@
+//! What does the collector answer over HTTP? Probes post CBOR (`faultline_core::protocol`);
+//! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
+
+mod evidence;
+mod openapi;
+mod probes;
+mod read;
+mod refused;
+mod summary;
+
+pub use openapi::document as openapi;
+
+use crate::{
+    config::Config,
+    ingest::{Enricher, Ingest, MAX_BATCH},
+    store::sqlite::Sqlite,
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use faultline_core::{codec::Identity, id::ProbeId, protocol::TargetItem, time::UnixTime};
+use refused::Refused;
+use std::sync::Arc;
+
+/// What handlers work with.
+pub struct Service {
+    /// Settings.
+    pub config: Config,
+    /// Probes, receipts, rows.
+    pub store: Arc<Sqlite>,
+    /// The way in for batches.
+    pub ingest: Ingest<Sqlite>,
+    /// Where addresses are.
+    pub enricher: Arc<dyn Enricher>,
+    /// The collector's key.
+    pub identity: Identity,
+    /// Under which identity imports are kept, where there were any.
+    pub importer: Option<ProbeId>,
+    /// What probes are asked to measure.
+    pub targets: Vec<TargetItem>,
+    /// The wall clock.
+    pub now: fn() -> UnixTime,
+}
+
+/// Requests that are not uploads are small.
+const MAX_REQUEST: usize = 64 << 10;
+
+/// All routes. Serve with `into_make_service_with_connect_info::<SocketAddr>()`.
+pub fn router(service: Arc<Service>) -> Router {
+    let small = DefaultBodyLimit::max(MAX_REQUEST);
+    Router::new()
+        .route("/v1/probes", post(probes::enrol).layer(small))
+        .route("/v1/check-in", post(probes::check_in).layer(small))
+        .route("/v1/control", post(probes::control).layer(small))
+        .route(
+            "/v1/batches",
+            post(probes::batch).layer(DefaultBodyLimit::max(MAX_BATCH)),
+        )
+        .route("/v1/health", get(read::health))
+        .route("/v1/measurements", get(read::measurements))
+        .route("/v1/measurements/{id}", get(read::measurement))
+        .route("/v1/verdicts", get(read::verdicts))
+        .route("/v1/summary", get(summary::summary))
+        .route("/v1/openapi.json", get(openapi::serve))
+        .fallback(refused::nothing_here)
+        .method_not_allowed_fallback(refused::wrong_method)
+        .with_state(service)
+}
+
+/// Runs what waits for the disk where waiting is allowed.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|panic| Err(Refused::internal(&panic)))
+}

@@ -1,0 +1,146 @@
+//! Which addresses are there, in the words of OpenAPI 3.1? Built from one table of routes;
+//! `collector/openapi.json` is the committed copy, and a test compares them.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+    replies: &'static str,
+}
+
+const JSON: &str = "application/json";
+const CBOR: &str = "application/cbor";
+const FILTER: &[(&str, &str)] = &[
+    ("country", "ISO 3166-1 alpha-2"),
+    ("target", "the whole URL or name"),
+    ("outcome", "as in a verdict"),
+    ("limit", "1 to 1000, 100 unless given"),
+    ("after", "`next` of the page before"),
+];
+
+const fn post(path: &'static str, summary: &'static str) -> Route {
+    Route {
+        method: "post",
+        path,
+        summary,
+        parameters: &[],
+        replies: CBOR,
+    }
+}
+const fn get(
+    path: &'static str,
+    summary: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+) -> Route {
+    Route {
+        method: "get",
+        path,
+        summary,
+        parameters,
+        replies: JSON,
+    }
+}
+
+const ROUTES: &[Route] = &[
+    post(
+        "/v1/probes",
+        "Enrol a probe: sealed Enrolment, reply Enrolled",
+    ),
+    post(
+        "/v1/check-in",
+        "Ask what to measure: sealed CheckIn, reply CheckInReply",
+    ),
+    post(
+        "/v1/batches",
+        "Upload results: sealed Batch, at most 4 MiB, reply Receipt",
+    ),
+    post(
+        "/v1/control",
+        "Ask for the control's view: sealed ControlRequest",
+    ),
+    get("/v1/health", "Whether the collector works", &[]),
+    get(
+        "/v1/measurements",
+        "Measurements that are public, oldest first",
+        FILTER,
+    ),
+    get(
+        "/v1/measurements/{id}",
+        "One measurement with its observations, verdict and reasons",
+        &[("id", "32 hexadecimal digits")],
+    ),
+    get(
+        "/v1/verdicts",
+        "Verdicts on public measurements, oldest first",
+        FILTER,
+    ),
+    get("/v1/summary", "Scored outcomes by country and target", &[]),
+    get("/v1/openapi.json", "This document", &[]),
+];
+
+pub(super) async fn serve() -> Json<Value> {
+    Json(document())
+}
+
+/// The whole document.
+pub fn document() -> Value {
+    let paths: Map<_, _> = ROUTES
+        .iter()
+        .map(|r| (r.path.to_owned(), json!({ r.method: operation(r) })))
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Faultline collector",
+            "version": "1",
+            "description": "Messages of probes are described in docs/faultline.cddl.",
+        },
+        "paths": paths,
+        "components": { "schemas": { "Refusal": {
+            "type": "object",
+            "required": ["code", "message", "retry"],
+            "properties": {
+                "code": { "type": "string", "description": "a stable word" },
+                "message": { "type": "string", "description": "what, where, what to do next" },
+                "retry": { "type": "boolean", "description": "whether the same may succeed later" },
+            },
+        } } },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let parameters: Vec<Value> = route
+        .parameters
+        .iter()
+        .map(|(name, description)| {
+            let in_path = route.path.contains(&format!("{{{name}}}"));
+            json!({
+                "name": name,
+                "description": description,
+                "in": if in_path { "path" } else { "query" },
+                "required": in_path,
+                "schema": { "type": "string" },
+            })
+        })
+        .collect();
+    let refusal = json!({ "schema": { "$ref": "#/components/schemas/Refusal" } });
+    let mut refusals = Map::from_iter([(JSON.to_owned(), refusal.clone())]);
+    refusals.insert(route.replies.to_owned(), refusal);
+    let mut operation = json!({
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": "done", "content": { route.replies: {} } },
+            "default": { "description": "refused", "content": refusals },
+        },
+    });
+    if let (CBOR, Value::Object(map)) = (route.replies, &mut operation) {
+        let body = json!({ "required": true, "content": { "application/cose": {} } });
+        map.insert("requestBody".into(), body);
+    }
+    operation
+}

@@ -1,0 +1,138 @@
+//! What can an operator ask of the collector? Arguments, action, exit status.
+
+mod import;
+mod serve;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use faultline_collector::{
+    config::Config,
+    import::ooni::{AsnMap, judge_directory},
+    ingest::{Enricher, Mmdb, Nowhere},
+    rules::Rules,
+    store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
+};
+use faultline_core::time::UnixTime;
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+/// Take in, keep and serve what probes measured.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 done; 1 done, but some input was skipped or refused; 2 failed."
+)]
+struct Arguments {
+    /// The settings; without a file, those of collector.example.toml.
+    #[arg(long, env = "FAULTLINE_COLLECTOR_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Serve the API until SIGTERM or ctrl-c.
+    Serve,
+    /// Take in what others measured.
+    Import {
+        #[command(subcommand)]
+        format: Format,
+    },
+    /// Judge what others measured by their own rules, without a store; JSON lines.
+    Judge {
+        #[command(subcommand)]
+        format: Foreign,
+    },
+    /// Make every derived row again from the batches kept, and print their digest.
+    Rebuild,
+}
+
+#[derive(Debug, Subcommand)]
+enum Foreign {
+    /// OONI Web Connectivity: the classic verdict of every measurement in a folder.
+    Ooni {
+        /// A folder of .json and .jsonl files, gzipped or not.
+        folder: PathBuf,
+        /// A JSON object of address to AS number.
+        #[arg(long, value_name = "FILE")]
+        asn_map: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Format {
+    /// OONI web_connectivity documents: a file, a folder of .json and .jsonl, or - .
+    Ooni { from: PathBuf },
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
+    let arguments = Arguments::parse();
+    match act(&arguments, now) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("faultline-collector: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Gives how many inputs were skipped.
+fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
+    let config = match &arguments.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    match &arguments.action {
+        Action::Serve => serve::serve(config, now).map(|()| 0),
+        Action::Import {
+            format: Format::Ooni { from },
+        } => import::ooni(&config, from, now()),
+        Action::Judge {
+            format: Foreign::Ooni { folder, asn_map },
+        } => {
+            let map = AsnMap::read(asn_map)?;
+            let done = judge_directory(folder, &map, &mut std::io::stdout().lock())?;
+            eprintln!(
+                "{} judged, {} of other nettests skipped, {} unreadable",
+                done.judged, done.others, done.unreadable
+            );
+            Ok((done.others + done.unreadable) as u64)
+        }
+        Action::Rebuild => {
+            let store = open(&config)?;
+            rebuild(&*store, judge())?;
+            let digest = store.digest()?;
+            println!("{}", digest.map(|b| format!("{b:02x}")).concat());
+            Ok(0)
+        }
+    }
+}
+
+/// The rules that verdicts are made by.
+fn judge() -> Arc<dyn Judge> {
+    Arc::new(Rules)
+}
+
+fn enricher(config: &Config) -> Result<Arc<dyn Enricher>> {
+    if let (Some(country), Some(asn)) = (&config.country_db, &config.asn_db) {
+        return Ok(Arc::new(Mmdb::open(country, asn)?));
+    }
+    tracing::warn!("no geo databases: networks of addresses are unknown");
+    Ok(Arc::new(Nowhere))
+}
+
+fn open(config: &Config) -> Result<Arc<Sqlite>> {
+    let state = &config.state;
+    std::fs::create_dir_all(state).with_context(|| {
+        format!(
+            "cannot make the state folder {}: set `state`",
+            state.display()
+        )
+    })?;
+    let path = state.join("collector.db");
+    let store = Sqlite::open(&path)
+        .with_context(|| format!("cannot open the store {}", path.display()))?;
+    Ok(Arc::new(store))
+}

@@ -1,0 +1,84 @@
+//! How is the API brought up and taken down? The address is bound before anything is said,
+//! so that port 0 works; on a signal, requests under way are finished.
+
+use anyhow::{Context as _, Result};
+use faultline_collector::{
+    api::{Service, router},
+    config::Config,
+    ingest::Ingest,
+    targets,
+};
+use faultline_core::time::UnixTime;
+use faultline_probe::{
+    identity,
+    random::{Entropy as _, OsEntropy},
+};
+use std::{future::Future, net::SocketAddr, sync::Arc};
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
+    if config.control.enabled {
+        anyhow::bail!("this version has no control role: set control.enabled = false");
+    }
+    let service = Arc::new(service(config, now)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let stop = stop()?;
+        let listen = service.config.listen;
+        let listener = tokio::net::TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
+        println!("listening on http://{}", listener.local_addr()?);
+        let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, app)
+            .with_graceful_shutdown(stop)
+            .await
+            .context("serving failed")
+    })
+}
+
+fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
+    let store = super::open(&config)?;
+    let path = config.state.join("collector.key");
+    let identity = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
+    let enricher = super::enricher(&config)?;
+    let path = config.state.join(super::import::KEY);
+    let importer = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
+    let list = match &config.targets {
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the targets {}", path.display()))?,
+        None => targets::BUILT_IN.to_owned(),
+    };
+    let ingest = Ingest::new(
+        Arc::clone(&store),
+        Arc::clone(&enricher),
+        super::judge(),
+        identity.public(),
+    );
+    Ok(Service {
+        targets: targets::parse(&list),
+        importer: Some(importer.public().probe_id()),
+        config,
+        store,
+        ingest,
+        enricher,
+        identity,
+        now,
+    })
+}
+
+/// Resolves when somebody wants the collector to stop.
+fn stop() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for ctrl-c")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}

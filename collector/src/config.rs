@@ -1,0 +1,142 @@
+//! What did the operator set? One typed struct, from a TOML file whose every key is in
+//! `collector/collector.example.toml`.
+
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Settings of a collector. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Folder for key and store.
+    pub state: PathBuf,
+    /// MaxMind DB file: address to country.
+    pub country_db: Option<PathBuf>,
+    /// MaxMind DB file: address to network.
+    pub asn_db: Option<PathBuf>,
+    /// Targets, CSV; without one the built-in list.
+    pub targets: Option<PathBuf>,
+    /// Seconds between two check-ins.
+    pub check_in_every: u32,
+    /// Whether the last hop of X-Forwarded-For is believed.
+    pub behind_proxy: bool,
+    /// Whether the data is from a simulated world.
+    pub simulated: bool,
+    /// Whether single measurements of probes are public.
+    pub public_evidence: bool,
+    /// Opens single measurements to its bearer.
+    pub operator_token: Option<String>,
+    /// The control role.
+    pub control: Control,
+}
+
+/// Settings of the control role.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Control {
+    /// Whether targets are looked at on behalf of probes.
+    pub enabled: bool,
+    /// Resolvers to ask beside the system's.
+    pub resolvers: Vec<SocketAddr>,
+    /// Whether special-purpose addresses are contacted (closed test worlds).
+    pub allow_special: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8055)),
+            state: "/var/lib/faultline-collector".into(),
+            country_db: None,
+            asn_db: None,
+            targets: None,
+            check_in_every: 3600,
+            behind_proxy: false,
+            simulated: false,
+            public_evidence: false,
+            operator_token: None,
+            control: Control::default(),
+        }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings {path}: {source}; start from collector.example.toml")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the settings are wrong: {0}")]
+    Content(String),
+}
+
+impl Config {
+    /// Reads a settings file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+            path: path.into(),
+            source,
+        })?;
+        Self::parse(&text)
+    }
+
+    /// From the text of a settings file.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self =
+            toml::from_str(text).map_err(|e| ConfigError::Content(e.to_string()))?;
+        if config.country_db.is_some() != config.asn_db.is_some() {
+            return Err(ConfigError::Content(
+                "country_db and asn_db go together: give both or none".into(),
+            ));
+        }
+        if config.operator_token.as_ref().is_some_and(|t| t.len() < 16) {
+            return Err(ConfigError::Content(
+                "operator_token is too short: at least 16 characters".into(),
+            ));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../collector.example.toml");
+
+    #[test]
+    fn the_example_is_the_default_and_names_every_key() {
+        assert_eq!(Config::parse(EXAMPLE).unwrap(), Config::default());
+        let whole = EXAMPLE
+            .replace("# country_db", "country_db")
+            .replace("# asn_db", "asn_db")
+            .replace("# targets", "targets")
+            .replace("# operator_token", "operator_token");
+        let config = Config::parse(&whole).unwrap();
+        assert!(config.country_db.is_some() && config.asn_db.is_some());
+        assert!(config.targets.is_some() && config.operator_token.is_some());
+    }
+
+    #[test]
+    fn wrong_settings_are_refused() {
+        for text in [
+            "listne = 1",
+            "[control]\nenable = true",
+            "country_db = 'a'",
+            "operator_token = 'short'",
+        ] {
+            assert!(Config::parse(text).is_err(), "{text}");
+        }
+    }
+}
