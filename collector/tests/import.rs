@@ -1,9 +1,9 @@
 //! Are OONI's documents kept once each, with their place, under the import key?
 
 use faultline_collector::{
-    rules::Rules,
     import::{Importer, convert},
     ingest::Nowhere,
+    rules::Rules,
     store::{Appended, Facts as _, sqlite::Sqlite},
 };
 use faultline_core::{codec::Identity, time::UnixTime};
@@ -24,7 +24,8 @@ fn shared_documents_are_stored_once() {
     let importer = Importer {
         store: &store,
         enricher: &Nowhere,
-        judge: &key: &Identity::from_bytes(&[3; 32]).unwrap(),
+        judge: &Rules,
+        key: &Identity::from_bytes(&[3; 32]).unwrap(),
     };
     let now = UnixTime::from_secs(1_790_000_000);
     importer.enrol(now).unwrap();

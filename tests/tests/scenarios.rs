@@ -2,7 +2,7 @@
 
 use faultline_internet::{run, scenario::Scenario};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -22,13 +22,13 @@ fn main() {
             .unwrap_or(&file)
             .display()
             .to_string();
-        Trial::test(name, move || check(file))
+        Trial::test(name, move || check(&file))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-fn check(file: PathBuf) -> Result<(), Failed> {
-    let scenario = Scenario::read(&file)?;
+fn check(file: &Path) -> Result<(), Failed> {
+    let scenario = Scenario::read(file)?;
     for finding in run::run(&scenario)? {
         let wrong = run::differences(&scenario.expect, &finding.verdict);
         if wrong.is_empty() {
@@ -36,7 +36,7 @@ fn check(file: PathBuf) -> Result<(), Failed> {
         }
         let mut report = format!("{}: {}\n", scenario.name, wrong.join("; "));
         for observation in &finding.measurement.observations {
-            report += &format!("{}\n", serde_json::to_string(observation)?);
+            report.extend([serde_json::to_string(observation)?.as_str(), "\n"]);
         }
         report += &serde_json::to_string(&finding.verdict)?;
         return Err(report.into());
