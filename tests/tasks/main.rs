@@ -1,31 +1,30 @@
-//! Tasks: `cargo x <task>`.
+//! Tasks: `cargo x <task>`. One file each; `help` lists them.
 
+mod core_alone;
+mod help;
 mod house;
 
-use std::process::ExitCode;
+use std::{env, path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1);
-    match task.as_deref() {
-        Some("house") => report(&house::check(&house::root())),
-        other => {
-            if let Some(unknown) = other {
-                eprintln!("x: there is no task {unknown}");
-            }
-            eprintln!("usage: cargo x house   check the invariants that the README promises");
-            ExitCode::from(2)
+    let mut args = env::args().skip(1);
+    let task = args.next();
+    let rest: Vec<String> = args.collect();
+    match (task.as_deref(), rest.as_slice()) {
+        (Some("house"), []) => house::run(&house::root()),
+        (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
+        (Some("core"), []) => core_alone::run(),
+        (Some("help" | "--help" | "-h"), []) => {
+            print!("{}", help::TEXT);
+            ExitCode::SUCCESS
         }
+        (None, _) => refuse("no task was named"),
+        (Some("house" | "core" | "help"), _) => refuse("too many arguments"),
+        (Some(unknown), _) => refuse(&format!("there is no task {unknown}")),
     }
 }
 
-fn report(broken: &[String]) -> ExitCode {
-    for line in broken {
-        eprintln!("{line}");
-    }
-    if broken.is_empty() {
-        println!("the house is in order");
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+fn refuse(why: &str) -> ExitCode {
+    eprint!("x: {why}\n{}", help::TEXT);
+    ExitCode::from(2)
 }

@@ -1,0 +1,12 @@
+//! Which tasks are there?
+
+/// What `cargo x help` prints.
+pub(crate) const TEXT: &str = "\
+usage: cargo x <task>
+
+  house [CHECKOUT]  check the invariants that the README promises, by reading the tree
+  core              check faultline-core alone, with each set of features
+  help              print this
+
+exit status: 0 done, 1 something is broken, 2 not understood
+";
