@@ -71,11 +71,21 @@ pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
     match act(&arguments, now) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
+        // Whoever read the output has seen enough.
+        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("faultline-collector: {error:#}");
             ExitCode::from(2)
         }
     }
+}
+
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }
 
 /// Gives how many inputs were skipped.

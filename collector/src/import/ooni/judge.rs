@@ -101,7 +101,7 @@ pub enum JudgeError {
     #[error(transparent)]
     Folder(#[from] ReadError),
     /// Results cannot be written.
-    #[error("cannot write the verdicts: {0}")]
+    #[error("cannot write the verdicts")]
     Output(#[from] io::Error),
 }
 
