@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod link;
 pub mod middlebox;
 pub mod network;
+pub mod observatory;
 pub mod path;
 pub mod resolver;
 pub mod run;

@@ -109,7 +109,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     findings
 }
 
-async fn look<N: Network, C: Clock>(
+pub(crate) async fn look<N: Network, C: Clock>(
     net: &N,
     clock: &C,
     plan: &Plan,
@@ -130,7 +130,7 @@ async fn look<N: Network, C: Clock>(
 }
 
 /// The probe's plan: the resolvers of the scenario and a check for portals.
-fn fill(plan: &mut Plan, scenario: &Scenario) {
+pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
     for resolver in &scenario.resolver {
         if resolver.public {
             plan.public_resolvers

@@ -49,6 +49,9 @@ pub struct Scenario {
 pub struct Country {
     /// `XA` to `XZ`.
     pub code: String,
+    /// What it calls itself.
+    #[serde(default)]
+    pub name: String,
 }
 
 /// An autonomous system.
@@ -59,6 +62,9 @@ pub struct Network {
     pub asn: u32,
     /// Where it is.
     pub country: String,
+    /// What it calls itself.
+    #[serde(default)]
+    pub name: String,
     /// What it announces: `address/length`.
     pub prefixes: Vec<String>,
     /// Whether packets over IPv6 find a way out: without, `ENETUNREACH`.
@@ -195,6 +201,21 @@ pub struct Probe {
     pub non_resolver: Option<IpAddr>,
 }
 
+impl Probe {
+    /// An ordinary one.
+    pub fn in_network(asn: u32, delay_ms: u64, loss_percent: u8) -> Self {
+        Self {
+            asn,
+            delay_ms,
+            loss_percent,
+            captive_portal: false,
+            clock_offset_days: 0,
+            clock: ntp(),
+            non_resolver: None,
+        }
+    }
+}
+
 /// An experiment on a target.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -227,6 +248,18 @@ pub struct Expect {
     pub layer: Option<String>,
     /// A rule that must be among the reasons.
     pub reason: Option<String>,
+}
+
+impl Expect {
+    /// Nothing but an outcome.
+    pub fn outcome(word: &str) -> Self {
+        Self {
+            outcome: word.to_owned(),
+            mechanism: None,
+            layer: None,
+            reason: None,
+        }
+    }
 }
 
 /// What the rules know beside a measurement.

@@ -246,6 +246,7 @@ fn vantage() -> Network {
     Network {
         asn: VANTAGE,
         country: "XZ".to_owned(),
+        name: "Vantage".to_owned(),
         prefixes: Vec::new(),
         ipv6: true,
     }

@@ -402,6 +402,27 @@ fn an_authenticated_page_is_fine_whatever_it_says() {
 }
 
 #[test]
+fn an_authenticated_refusal_is_the_servers_own() {
+    let away = with_resolved(page(fetch(403, 10, true)));
+    let control = good_control();
+    let verdict = web(away.clone(), Some(&control));
+    means(&verdict, Outcome::Refused, None, Rule::ServerRefuses);
+    assert!(
+        verdict
+            .reasons
+            .iter()
+            .any(|r| r.rule == Rule::Authenticated)
+    );
+    means(&web(away.clone(), None), Fine, None, Rule::Authenticated);
+    let then = [away, vec![page(fetch(200, 10, true))]].concat();
+    means(&web(then, Some(&control)), Fine, None, Rule::Authenticated);
+}
+
+fn with_resolved(last: Observation) -> Vec<Observation> {
+    [resolved(), vec![last]].concat()
+}
+
+#[test]
 fn repeated_failures_where_the_control_succeeds_are_interference() {
     let control = good_control();
     for (failure, mechanism) in [

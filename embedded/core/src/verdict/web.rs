@@ -15,14 +15,8 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         return names;
     }
     let known = known_hosts(case);
-    if let Some((at, ..)) = fetches(case.seen()).find(|(_, fetch, failure)| {
-        let host = host_of(&fetch.url);
-        fetch.authenticated
-            && failure.is_none()
-            && host.is_some_and(|host| known.contains(&host))
-    }) {
-        let reason = Reason::new(Rule::Authenticated, alloc::vec![at], Vec::new());
-        return Finding::new(Outcome::Ok, reason);
+    if let Some(finding) = authenticated(case, &known) {
+        return finding;
     }
     if case.control.is_empty() {
         return Finding::inconclusive(Rule::NoControl, Vec::new());
@@ -49,6 +43,42 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         Outcome::Inconclusive | Outcome::Down => names,
         _ => Finding::inconclusive(Rule::NothingSeen, Vec::new()),
     })
+}
+
+/// `Some` where a page came over a certificate valid for its name. Nobody on the path wrote
+/// it; that the server itself turns this visitor away and not the control is no interference
+/// of the network, but not the page either.
+fn authenticated(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
+    let proven = |(_, fetch, failure): &(u16, &Fetch, Option<Failure>)| {
+        let host = host_of(&fetch.url);
+        fetch.authenticated
+            && failure.is_none()
+            && host.is_some_and(|host| known.contains(&host))
+    };
+    let (mut first, mut refused) = (None, None);
+    for (at, fetch, _) in fetches(case.seen()).filter(proven) {
+        first = first.or(Some(at));
+        if turns_away(fetch) {
+            refused = refused.or(Some(at));
+        } else if !is_redirect(fetch) {
+            let reason = Reason::new(Rule::Authenticated, alloc::vec![at], Vec::new());
+            return Some(Finding::new(Outcome::Ok, reason));
+        }
+    }
+    let served = fetches(case.control())
+        .find(|(_, f, failure)| failure.is_none() && !is_redirect(f) && !turns_away(f));
+    if let (Some(at), Some((there, ..))) = (refused, served) {
+        let reason = Reason::new(Rule::ServerRefuses, alloc::vec![at], alloc::vec![there]);
+        let proof = Finding::new(Outcome::Refused, reason);
+        return Some(proof.because(Rule::Authenticated, alloc::vec![at]));
+    }
+    let reason = Reason::new(Rule::Authenticated, alloc::vec![first?], Vec::new());
+    Some(Finding::new(Outcome::Ok, reason))
+}
+
+/// Whether a server's status turns a visitor away (RFC 9110, RFC 6585, RFC 7725).
+fn turns_away(fetch: &Fetch) -> bool {
+    matches!(fetch.status, Some(401 | 403 | 429 | 451 | 503))
 }
 
 /// Whether the control had the page.
@@ -244,9 +274,7 @@ fn pages(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
     if let Some((at, _)) = landed().find(|(_, fetch)| agrees(fetch, control)) {
         return Some(Finding::new(Outcome::Ok, reason(Rule::PageAgrees, *at)));
     }
-    // Statuses by which servers turn visitors away (RFC 9110, RFC 6585, RFC 7725).
-    let turned_away = |fetch: &Fetch| matches!(fetch.status, Some(401 | 403 | 429 | 451 | 503));
-    if let Some((at, _)) = landed().find(|(_, fetch)| turned_away(fetch)) {
+    if let Some((at, _)) = landed().find(|(_, fetch)| turns_away(fetch)) {
         return Some(Finding::new(
             Outcome::Refused,
             reason(Rule::ServerRefuses, *at),

@@ -1,0 +1,236 @@
+//! Who looks at a world from many places, and what ought to be found?
+//!
+//! A world file is a scenario without its one probe: fleets of probes stand in its access
+//! networks, all measure the same targets, and an outlook says what each network's clients
+//! ought to find. [`simulated`] runs it in process and in virtual time.
+
+pub mod geo;
+pub mod report;
+pub mod simulated;
+
+use crate::scenario::{
+    Country, Expect, Knowledge, Measure, Network, Probe, Scenario, ScenarioError, Site,
+};
+use crate::{middlebox::Middlebox, resolver::Resolver};
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+/// A world, those who measure in it, and what they ought to find.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observatory {
+    /// One sentence.
+    pub name: String,
+    /// What was seen in the real world.
+    pub cites: Vec<String>,
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// Countries.
+    pub country: Vec<Country>,
+    /// Networks.
+    #[serde(rename = "as")]
+    pub networks: Vec<Network>,
+    /// Web sites.
+    #[serde(default)]
+    pub site: Vec<Site>,
+    /// Resolvers.
+    #[serde(default)]
+    pub resolver: Vec<Resolver>,
+    /// Boxes that interfere.
+    #[serde(default)]
+    pub middlebox: Vec<Middlebox>,
+    /// What the rules know beforehand.
+    #[serde(default)]
+    pub knowledge: Knowledge,
+    /// What every probe measures.
+    pub measure: Vec<Measure>,
+    /// Who measures.
+    pub fleet: Vec<Fleet>,
+    /// What ought to be found where it is not `ok`.
+    #[serde(default)]
+    pub outlook: Vec<Outlook>,
+}
+
+/// Probes of one access network.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fleet {
+    /// Their network.
+    pub asn: u32,
+    /// How many.
+    pub probes: u8,
+    /// One way, milliseconds.
+    #[serde(default = "twenty")]
+    pub delay_ms: u64,
+    /// Packets lost, of a hundred.
+    #[serde(default)]
+    pub loss_percent: u8,
+}
+
+fn twenty() -> u64 {
+    20
+}
+
+/// What the clients of some networks ought to find at a target: a mechanism or an outcome.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outlook {
+    /// In this country; in all, where none is given.
+    pub country: Option<String>,
+    /// In these networks; in all of the country, where none is given.
+    #[serde(default)]
+    pub networks: Vec<u32>,
+    /// A URL.
+    pub target: String,
+    /// By the experiment on its name.
+    pub name: Option<String>,
+    /// By the experiment on the page.
+    pub page: Option<String>,
+}
+
+/// One probe of a fleet.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// `xa-64496-1`.
+    pub name: String,
+    /// Its network.
+    pub asn: u32,
+    /// Its address, of its network's first prefix.
+    pub address: IpAddr,
+    /// Its place in a scenario.
+    pub probe: Probe,
+}
+
+/// Why there is no observatory.
+#[derive(Debug, thiserror::Error)]
+pub enum ObservatoryError {
+    /// The file cannot be read or understood.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A fleet stands in a network that is not declared, or that has no IPv4 prefix.
+    #[error("the fleet in AS{0} has no declared network with an IPv4 prefix to stand in")]
+    Nowhere(u32),
+}
+
+impl Observatory {
+    /// From a world file.
+    pub fn read(path: &Path) -> Result<Self, ObservatoryError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text)
+    }
+
+    /// From text.
+    pub fn parse(text: &str) -> Result<Self, ObservatoryError> {
+        Ok(toml::from_str(text).map_err(ScenarioError::from)?)
+    }
+
+    /// Every probe, fleet by fleet.
+    pub fn members(&self) -> Result<Vec<Member>, ObservatoryError> {
+        let mut members = Vec::new();
+        for fleet in &self.fleet {
+            let network = self.networks.iter().find(|n| n.asn == fleet.asn);
+            let base = network.and_then(|n| n.prefixes.iter().find_map(|p| base(p)));
+            let (Some(network), Some(base)) = (network, base) else {
+                return Err(ObservatoryError::Nowhere(fleet.asn));
+            };
+            for at in 1..=fleet.probes {
+                // Subscribers live above the network's own servers.
+                let address = Ipv4Addr::from(u32::from(base) + 0x100 + u32::from(at));
+                members.push(Member {
+                    name: format!("{}-{}-{at}", network.country.to_lowercase(), fleet.asn),
+                    asn: fleet.asn,
+                    address: address.into(),
+                    probe: Probe::in_network(fleet.asn, fleet.delay_ms, fleet.loss_percent),
+                });
+            }
+        }
+        Ok(members)
+    }
+
+    /// The scenario of one of its probes.
+    pub fn scenario(&self, probe: Probe) -> Scenario {
+        Scenario {
+            name: self.name.clone(),
+            cites: self.cites.clone(),
+            seed: self.seed,
+            country: self.country.clone(),
+            networks: self.networks.clone(),
+            site: self.site.clone(),
+            resolver: self.resolver.clone(),
+            middlebox: self.middlebox.clone(),
+            probe,
+            measure: self.measure.clone(),
+            expect: Expect::outcome("ok"),
+            knowledge: self.knowledge.clone(),
+        }
+    }
+
+    /// What the clients of a network ought to find at a target, as `(name, page)`.
+    pub fn expected(&self, country: &str, asn: u32, target: &str) -> (&str, &str) {
+        let found = self.outlook.iter().find(|o| {
+            o.target == target
+                && o.country.as_ref().is_none_or(|c| c == country)
+                && (o.networks.is_empty() || o.networks.contains(&asn))
+        });
+        let word = |of: fn(&Outlook) -> Option<&String>| {
+            found.and_then(of).map_or("ok", String::as_str)
+        };
+        (word(|o| o.name.as_ref()), word(|o| o.page.as_ref()))
+    }
+
+    /// A country's name, or its code where it has none.
+    pub fn country_name<'a>(&'a self, code: &'a str) -> &'a str {
+        let known = self.country.iter().find(|c| c.code == code);
+        known
+            .map(|c| c.name.as_str())
+            .filter(|name| !name.is_empty())
+            .unwrap_or(code)
+    }
+}
+
+/// The first address of an IPv4 prefix.
+fn base(prefix: &str) -> Option<Ipv4Addr> {
+    prefix.split_once('/')?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Observatory;
+
+    const SIX: &str = include_str!("../../scenarios/world/six_countries.toml");
+
+    #[test]
+    fn six_countries_have_thirty_probes_in_a_dozen_networks() {
+        let world = Observatory::parse(SIX).unwrap();
+        let members = world.members().unwrap();
+        assert_eq!(world.country.len(), 6);
+        assert!(world.fleet.len() >= 12 && members.len() >= 30);
+        let mut addresses: Vec<_> = members.iter().map(|m| m.address).collect();
+        addresses.sort();
+        addresses.dedup();
+        assert_eq!(addresses.len(), members.len());
+    }
+
+    #[test]
+    fn the_first_outlook_that_fits_counts() {
+        let world = Observatory::parse(SIX).unwrap();
+        let forum = "http://forum.example/";
+        assert_eq!(world.expected("XC", 64_501, forum).0, "dns.nxdomain");
+        assert_eq!(world.expected("XC", 64_502, forum), ("ok", "ok"));
+        assert_eq!(
+            world.expected("XA", 64_496, "https://dead.example/").1,
+            "down"
+        );
+    }
+
+    #[test]
+    fn a_fleet_nowhere_is_refused() {
+        let lost = SIX.replacen("[[fleet]]\nasn = 64496", "[[fleet]]\nasn = 1", 1);
+        let error = Observatory::parse(&lost).unwrap().members().unwrap_err();
+        assert!(error.to_string().contains("AS1 "), "{error}");
+    }
+}

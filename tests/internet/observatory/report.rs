@@ -1,0 +1,151 @@
+//! What was seen, by whom, and what does it mean? A table for people, and a comparison with
+//! the world's outlook for tests.
+
+use super::Observatory;
+use faultline_collector::store::{Facts, MeasurementRow, StoreError};
+use faultline_core::{
+    id::{Asn, Country, ProbeId},
+    time::UnixTime,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// Which of the two experiments on a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// On its name.
+    Name,
+    /// On the page.
+    Page,
+}
+
+/// Who found something.
+#[derive(Clone, Debug, Default)]
+pub struct Finders {
+    probes: BTreeSet<ProbeId>,
+    networks: BTreeSet<Asn>,
+}
+
+/// What was found about one target in one country: a mechanism or an outcome, and by whom.
+pub type Found = BTreeMap<String, Finders>;
+
+/// Everything that was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    cells: BTreeMap<(Country, String), BTreeMap<About, Found>>,
+    wrong: Vec<String>,
+    measurements: usize,
+}
+
+impl Report {
+    /// From the rows of a store, beside the world's outlook.
+    pub fn new(world: &Observatory, facts: &dyn Facts) -> Result<Self, StoreError> {
+        let mut report = Self::default();
+        let always = UnixTime(i64::MIN)..UnixTime(i64::MAX);
+        facts.measurements(always, &mut |row| {
+            report.add(world, &row);
+            true
+        })?;
+        Ok(report)
+    }
+
+    fn add(&mut self, world: &Observatory, row: &MeasurementRow) {
+        let target = world.measure.iter().map(|m| m.target.as_str());
+        let (about, target) = match row.experiment {
+            "web" => (About::Page, row.target.clone()),
+            // The experiment on the name carries the name: find its URL.
+            _ => {
+                let url = target.into_iter().find(|url| host(url) == row.target);
+                (About::Name, url.unwrap_or(&row.target).to_owned())
+            }
+        };
+        let found = row.verdict.mechanism.as_ref();
+        let found = found.unwrap_or(&row.verdict.outcome).clone();
+        let (name, page) = world.expected(row.country.as_str(), row.asn.0, &target);
+        let expected = if about == About::Name { name } else { page };
+        if found != expected {
+            self.wrong.push(format!(
+                "{} {} {target} {about:?}: expected {expected}, found {found}",
+                row.country, row.asn
+            ));
+        }
+        self.measurements += 1;
+        let cell = self.cells.entry((row.country, target)).or_default();
+        let finders = cell.entry(about).or_default().entry(found).or_default();
+        finders.probes.insert(row.probe);
+        finders.networks.insert(row.asn);
+    }
+
+    /// Findings that the outlook does not expect, one a line; empty where all is as it ought
+    /// to be.
+    pub fn wrong(&self) -> &[String] {
+        &self.wrong
+    }
+
+    /// Measurements in the report.
+    pub fn measurements(&self) -> usize {
+        self.measurements
+    }
+
+    /// The table: a line for each country and target.
+    pub fn table(&self, world: &Observatory) -> String {
+        let mut lines = vec![[
+            "country".to_owned(),
+            "target".to_owned(),
+            "name".to_owned(),
+            "page".to_owned(),
+        ]];
+        let mut last = None;
+        for ((country, target), cell) in &self.cells {
+            let place = if last == Some(*country) {
+                String::new()
+            } else {
+                format!("{country} {}", world.country_name(country.as_str()))
+            };
+            last = Some(*country);
+            let words = |about| cell.get(&about).map(words).unwrap_or_default();
+            lines.push([
+                place,
+                target.clone(),
+                words(About::Name),
+                words(About::Page),
+            ]);
+        }
+        let width = |column: usize| lines.iter().map(|l| l[column].len()).max().unwrap_or(0);
+        let widths = [width(0), width(1), width(2)];
+        let mut table = String::new();
+        for [a, b, c, d] in &lines {
+            let [wa, wb, wc] = widths;
+            let line = format!("{a:wa$}  {b:wb$}  {c:wc$}  {d}");
+            let _ = writeln!(table, "{}", line.trim_end());
+        }
+        table
+    }
+}
+
+/// `dns.nxdomain 3/6 probes in 1/2 networks, ok 3/6 in 1/2`, the most frequent first.
+fn words(found: &Found) -> String {
+    let all = found.values().fold(Finders::default(), |mut all, some| {
+        all.probes.extend(&some.probes);
+        all.networks.extend(&some.networks);
+        all
+    });
+    let mut entries: Vec<_> = found.iter().collect();
+    entries.sort_by_key(|(word, finders)| (*word == "ok", usize::MAX - finders.probes.len()));
+    let one = |(word, finders): &(&String, &Finders)| {
+        format!(
+            "{word} {}/{} in {}/{} AS",
+            finders.probes.len(),
+            all.probes.len(),
+            finders.networks.len(),
+            all.networks.len()
+        )
+    };
+    entries.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The host that a URL names.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or(rest)
+}
