@@ -50,14 +50,13 @@ impl Report {
     }
 
     fn add(&mut self, world: &Observatory, row: &MeasurementRow) {
-        let target = world.measure.iter().map(|m| m.target.as_str());
-        let (about, target) = match row.experiment {
-            "web" => (About::Page, row.target.clone()),
+        let (about, target) = if row.experiment == "web" {
+            (About::Page, row.target.clone())
+        } else {
             // The experiment on the name carries the name: find its URL.
-            _ => {
-                let url = target.into_iter().find(|url| host(url) == row.target);
-                (About::Name, url.unwrap_or(&row.target).to_owned())
-            }
+            let mut urls = world.measure.iter().map(|m| m.target.as_str());
+            let url = urls.find(|url| host(url) == row.target);
+            (About::Name, url.unwrap_or(&row.target).to_owned())
         };
         let found = row.verdict.mechanism.as_ref();
         let found = found.unwrap_or(&row.verdict.outcome).clone();
