@@ -1,6 +1,7 @@
 //! Tasks: `cargo x <task>`. One file each; `help` lists them.
 
 mod core_alone;
+mod demo;
 mod help;
 mod house;
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
         (Some("house"), []) => house::run(&house::root()),
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
+        (Some("demo"), wishes) => demo::run(wishes),
         (Some("help" | "--help" | "-h"), []) => {
             print!("{}", help::TEXT);
             ExitCode::SUCCESS

@@ -16,6 +16,16 @@ pub struct Databases {
     pub asn: PathBuf,
 }
 
+impl Databases {
+    /// Where [`write`] puts them.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            country: folder.join("country.mmdb"),
+            asn: folder.join("asn.mmdb"),
+        }
+    }
+}
+
 /// Why there are no databases.
 #[derive(Debug, thiserror::Error)]
 pub enum GeoError {
@@ -65,8 +75,7 @@ pub fn write(networks: &[Network], folder: &Path) -> Result<Databases, GeoError>
             done.map_err(|e| failed(e.to_string()))?;
         }
     }
-    let keep = |writer: Writer, name: &str| {
-        let path = folder.join(name);
+    let keep = |writer: Writer, path: PathBuf| {
         let written = writer
             .to_bytes()
             .map_err(|e| std::io::Error::other(e.to_string()))
@@ -76,9 +85,10 @@ pub fn write(networks: &[Network], folder: &Path) -> Result<Databases, GeoError>
             Err(source) => Err(GeoError::Write { path, source }),
         }
     };
+    let Databases { country, asn } = Databases::in_folder(folder);
     Ok(Databases {
-        country: keep(countries, "country.mmdb")?,
-        asn: keep(asns, "asn.mmdb")?,
+        country: keep(countries, country)?,
+        asn: keep(asns, asn)?,
     })
 }
 
