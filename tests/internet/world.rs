@@ -8,13 +8,13 @@ use crate::scenario::{Knowledge, Network, Scenario, Site, State};
 use faultline_core::{id::Asn, verdict::Context};
 use rustls::{RootCertStore, ServerConfig};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The network of the clean vantage point; every world has it.
 pub const VANTAGE: u32 = 64_511;
 /// The vantage's resolver.
-pub const VANTAGE_RESOLVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(24, 255, 0, 53));
+pub const VANTAGE_RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(24, 255, 0, 53));
 /// A name that nobody filters, served in every world; not its own DNS answer matters but
 /// that it may be said to any server.
 pub const NEUTRAL: &str = "neutral.example";
@@ -190,6 +190,21 @@ impl World {
             .iter()
             .filter(|r| r.announced_in == Some(asn));
         own.map(|r| SocketAddr::new(r.address, 53)).collect()
+    }
+
+    /// The `number`th address of a network's first prefix; one of the vantage's where it
+    /// announces none.
+    pub fn host_address(&self, asn: u32, number: u16) -> IpAddr {
+        let found = self.networks.iter().find(|(n, _)| n.asn == asn);
+        match found.and_then(|(_, prefixes)| prefixes.first()) {
+            Some((IpAddr::V4(base), _)) => {
+                Ipv4Addr::from(u32::from(*base) | u32::from(number)).into()
+            }
+            Some((IpAddr::V6(base), _)) => {
+                Ipv6Addr::from(u128::from(*base) | u128::from(number)).into()
+            }
+            None => Ipv4Addr::from(0x18ff_0000 | u32::from(number)).into(),
+        }
     }
 
     /// A number by the seed.

@@ -1,0 +1,105 @@
+//! How are namespaces wired? Through `ip` of iproute2, fed one batch per namespace.
+//!
+//! Each host has one link, `up0`, a veth pair whose other end is the router's. Links know
+//! no neighbours (`arp off`): the default route is on the link, so nothing is ever asked by
+//! ARP (RFC 826) or neighbour discovery (RFC 4861).
+
+use super::LiveError;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+
+/// The router's end of a host's link.
+pub(super) fn port_name(index: usize) -> String {
+    format!("h{index}")
+}
+
+/// The hardware address of a host's end; its router ignores its own.
+pub(super) fn mac(index: usize) -> [u8; 6] {
+    let [a, b] = (index as u16).to_be_bytes();
+    [2, 0, 0, 0, a, b]
+}
+
+/// Gives the calling thread's network a link to the router, whose thread is `router`.
+pub(super) fn host(
+    index: usize,
+    router: nix::unistd::Pid,
+    on_link: &[IpAddr],
+    on_loopback: &[IpAddr],
+) -> Result<(), LiveError> {
+    let hex = mac(index).map(|octet| format!("{octet:02x}")).join(":");
+    let port = port_name(index);
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        format!("link add up0 address {hex} type veth peer name {port} netns {router}"),
+        // Without segmentation offload every frame is a packet as it travels.
+        "link set up0 mtu 1500 arp off gso_max_segs 1".to_owned(),
+    ];
+    let six = has_ipv6();
+    if six {
+        lines.push("link set up0 addrgenmode none".to_owned());
+    }
+    lines.push("link set up0 up".to_owned());
+    for (addresses, device) in [(on_link, "up0"), (on_loopback, "lo")] {
+        lines.extend(addresses.iter().filter_map(|address| match address {
+            IpAddr::V4(ip) => Some(format!("addr add {ip}/32 dev {device}")),
+            IpAddr::V6(ip) if six => Some(format!("addr add {ip}/128 dev {device} nodad")),
+            IpAddr::V6(_) => None,
+        }));
+    }
+    lines.push("route add default dev up0".to_owned());
+    if six && on_link.iter().chain(on_loopback).any(IpAddr::is_ipv6) {
+        lines.push("route add ::/0 dev up0".to_owned());
+    }
+    batch(&lines)
+}
+
+/// Brings the router's ends of `count` links up, from its own thread.
+pub(super) fn router(count: usize) -> Result<(), LiveError> {
+    let mut lines = Vec::new();
+    for index in 0..count {
+        let port = port_name(index);
+        if has_ipv6() {
+            lines.push(format!("link set {port} addrgenmode none"));
+        }
+        lines.push(format!("link set {port} mtu 1500 arp off up"));
+    }
+    batch(&lines)
+}
+
+/// Whether this kernel speaks IPv6.
+pub fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/net/if_inet6").exists()
+}
+
+/// Ordinary users' search path often leaves out where `ip` is.
+pub(super) fn search_path() -> std::ffi::OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin:/usr/bin:/bin");
+    path
+}
+
+fn batch(lines: &[String]) -> Result<(), LiveError> {
+    let missing = |source| LiveError::NoIp { source };
+    let mut child = Command::new("ip")
+        .args(["-batch", "-"])
+        .env("PATH", search_path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(missing)?;
+    if let Some(mut input) = child.stdin.take() {
+        let text = lines.join("\n") + "\n";
+        // A command that ends early closes its input; what it said is reported below.
+        let _ = input.write_all(text.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(missing)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(LiveError::Ip {
+        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        asked: lines.join("; "),
+    })
+}
