@@ -1,12 +1,14 @@
 //! Does each scenario come out the same on real sockets? One trial per file, each in
 //! namespaces of its own. A failed one leaves its packets in a pcap file and says where.
 
+use faultline_core::observation::Step;
 use faultline_internet::{
     live::{self, NamespaceError},
-    run::differences,
+    run::{self, Finding, differences},
     scenario::Scenario,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,8 +49,20 @@ fn check(entered: &Result<(), NamespaceError>, file: &Path) -> Result<(), Failed
         return Ok(());
     }
     let run = live::run(&scenario).map_err(|error| chain(&error))?;
-    for finding in &run.findings {
-        let wrong = differences(&scenario.expect, &finding.verdict);
+    let virtually = run::run(&scenario)?;
+    for (finding, virtual_one) in run.findings.iter().zip(&virtually) {
+        let mut wrong = differences(&scenario.expect, &finding.verdict);
+        if !by_chance(&scenario) {
+            let (real, modelled) = (steps(finding), steps(virtual_one));
+            let both = [
+                (&real, &modelled, "only here"),
+                (&modelled, &real, "only in process"),
+            ];
+            for (these, others, whose) in both {
+                let alone = these.difference(others);
+                wrong.extend(alone.map(|step| format!("{whose}: {step}")));
+            }
+        }
         if wrong.is_empty() {
             continue;
         }
@@ -66,6 +80,44 @@ fn check(entered: &Result<(), NamespaceError>, file: &Path) -> Result<(), Failed
         return Err(report.into());
     }
     Ok(())
+}
+
+/// Whether chance decides what happens, and no two runs are alike.
+fn by_chance(scenario: &Scenario) -> bool {
+    scenario.probe.loss_percent > 0 || scenario.site.iter().any(|site| site.rotates)
+}
+
+/// What was done and how it ended, without times, on both sides. The first rung believes
+/// what we believe of kernels; here they are asked.
+fn steps(finding: &Finding) -> BTreeSet<String> {
+    let sides = [
+        ("vantage", &finding.control.observations),
+        ("probe", &finding.measurement.observations),
+    ];
+    let mut steps = BTreeSet::new();
+    for (side, observations) in sides {
+        for observation in observations {
+            let what = match &observation.step {
+                Step::Lookup(l) => format!(
+                    "asks {:?} over {:?} for {} of type {}: {} replies",
+                    l.role,
+                    l.transport,
+                    // Labels that cannot exist are drawn anew each time.
+                    l.name.len(),
+                    l.rtype,
+                    l.replies.len()
+                ),
+                Step::Connect(c) => format!("connects to {:?} port {}", c.ip, c.port),
+                Step::Handshake(h) => {
+                    format!("greets {:?} as {:?}, up to {:?}", h.ip, h.role, h.stage)
+                }
+                Step::Fetch(f) => format!("fetches {}: {:?} {:?}", f.url, f.status, f.title),
+                _ => continue,
+            };
+            steps.insert(format!("{side} {what}: {:?}", observation.failure));
+        }
+    }
+    steps
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -5,9 +5,25 @@
 //! ARP (RFC 826) or neighbour discovery (RFC 4861).
 
 use super::LiveError;
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+};
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::process::{Command, Stdio};
+
+/// The number of a host's link. It must differ from its peer's: the kernel takes its time,
+/// a second, over pairs of equal numbers, which it does not know for links of two parts.
+const OWN: usize = 100_000;
+/// `RTMGRP_LINK`: news of links (`rtnetlink(7)`).
+const LINKS: u32 = 1;
+/// Longest wait for such news, milliseconds: a loaded machine needs a fraction of it.
+const PATIENCE: u16 = 10_000;
 
 /// The router's end of a host's link.
 pub(super) fn port_name(index: usize) -> String {
@@ -31,7 +47,9 @@ pub(super) fn host(
     let port = port_name(index);
     let mut lines = vec![
         "link set lo up".to_owned(),
-        format!("link add up0 address {hex} type veth peer name {port} netns {router}"),
+        format!(
+            "link add up0 index {OWN} address {hex} type veth peer name {port} netns {router}"
+        ),
         // Without segmentation offload every frame is a packet as it travels.
         "link set up0 mtu 1500 arp off gso_max_segs 1".to_owned(),
     ];
@@ -65,6 +83,35 @@ pub(super) fn router(count: usize) -> Result<(), LiveError> {
         lines.push(format!("link set {port} mtu 1500 arp off up"));
     }
     batch(&lines)
+}
+
+/// Waits until the calling thread's link carries packets. The kernel opens an end whose
+/// other end came up later from a queue of its own, and drops what is sent before.
+pub(super) fn settle() -> Result<(), LiveError> {
+    let failed = |errno: Errno| LiveError::Socket(errno.into());
+    let news = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkRoute,
+    )
+    .map_err(failed)?;
+    bind(news.as_raw_fd(), &NetlinkAddr::new(0, LINKS)).map_err(failed)?;
+    loop {
+        let mut known = getifaddrs().map_err(failed)?;
+        if known
+            .any(|i| i.interface_name == "up0" && i.flags.contains(InterfaceFlags::IFF_RUNNING))
+        {
+            return Ok(());
+        }
+        let mut source = [PollFd::new(news.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut source, PATIENCE) {
+            Ok(0) => return Err(LiveError::NoCarrier),
+            Ok(_) => drop(recv(news.as_raw_fd(), &mut [0; 4096], MsgFlags::empty())),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
 }
 
 /// Whether this kernel speaks IPv6.

@@ -14,7 +14,6 @@ use faultline_core::{
 };
 use faultline_probe::experiment::{Outcome, Plan, Timeouts, measure};
 use faultline_probe::net::OsNetwork;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,19 +61,13 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
     let probe = &scenario.probe;
     let vantage = HostSpec {
         delay_ms: 10,
-        ..HostSpec::new("vantage", VANTAGE, Ipv4Addr::new(24, 255, 0, 10))
-    };
-    let address = world.host_address(probe.asn, 7);
-    let (v4, v6) = match address {
-        IpAddr::V4(ip) => (ip, None),
-        IpAddr::V6(ip) => (Ipv4Addr::new(24, 255, 0, 11), Some(ip)),
+        ..HostSpec::within(&world, "vantage", VANTAGE, 7)?
     };
     let prober = HostSpec {
-        address6: v6,
         delay_ms: probe.delay_ms,
         loss_percent: probe.loss_percent,
         captive_portal: probe.captive_portal,
-        ..HostSpec::new("probe", probe.asn, v4)
+        ..HostSpec::within(&world, "probe", probe.asn, 7)?
     };
     let internet = Internet::start(&world, vec![vantage, prober])?;
     let mut findings = Vec::new();

@@ -11,7 +11,7 @@
 //! let scenario = Scenario::read(Path::new("scenarios/benign/clean.toml"))?;
 //! let world = Arc::new(World::new(&scenario)?);
 //! let hosts = vec![
-//!     HostSpec { delay_ms: 30, ..HostSpec::new("probe", 64_500, [20, 1, 0, 7].into()) },
+//!     HostSpec { delay_ms: 30, ..HostSpec::within(&world, "probe", 64_500, 7)? },
 //!     HostSpec::new("collector", 64_511, [24, 255, 0, 55].into()),
 //! ];
 //! let internet = Internet::start(&world, hosts)?;
@@ -92,6 +92,9 @@ pub enum LiveError {
     /// No packet socket.
     #[error("cannot open the router's packet socket")]
     Socket(#[source] std::io::Error),
+    /// The kernel does not bring links up.
+    #[error("a new link carries nothing after ten seconds")]
+    NoCarrier,
     /// No thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -112,6 +115,9 @@ pub enum LiveError {
     /// The hosts' settings cannot be written.
     #[error("cannot write the hosts' resolv.conf")]
     Settings(#[source] std::io::Error),
+    /// A network without a prefix of IPv4.
+    #[error("as {0} announces no IPv4 prefix in the scenario: a host needs an address")]
+    NoAddress(u32),
     /// There is no such host.
     #[error("there is no host {0}")]
     NoHost(String),
@@ -154,6 +160,17 @@ impl HostSpec {
             loss_percent: 0,
             captive_portal: false,
         }
+    }
+
+    /// A host with a perfect link at the `number`th addresses of its network, also of IPv6
+    /// where that works there. Servers of scenarios have low numbers.
+    pub fn within(world: &World, name: &str, asn: u32, number: u16) -> Result<Self, LiveError> {
+        let (v4, v6) = world.host_addresses(asn, number);
+        let address = v4.ok_or(LiveError::NoAddress(asn))?;
+        Ok(Self {
+            address6: v6,
+            ..Self::new(name, asn, address)
+        })
     }
 }
 
@@ -213,6 +230,9 @@ impl Internet {
         }
         let count = ports.len();
         router.call(move || layout::router(count))??;
+        for (_, host) in &wired {
+            host.call(layout::settle)??;
+        }
         let shared = Arc::new(Shared {
             world: Arc::clone(world),
             ports: Mutex::new(ports),
@@ -425,8 +445,9 @@ fn servers(world: &World, hosts: &[HostSpec]) -> Vec<Plug> {
         let name = format!("interceptor {asn}");
         plugs.push(server(name, asn, Role::Interceptor, all.clone()));
         // Its own streams leave by another address, and pass no box a second time.
-        let address = world.host_address(asn, 0xfffe);
-        plugs.push(server(exit_name(asn), 0, Role::Host, vec![address]));
+        let (v4, v6) = world.host_addresses(asn, 0xfffe);
+        let exits = v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from));
+        plugs.push(server(exit_name(asn), 0, Role::Host, exits.collect()));
     }
     plugs
 }
