@@ -1,17 +1,18 @@
 //! How does a probe see an Internet of which everything is known?
 //!
-//! Rung 1 of the simulated Internet: in process, in virtual time. A [`scenario::Scenario`]
-//! describes a world; [`run::run`] builds it, lets the probe's own experiments measure in
-//! it, and judges what they saw by the rules that the collector uses. All countries,
-//! networks, names and addresses are fictitious: the addresses are globally routable in
-//! form, since special-purpose ones mean forgery to the rules, and belong to nobody here.
-//! No packet leaves the process.
+//! A [`scenario::Scenario`] describes a world; [`run::run`] builds it in process and in
+//! virtual time (rung 1), [`live::run`] from namespaces and real sockets (rung 2). Either
+//! lets the probe's own experiments measure in it, and judges what they saw by the rules
+//! that the collector uses. All countries, networks, names and addresses are fictitious: the
+//! addresses are globally routable in form, since special-purpose ones mean forgery to the
+//! rules, and belong to nobody here. No packet leaves the process, or its namespaces.
 
 pub mod authority;
 pub mod captive;
 pub mod clock;
 pub mod entropy;
 pub mod link;
+pub mod live;
 pub mod middlebox;
 pub mod network;
 pub mod observatory;

@@ -9,9 +9,9 @@ use crate::web;
 use crate::world::{VANTAGE, World};
 use faultline_core::{
     dns::{NameBuf, Query, Rcode, RecordType},
-    failure::Failure,
+    failure::{Failure, Layer},
 };
-use faultline_probe::net::{Datagram, Exchange, Network, Patience};
+use faultline_probe::net::{Datagram, Exchange, Network, Patience, from_errno};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// `ENETUNREACH` on Linux.
 const NO_ROUTE: i32 = 101;
+/// `ECONNREFUSED` on Linux.
+const REFUSED: i32 = 111;
 /// How long stub resolvers of today wait for each server.
 const STUB: Patience = Patience {
     first: Duration::from_secs(2),
@@ -95,9 +97,11 @@ impl Network for SimNetwork {
 
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
         match self.fate(to.ip()) {
-            Some(Fate::Refused(_)) => {
+            // A RST is TCP's: datagrams pass such a box.
+            Some(Fate::Refused(REFUSED)) => {}
+            Some(Fate::Refused(errno)) => {
                 return Exchange {
-                    failure: Some(Failure::NetworkUnreachable),
+                    failure: Some(from_errno(errno, Layer::Dns)),
                     ..Exchange::default()
                 };
             }

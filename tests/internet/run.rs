@@ -85,12 +85,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let clock = SimClock::new(0, ClockQuality::Ntp);
         let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let seen = look(&vantage, &clock, &plan, seed ^ 2, wanted, None).await;
-        let control = ControlReport {
-            target: seen.target,
-            taken: EPOCH,
-            vantage: "XZ".to_owned(),
-            observations: seen.observations,
-        };
+        let control = report(seen);
         fill(&mut plan, scenario);
         let probe = SimNetwork::probe(world, &scenario.probe, seed);
         let clock = SimClock::new(
@@ -98,7 +93,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
             scenario.probe.clock.into(),
         );
         let seen = look(&probe, &clock, &plan, seed ^ 3, wanted, Some(&control)).await;
-        let measurement = measure(surroundings(seed), seen);
+        let measurement = measure(surroundings(seed, Driver::Simulated), seen);
         let verdict = judge(&measurement, Some(&control), &**world);
         findings.push(Finding {
             measurement,
@@ -109,6 +104,17 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     findings
 }
 
+/// What the vantage point saw, as a control.
+pub(crate) fn report(seen: Outcome) -> ControlReport {
+    ControlReport {
+        target: seen.target,
+        taken: EPOCH,
+        vantage: "XZ".to_owned(),
+        observations: seen.observations,
+    }
+}
+
+/// One experiment of the probe's.
 pub(crate) async fn look<N: Network, C: Clock>(
     net: &N,
     clock: &C,
@@ -153,11 +159,12 @@ pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
     });
 }
 
-fn surroundings(seed: u64) -> Surroundings {
+/// What is said of every measurement here.
+pub(crate) fn surroundings(seed: u64, driver: Driver) -> Surroundings {
     Surroundings {
         id: MeasurementId(u128::from(seed).to_be_bytes()),
         software: concat!("faultline-internet/", env!("CARGO_PKG_VERSION")).to_owned(),
-        driver: Driver::Simulated,
+        driver,
         network: None,
         control: None,
         consent: 0,

@@ -6,12 +6,15 @@ use crate::world::World;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 /// Serves one connection to `to` from a client in `country`. The result does not matter: a
 /// client that goes away is no event here.
-pub async fn serve(world: Arc<World>, to: SocketAddr, country: String, stream: DuplexStream) {
+pub async fn serve<S>(world: Arc<World>, to: SocketAddr, country: String, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     if let Some(server) = world.resolver_server(to.ip()).filter(|_| to.port() != 80) {
         if let Ok(stream) = TlsAcceptor::from(Arc::clone(server)).accept(stream).await {
             let _ = answer(&world, to, stream).await;
@@ -31,7 +34,10 @@ pub async fn serve(world: Arc<World>, to: SocketAddr, country: String, stream: D
 }
 
 /// Serves one connection in the place of `name`, as somebody else.
-pub async fn impersonate(world: Arc<World>, name: String, stream: DuplexStream) {
+pub async fn impersonate<S>(world: Arc<World>, name: String, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let Some(server) = world.intercept(&name) else {
         return;
     };

@@ -8,13 +8,15 @@ use crate::scenario::{Knowledge, Network, Scenario, Site, State};
 use faultline_core::{id::Asn, verdict::Context};
 use rustls::{RootCertStore, ServerConfig};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The network of the clean vantage point; every world has it.
 pub const VANTAGE: u32 = 64_511;
 /// The vantage's resolver.
-pub const VANTAGE_RESOLVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(24, 255, 0, 53));
+pub const VANTAGE_RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(24, 255, 0, 53));
+/// The vantage's prefix of IPv6.
+const VANTAGE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2a0e, 0xffff, 0, 0, 0, 0, 0, 0));
 /// A name that nobody filters, served in every world; not its own DNS answer matters but
 /// that it may be said to any server.
 pub const NEUTRAL: &str = "neutral.example";
@@ -104,7 +106,10 @@ impl World {
             let prefixes = network.prefixes.iter().map(|p| prefix(p));
             networks.push((network.clone(), prefixes.collect::<Result<_, _>>()?));
         }
-        networks.push((vantage(), vec![([24, 255, 0, 0].into(), 16)]));
+        networks.push((
+            vantage(),
+            vec![([24, 255, 0, 0].into(), 16), (VANTAGE_V6, 32)],
+        ));
         if !networks.iter().any(|(n, _)| n.asn == scenario.probe.asn) {
             return Err(WorldError::Undeclared(format!("as {}", scenario.probe.asn)));
         }
@@ -190,6 +195,28 @@ impl World {
             .iter()
             .filter(|r| r.announced_in == Some(asn));
         own.map(|r| SocketAddr::new(r.address, 53)).collect()
+    }
+
+    /// The `number`th addresses of a network: of its first prefix of each family, of IPv6
+    /// only where packets over it find a way out.
+    pub fn host_addresses(
+        &self,
+        asn: u32,
+        number: u16,
+    ) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        let found = self.networks.iter().find(|(n, _)| n.asn == asn);
+        let Some((network, prefixes)) = found else {
+            return (None, None);
+        };
+        let v4 = prefixes.iter().find_map(|(base, _)| match base {
+            IpAddr::V4(base) => Some(Ipv4Addr::from(u32::from(*base) | u32::from(number))),
+            IpAddr::V6(_) => None,
+        });
+        let v6 = prefixes.iter().find_map(|(base, _)| match base {
+            IpAddr::V6(base) => Some(Ipv6Addr::from(u128::from(*base) | u128::from(number))),
+            IpAddr::V4(_) => None,
+        });
+        (v4, v6.filter(|_| network.ipv6))
     }
 
     /// A number by the seed.

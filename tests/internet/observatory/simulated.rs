@@ -6,7 +6,7 @@ use super::{Member, Observatory, ObservatoryError, geo};
 use crate::clock::{EPOCH, SimClock};
 use crate::entropy::Seeded;
 use crate::network::SimNetwork;
-use crate::run::{fill, look};
+use crate::run::{fill, look, report};
 use crate::scenario::{Experiment, Measure};
 use crate::world::{NEUTRAL, World, WorldError};
 use faultline_collector::{
@@ -135,12 +135,7 @@ async fn controls(
         let net = SimNetwork::vantage(&world, seed);
         let clock = SimClock::new(0, ClockQuality::Ntp);
         let seen = look(&net, &clock, &plan, seed ^ 2, wanted, None).await;
-        let report = ControlReport {
-            target: seen.target,
-            taken: EPOCH,
-            vantage: "XZ".to_owned(),
-            observations: seen.observations,
-        };
+        let report = report(seen);
         let sealed = Blob(collector.seal(Purpose::ControlReport, &report));
         reports.push((report, sealed));
     }

@@ -1,0 +1,120 @@
+//! What comes of a scenario on the live Internet? The vantage point looks, the probe
+//! measures through the operating system's own sockets, and the rules judge, as on the
+//! first rung.
+
+use super::{HostSpec, Internet, LiveError};
+use crate::clock::SimClock;
+use crate::run::{Finding, fill, look, report, surroundings};
+use crate::scenario::{Measure, Scenario};
+use crate::world::{NEUTRAL, VANTAGE, World, WorldError};
+use faultline_core::{
+    measurement::{ControlReport, Driver},
+    time::ClockQuality,
+    verdict::judge,
+};
+use faultline_probe::experiment::{Outcome, Plan, Timeouts, measure};
+use faultline_probe::net::OsNetwork;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a scenario did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveRunError {
+    /// There is no such world.
+    #[error("cannot build the world")]
+    World(#[from] WorldError),
+    /// There is no live Internet.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// There is no runtime.
+    #[error("cannot start a runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// What a run brought.
+pub struct LiveRun {
+    /// As on the first rung.
+    pub findings: Vec<Finding>,
+    /// Every packet, as a pcap file.
+    pub capture: Vec<u8>,
+}
+
+/// Real time passes, so less of it: still many times the longest round trip and the first
+/// two retransmissions of a SYN (RFC 6298 section 2: after one second, then two).
+const TIMEOUTS: Timeouts = Timeouts {
+    dns: Duration::from_secs(2),
+    tcp: Duration::from_secs(4),
+    tls: Duration::from_secs(4),
+    http: Duration::from_secs(8),
+    watch: Duration::from_millis(500),
+};
+
+/// Why this rung cannot run a scenario here; `None` where it can.
+pub fn obstacle(scenario: &Scenario) -> Option<&'static str> {
+    let six = scenario.networks.iter().any(|network| network.ipv6);
+    (six && !super::has_ipv6()).then_some("no IPv6 in this kernel")
+}
+
+/// Runs a scenario in an Internet of its own. [`super::enter`] comes before.
+pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
+    let world = Arc::new(World::new(scenario)?);
+    let probe = &scenario.probe;
+    let vantage = HostSpec {
+        delay_ms: 10,
+        ..HostSpec::within(&world, "vantage", VANTAGE, 7)?
+    };
+    let prober = HostSpec {
+        delay_ms: probe.delay_ms,
+        loss_percent: probe.loss_percent,
+        captive_portal: probe.captive_portal,
+        ..HostSpec::within(&world, "probe", probe.asn, 7)?
+    };
+    let internet = Internet::start(&world, vec![vantage, prober])?;
+    let mut findings = Vec::new();
+    for (at, wanted) in (0u64..).zip(&scenario.measure) {
+        let seed = scenario.seed ^ at << 16;
+        let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
+        plan.timeouts = TIMEOUTS;
+        let clock = (0, ClockQuality::Ntp);
+        let seen = on(&internet, "vantage", clock, &plan, seed ^ 2, wanted, None)?;
+        let control = report(seen);
+        fill(&mut plan, scenario);
+        let clock = (probe.clock_offset_days, probe.clock.into());
+        let known = Some(control.clone());
+        let seen = on(&internet, "probe", clock, &plan, seed ^ 3, wanted, known)?;
+        let measurement = measure(surroundings(seed, Driver::Sockets), seen);
+        let verdict = judge(&measurement, Some(&control), &*world);
+        findings.push(Finding {
+            measurement,
+            control,
+            verdict,
+        });
+    }
+    Ok(LiveRun {
+        findings,
+        capture: internet.capture(),
+    })
+}
+
+fn on(
+    internet: &Internet,
+    host: &str,
+    (offset, quality): (i64, ClockQuality),
+    plan: &Plan,
+    seed: u64,
+    wanted: &Measure,
+    control: Option<ControlReport>,
+) -> Result<Outcome, LiveRunError> {
+    let (plan, wanted) = (plan.clone(), wanted.clone());
+    let job = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(runtime.block_on(async {
+            let net = OsNetwork::new();
+            let clock = SimClock::new(offset, quality);
+            look(&net, &clock, &plan, seed, &wanted, control.as_ref()).await
+        }))
+    };
+    internet.on(host, job)?.map_err(LiveRunError::Runtime)
+}

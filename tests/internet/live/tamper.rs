@@ -1,0 +1,316 @@
+//! What do boxes do to packets? The same boxes as on the first rung, on the wire.
+//!
+//! A box stands between a network's clients and the rest. It reassembles a stream's first
+//! flight (one TLS record, or a request's head) and lets it pass meanwhile, as most boxes
+//! in the path do; once it knows the name it swallows the segment that completed it and
+//! everything after, and forges what its kind forges, with the sequence numbers that both
+//! ends expect (RFC 9293 section 3.10.7).
+
+use super::packet::{Complaint, Datagram, Packet, Segment};
+use crate::middlebox::address::Fate;
+use crate::middlebox::{Action, Kind, Middlebox};
+use crate::world::World;
+use pnet_packet::tcp::TcpFlags;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Octets of a first flight that a box remembers.
+const FLIGHT: usize = 16 << 10;
+/// Octets of a forged answer in one segment.
+const SEGMENT: usize = 1360;
+/// Streams remembered before old ones are forgotten, and how long quiet ones are kept.
+const STREAMS: usize = 8192;
+const QUIET: Duration = Duration::from_mins(2);
+/// `ECONNREFUSED`, by which [`Fate`] says RST.
+const REFUSED: i32 = 111;
+
+/// What becomes of a packet that a client sent.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Whether, and where, it goes on.
+    pub(super) course: Course,
+    /// Forged packets for the client.
+    pub(super) to_client: Vec<Packet>,
+    /// Forged packets for whom the client speaks to.
+    pub(super) to_server: Vec<Packet>,
+}
+
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Course {
+    /// To its destination.
+    #[default]
+    On,
+    /// Nowhere.
+    Lost,
+    /// To the network's portal, whatever its destination.
+    Portal,
+    /// To the network's interceptor, whatever its destination.
+    Interceptor,
+}
+
+/// The memory of all boxes.
+#[derive(Debug, Default)]
+pub(super) struct Tamper {
+    streams: HashMap<(SocketAddr, SocketAddr), Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    /// Sequence number of the client's first octet.
+    base: u32,
+    first: Vec<u8>,
+    state: State,
+    touched: Instant,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Listening,
+    Ignored,
+    Condemned(Action),
+}
+
+impl Tamper {
+    /// A packet of a client in `asn`, behind a portal or not.
+    pub(super) fn outbound(
+        &mut self,
+        world: &World,
+        boxes: &[Middlebox],
+        (asn, captive): (u32, bool),
+        packet: &Packet,
+        now: Instant,
+    ) -> Outcome {
+        let own: Vec<&Middlebox> = boxes.iter().filter(|b| b.asn == asn).collect();
+        if let Some(fate) = own.iter().find_map(|b| b.on_packet(packet.dst())) {
+            return refuse(fate, packet);
+        }
+        if let Some(datagram) = packet.datagram() {
+            return if datagram.to.port() == 53 {
+                question(world, &own, &datagram)
+            } else {
+                Outcome::default()
+            };
+        }
+        let Some(segment) = packet.segment() else {
+            return Outcome::default();
+        };
+        let intercepts = own.iter().any(|b| b.kind == Kind::TlsMitm);
+        let course = match segment.to.port() {
+            _ if captive => Course::Portal,
+            443 if intercepts => Course::Interceptor,
+            _ => return self.stream(&own, &segment, now),
+        };
+        Outcome {
+            course,
+            ..Outcome::default()
+        }
+    }
+
+    /// Whether a packet for a client passes.
+    pub(super) fn inbound(&self, packet: &Packet) -> bool {
+        let stream = packet
+            .segment()
+            .and_then(|segment| self.streams.get(&(segment.to, segment.from)));
+        !matches!(stream.map(|s| &s.state), Some(State::Condemned(_)))
+    }
+
+    fn stream(&mut self, boxes: &[&Middlebox], segment: &Segment<'_>, now: Instant) -> Outcome {
+        if boxes.is_empty() {
+            return Outcome::default();
+        }
+        let key = (segment.from, segment.to);
+        if segment.has(TcpFlags::SYN) {
+            if self.streams.len() >= STREAMS {
+                self.streams
+                    .retain(|_, stream| now.duration_since(stream.touched) < QUIET);
+            }
+            let stream = Stream {
+                base: segment.next_seq(),
+                first: Vec::new(),
+                state: State::Listening,
+                touched: now,
+            };
+            self.streams.insert(key, stream);
+            return Outcome::default();
+        }
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return Outcome::default();
+        };
+        stream.touched = now;
+        if stream.state == State::Listening {
+            stream.listen(boxes, segment);
+        }
+        match &stream.state {
+            State::Condemned(action) => execute(action, segment),
+            State::Listening | State::Ignored => Outcome::default(),
+        }
+    }
+}
+
+impl Stream {
+    /// Takes in what comes next, and decides once the first flight is whole.
+    fn listen(&mut self, boxes: &[&Middlebox], segment: &Segment<'_>) {
+        // What came before a gap is sent again; what overlaps is known.
+        let known = self.first.len();
+        let offset = segment.seq.wrapping_sub(self.base) as usize;
+        let fresh = known
+            .checked_sub(offset)
+            .and_then(|skip| segment.payload.get(skip..));
+        let Some(fresh) = fresh.filter(|fresh| !fresh.is_empty()) else {
+            return;
+        };
+        self.first.extend(fresh);
+        if !whole(&self.first) {
+            return;
+        }
+        let mut actions = boxes.iter().map(|b| b.on_stream(&self.first));
+        self.state = match actions.find(|action| *action != Action::Pass) {
+            Some(action) => State::Condemned(action),
+            None => State::Ignored,
+        };
+        self.first = Vec::new();
+    }
+}
+
+/// Whether a first flight has all that a box reads: a TLS record, or a request's head.
+fn whole(first: &[u8]) -> bool {
+    match *first {
+        _ if first.len() > FLIGHT => true,
+        [0x16, _, _, a, b, ..] => first.len() >= 5 + usize::from(u16::from_be_bytes([a, b])),
+        [0x16, ..] => false,
+        _ => first.windows(4).any(|end| end == b"\r\n\r\n"),
+    }
+}
+
+fn lost(to_client: Option<Packet>, to_server: Option<Packet>) -> Outcome {
+    Outcome {
+        course: Course::Lost,
+        to_client: to_client.into_iter().collect(),
+        to_server: to_server.into_iter().collect(),
+    }
+}
+
+/// What a box that goes by addresses does.
+fn refuse(fate: Fate, packet: &Packet) -> Outcome {
+    match fate {
+        Fate::Dropped => lost(None, None),
+        Fate::Refused(REFUSED) => match packet.segment() {
+            Some(segment) if !segment.has(TcpFlags::RST) => lost(rst_back(&segment), None),
+            Some(_) => lost(None, None),
+            // A RST is TCP's: other packets pass such a box.
+            None => Outcome::default(),
+        },
+        Fate::Refused(_) => {
+            let complaint = Complaint::HostUnreachable;
+            let from = super::router::speaker(packet.dst());
+            lost(Packet::complain(from, complaint, packet), None)
+        }
+    }
+}
+
+/// What boxes that read questions do.
+fn question(world: &World, boxes: &[&Middlebox], datagram: &Datagram<'_>) -> Outcome {
+    let forge = |reply: Vec<u8>| {
+        Packet::udp(&Datagram {
+            from: datagram.to,
+            to: datagram.from,
+            payload: &reply,
+        })
+    };
+    let query = datagram.payload;
+    let mut to_client: Vec<Packet> = boxes
+        .iter()
+        .filter_map(|b| forge(b.inject(query)?))
+        .collect();
+    let proxy = boxes.iter().find_map(|b| b.proxy(datagram.to.ip()));
+    let course = match proxy {
+        None => Course::On,
+        Some(proxy) => {
+            to_client.extend(proxy.reply(world, query).and_then(forge));
+            Course::Lost
+        }
+    };
+    Outcome {
+        course,
+        to_client,
+        to_server: Vec::new(),
+    }
+}
+
+/// What befalls a condemned stream's segment; repeated, since what is forged may be lost.
+fn execute(action: &Action, segment: &Segment<'_>) -> Outcome {
+    if segment.has(TcpFlags::RST) {
+        return lost(None, None);
+    }
+    match action {
+        Action::Reset if segment.payload.is_empty() => lost(None, None),
+        Action::Reset => lost(rst_back(segment), rst_on(segment)),
+        Action::Answer(octets) if !segment.payload.is_empty() => Outcome {
+            course: Course::Lost,
+            to_client: answer(octets, segment),
+            to_server: rst_on(segment).into_iter().collect(),
+        },
+        Action::Answer(_) if segment.has(TcpFlags::FIN) => {
+            let ack = Segment {
+                flags: TcpFlags::ACK,
+                payload: &[],
+                ..back(segment)
+            };
+            lost(Packet::tcp(&ack), None)
+        }
+        _ => lost(None, None),
+    }
+}
+
+/// The page, and that it ends, as from the server.
+fn answer(octets: &[u8], segment: &Segment<'_>) -> Vec<Packet> {
+    let mut packets = Vec::new();
+    let mut reply = Segment {
+        flags: TcpFlags::PSH | TcpFlags::ACK,
+        ..back(segment)
+    };
+    let mut chunks = octets.chunks(SEGMENT).peekable();
+    while let Some(chunk) = chunks.next() {
+        let last = chunks.peek().is_none();
+        let forged = Segment {
+            payload: chunk,
+            flags: reply.flags | if last { TcpFlags::FIN } else { 0 },
+            ..reply
+        };
+        packets.extend(Packet::tcp(&forged));
+        reply.seq = reply.seq.wrapping_add(chunk.len() as u32);
+    }
+    packets
+}
+
+/// The other direction, acknowledging `segment`.
+fn back<'a>(segment: &Segment<'_>) -> Segment<'a> {
+    Segment {
+        from: segment.to,
+        to: segment.from,
+        seq: segment.ack,
+        ack: segment.next_seq(),
+        flags: 0,
+        payload: &[],
+    }
+}
+
+/// A RST for who sent `segment`; a SYN's carries an acknowledgement (RFC 9293 section
+/// 3.10.7.1).
+fn rst_back(segment: &Segment<'_>) -> Option<Packet> {
+    Packet::tcp(&Segment {
+        flags: TcpFlags::RST | TcpFlags::ACK,
+        ..back(segment)
+    })
+}
+
+/// A RST for whom `segment` was meant for.
+fn rst_on(segment: &Segment<'_>) -> Option<Packet> {
+    Packet::tcp(&Segment {
+        flags: TcpFlags::RST | TcpFlags::ACK,
+        payload: &[],
+        ..*segment
+    })
+}

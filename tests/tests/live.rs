@@ -1,0 +1,131 @@
+//! Does each scenario come out the same on real sockets? One trial per file, each in
+//! namespaces of its own. A failed one leaves its packets in a pcap file and says where.
+
+use faultline_core::observation::Step;
+use faultline_internet::{
+    live::{self, NamespaceError},
+    run::{self, Finding, differences},
+    scenario::Scenario,
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn main() {
+    // Before anything else: once a thread runs, it is too late.
+    let entered = Arc::new(live::enter());
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let trials = files(&root).into_iter().map(|file| {
+        let name = file.strip_prefix(&root).unwrap_or(&file).display();
+        let entered = Arc::clone(&entered);
+        Trial::test(format!("namespace_{name}"), move || check(&entered, &file))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+fn files(root: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for kind in ["dns", "blocking", "benign"] {
+        match std::fs::read_dir(root.join(kind)) {
+            Ok(entries) => files.extend(entries.flatten().map(|entry| entry.path())),
+            Err(error) => eprintln!("scenarios/{kind} cannot run: {error}"),
+        }
+    }
+    files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
+    files.sort();
+    files
+}
+
+fn check(entered: &Result<(), NamespaceError>, file: &Path) -> Result<(), Failed> {
+    let scenario = Scenario::read(file)?;
+    if let Err(error) = entered {
+        println!("skipped: no namespaces: {error}");
+        return Ok(());
+    }
+    if let Some(obstacle) = live::obstacle(&scenario) {
+        println!("skipped: {obstacle}");
+        return Ok(());
+    }
+    let run = live::run(&scenario).map_err(|error| chain(&error))?;
+    let virtually = run::run(&scenario)?;
+    for (finding, virtual_one) in run.findings.iter().zip(&virtually) {
+        let mut wrong = differences(&scenario.expect, &finding.verdict);
+        if !by_chance(&scenario) {
+            let (real, modelled) = (steps(finding), steps(virtual_one));
+            let both = [
+                (&real, &modelled, "only here"),
+                (&modelled, &real, "only in process"),
+            ];
+            for (these, others, whose) in both {
+                let alone = these.difference(others);
+                wrong.extend(alone.map(|step| format!("{whose}: {step}")));
+            }
+        }
+        if wrong.is_empty() {
+            continue;
+        }
+        let mut report = format!("{}: {}\n", scenario.name, wrong.join("; "));
+        for observation in &finding.measurement.observations {
+            report.extend([serde_json::to_string(observation)?.as_str(), "\n"]);
+        }
+        report += &serde_json::to_string(&finding.verdict)?;
+        let stem = file.file_stem().unwrap_or_default();
+        let pcap = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(stem)
+            .with_extension("pcap");
+        std::fs::write(&pcap, &run.capture)?;
+        report.extend(["\npackets: ", &pcap.display().to_string()]);
+        return Err(report.into());
+    }
+    Ok(())
+}
+
+/// Whether chance decides what happens, and no two runs are alike.
+fn by_chance(scenario: &Scenario) -> bool {
+    scenario.probe.loss_percent > 0 || scenario.site.iter().any(|site| site.rotates)
+}
+
+/// What was done and how it ended, without times, on both sides. The first rung believes
+/// what we believe of kernels; here they are asked.
+fn steps(finding: &Finding) -> BTreeSet<String> {
+    let sides = [
+        ("vantage", &finding.control.observations),
+        ("probe", &finding.measurement.observations),
+    ];
+    let mut steps = BTreeSet::new();
+    for (side, observations) in sides {
+        for observation in observations {
+            let what = match &observation.step {
+                Step::Lookup(l) => format!(
+                    "asks {:?} over {:?} for {} of type {}: {} replies",
+                    l.role,
+                    l.transport,
+                    // Labels that cannot exist are drawn anew each time.
+                    l.name.len(),
+                    l.rtype,
+                    l.replies.len()
+                ),
+                Step::Connect(c) => format!("connects to {:?} port {}", c.ip, c.port),
+                Step::Handshake(h) => {
+                    format!("greets {:?} as {:?}, up to {:?}", h.ip, h.role, h.stage)
+                }
+                Step::Fetch(f) => format!("fetches {}: {:?} {:?}", f.url, f.status, f.title),
+                _ => continue,
+            };
+            steps.insert(format!("{side} {what}: {:?}", observation.failure));
+        }
+    }
+    steps
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.extend([": ", &inner.to_string()]);
+        source = inner.source();
+    }
+    text
+}
