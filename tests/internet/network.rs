@@ -98,7 +98,7 @@ impl Network for SimNetwork {
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
         match self.fate(to.ip()) {
             // A RST is TCP's: datagrams pass such a box.
-            Some(Fate::Refused(REFUSED)) => {}
+            None | Some(Fate::Refused(REFUSED)) => {}
             Some(Fate::Refused(errno)) => {
                 return Exchange {
                     failure: Some(from_errno(errno, Layer::Dns)),
@@ -109,7 +109,6 @@ impl Network for SimNetwork {
                 tokio::time::sleep(patience.first).await;
                 return Exchange::default();
             }
-            None => {}
         }
         let replies = self.replies(to, payload);
         let Some(first) = replies.first().map(|(after, _)| *after) else {
