@@ -11,7 +11,7 @@ use faultline_core::{
     dns::{NameBuf, Query, Rcode, RecordType},
     failure::Failure,
 };
-use faultline_probe::net::{Datagram, Exchange, Network, Patience};
+use faultline_probe::net::{Attachment, Datagram, Exchange, Network, Patience};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub struct SimNetwork {
     link: Arc<Link>,
     asn: u32,
     captive: bool,
+    vpn: bool,
 }
 
 impl SimNetwork {
@@ -42,6 +43,7 @@ impl SimNetwork {
             link: Arc::new(Link::new(seed, probe.delay_ms, probe.loss_percent)),
             asn: probe.asn,
             captive: probe.captive_portal,
+            vpn: probe.vpn,
         }
     }
 
@@ -52,6 +54,7 @@ impl SimNetwork {
             link: Arc::new(Link::new(seed ^ 1, 10, 0)),
             asn: VANTAGE,
             captive: false,
+            vpn: false,
         }
     }
 
@@ -191,5 +194,15 @@ impl Network for SimNetwork {
 
     fn announced_resolvers(&self) -> Vec<SocketAddr> {
         self.world.announced(self.asn)
+    }
+
+    fn attach(&self) -> Attachment {
+        let mut network = [0; 32];
+        network[..4].copy_from_slice(&self.asn.to_be_bytes());
+        Attachment {
+            network: Some(network),
+            vpn: self.vpn,
+            own: Vec::new(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What comes of a scenario? The world is built, a control looks from a clean place, the
 //! probe measures with its own code, and the rules judge.
 
-use crate::clock::{EPOCH, SimClock};
+use crate::clock::SimClock;
 use crate::entropy::Seeded;
 use crate::network::SimNetwork;
 use crate::scenario::{Expect, Experiment, Scenario};
@@ -14,10 +14,9 @@ use faultline_core::{
     verdict::{Verdict, judge},
 };
 use faultline_probe::experiment::{
-    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
-    measure, web,
+    self, CaptiveCheck, EncryptedResolver, Plan, Surroundings, dns_consistency, measure, told,
+    web,
 };
-use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,23 +80,41 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, wanted) in (0u64..).zip(&scenario.measure) {
         let seed = scenario.seed ^ at << 16;
-        let vantage = SimNetwork::vantage(world, seed);
-        let clock = SimClock::new(0, ClockQuality::Ntp);
-        let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
-        let seen = look(&vantage, &clock, &plan, seed ^ 2, wanted, None).await;
-        let control = ControlReport {
-            target: seen.target,
-            taken: EPOCH,
-            vantage: "XZ".to_owned(),
-            observations: seen.observations,
-        };
-        fill(&mut plan, scenario);
         let probe = SimNetwork::probe(world, &scenario.probe, seed);
-        let clock = SimClock::new(
-            scenario.probe.clock_offset_days,
-            scenario.probe.clock.into(),
-        );
-        let seen = look(&probe, &clock, &plan, seed ^ 3, wanted, Some(&control)).await;
+        let vantage = SimNetwork::vantage(world, seed);
+        let clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
+        let mut plan = clean.clone();
+        fill(&mut plan, scenario);
+        let start = || {
+            let probe = &scenario.probe;
+            SimClock::new(probe.clock_offset_days, probe.clock.into())
+        };
+        // A probe asks about names before it asks the control for its view of a page.
+        let target = &wanted.target;
+        let name = named(target);
+        let first = {
+            let (clock, entropy) = (start(), RefCell::new(Seeded::new(seed ^ 4, 0x22)));
+            let world = around(&probe, &clock, &entropy);
+            dns_consistency(&world, &plan, name).await
+        };
+        let control = {
+            let clock = SimClock::new(0, ClockQuality::Ntp);
+            let entropy = RefCell::new(Seeded::new(seed ^ 2, 0x22));
+            let world = around(&vantage, &clock, &entropy);
+            let told: Vec<_> = told(name, &first.observations)
+                .iter()
+                .map(|ip| ip.0)
+                .collect();
+            experiment::control(&world, &clean, "XZ", target, &told).await
+        };
+        let seen = match wanted.experiment {
+            Experiment::DnsConsistency => first,
+            Experiment::Web => {
+                let (clock, entropy) = (start(), RefCell::new(Seeded::new(seed ^ 3, 0x22)));
+                let world = around(&probe, &clock, &entropy);
+                web(&world, &plan, target, Some(&control)).await
+            }
+        };
         let measurement = measure(surroundings(seed), seen);
         let verdict = judge(&measurement, Some(&control), &**world);
         findings.push(Finding {
@@ -109,24 +126,22 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     findings
 }
 
-async fn look<N: Network, C: Clock>(
-    net: &N,
-    clock: &C,
-    plan: &Plan,
-    seed: u64,
-    wanted: &crate::scenario::Measure,
-    control: Option<&ControlReport>,
-) -> Outcome {
-    let entropy = RefCell::new(Seeded::new(seed, 0x22));
-    let world = experiment::World {
+fn around<'a, N, C>(
+    net: &'a N,
+    clock: &'a C,
+    entropy: &'a RefCell<Seeded>,
+) -> experiment::World<'a, N, C> {
+    experiment::World {
         net,
         clock,
-        entropy: &entropy,
-    };
-    match wanted.experiment {
-        Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
-        Experiment::Web => web(&world, plan, &wanted.target, control).await,
+        entropy,
     }
+}
+
+/// The name that a target is about.
+fn named(target: &str) -> &str {
+    let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or(rest)
 }
 
 /// The probe's plan: the resolvers of the scenario and a check for portals.

@@ -185,6 +185,9 @@ pub struct Probe {
     /// Whether a portal waits for a login.
     #[serde(default)]
     pub captive_portal: bool,
+    /// Whether packets leave through a tunnel.
+    #[serde(default)]
+    pub vpn: bool,
     /// By how much its wall clock is wrong.
     #[serde(default)]
     pub clock_offset_days: i64,
