@@ -16,4 +16,5 @@ pub mod scrub;
 pub mod show;
 pub mod spool;
 pub mod state;
+pub mod trust;
 pub mod uplink;

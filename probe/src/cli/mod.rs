@@ -19,15 +19,11 @@ use crate::{
     random::Entropy,
     scrub::Scrubber,
     state::State,
+    trust,
     uplink::Collector,
 };
-use anyhow::Context as _;
 use faultline_core::{measurement::Driver, observation::DnsTransport};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
-use std::{cell::RefCell, io::Write, path::Path, sync::Arc};
+use std::{cell::RefCell, io::Write, sync::Arc};
 
 /// How a run ends; the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +120,7 @@ fn settings(args: &Args) -> anyhow::Result<Config> {
 
 fn plan(config: &Config) -> anyhow::Result<Plan> {
     let mut plan = Plan::new(
-        Arc::new(roots(config.extra_roots.as_deref())?),
+        Arc::new(trust::roots(config.extra_roots.as_deref())?),
         &config.neutral_name,
     );
     plan.public_resolvers.clone_from(&config.public_resolvers);
@@ -154,12 +150,8 @@ fn collector(config: &Config) -> anyhow::Result<Option<Collector>> {
         return Ok(None);
     };
     let roots = match &config.collector_ca {
-        None => roots(None)?,
-        Some(path) => {
-            let mut only = RootCertStore::empty();
-            add(&mut only, path)?;
-            only
-        }
+        None => trust::roots(None)?,
+        Some(path) => trust::only(path)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -167,26 +159,4 @@ fn collector(config: &Config) -> anyhow::Result<Option<Collector>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Some(Collector::new(base, Arc::new(tls))?))
-}
-
-/// The public authorities, and those of a file.
-fn roots(extra: Option<&Path>) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    if let Some(path) = extra {
-        add(&mut roots, path)?;
-    }
-    Ok(roots)
-}
-
-fn add(roots: &mut RootCertStore, path: &Path) -> anyhow::Result<()> {
-    let file = || format!("cannot use the certificates in {}", path.display());
-    let certificates = CertificateDer::pem_file_iter(path).with_context(file)?;
-    for certificate in certificates {
-        roots
-            .add(certificate.with_context(file)?)
-            .with_context(file)?;
-    }
-    Ok(())
 }
