@@ -10,6 +10,7 @@ pub mod config;
 pub mod consent;
 pub mod experiment;
 pub mod identity;
+pub mod learned;
 pub mod net;
 pub mod random;
 pub mod scrub;

@@ -94,9 +94,6 @@ impl Admission {
     /// Checks a page, and gives its port.
     fn page(&self, url: &Url, listed: bool) -> Result<u16, Denied> {
         let bad = |text: &str| Err(Denied::BadTarget(text.into()));
-        if !url.username().is_empty() || url.password().is_some() {
-            return bad("the target carries a name or password: leave them out");
-        }
         let port = url.port_or_known_default().unwrap_or_default();
         if ![80, 443].contains(&port) && !listed && !self.allow_special {
             return bad(

@@ -67,6 +67,15 @@ pub async fn run<N: Network, C: Clock>(
         Err(ConsentError::Missing) if dry => Consent::none(),
         read => read?,
     };
+    let no_upload = matches!(
+        args.action,
+        Action::Once {
+            no_upload: true,
+            ..
+        }
+    );
+    let learned = state.learned();
+    let own = config.own_addresses.iter().chain(learned.addresses());
     let mut agent = Agent {
         world: World {
             net,
@@ -79,13 +88,14 @@ pub async fn run<N: Network, C: Clock>(
             entropy.borrow_mut().fill(bytes);
         })?,
         consent,
-        collector: collector(&config)?,
+        consent_file: state.consent(),
+        collector: if no_upload { None } else { collector(&config)? },
         spool: state.spool(&config)?,
         budget: state.budget(&config),
-        scrubber: Scrubber::new(config.own_addresses.iter().copied()),
+        scrubber: Scrubber::new(own.copied()),
         own_targets: config.targets.clone(),
-        network: None,
-        collector_key: None,
+        learned,
+        asked_in: None,
     };
     match args.action {
         Action::Once {
@@ -93,9 +103,9 @@ pub async fn run<N: Network, C: Clock>(
             dry_run: true,
             ..
         } => measure::dry_run(&agent, &targets, out),
-        Action::Once {
-            targets, no_upload, ..
-        } => measure::once(&mut agent, targets, !no_upload, args.format, out).await,
+        Action::Once { targets, .. } => {
+            measure::once(&mut agent, targets, args.format, out).await
+        }
         Action::Run { cycles } => {
             measure::run(&mut agent, config.every, cycles, args.format, out).await
         }
@@ -137,6 +147,8 @@ fn plan(config: &Config) -> anyhow::Result<Plan> {
         })
         .collect();
     plan.non_resolver = config.non_resolver;
+    plan.contact_bogons = config.contact_special;
+    plan.line_is_tunnel = config.line_is_tunnel;
     plan.captive = config.captive_check.clone().map(|url| CaptiveCheck {
         url,
         status: 204,
