@@ -72,8 +72,10 @@ fn control(
         .to_owned();
     let mut list = "url,category_code\n".to_owned();
     for (name, address, more) in sites {
-        text += &format!("[[site]]\nnames = ['{name}']\naddresses = ['{address}']\n{more}\n");
-        list += &format!("https://{name}/,NEWS\nhttp://{name}/,NEWS\n");
+        text.extend([format!(
+            "[[site]]\nnames = ['{name}']\naddresses = ['{address}']\n{more}\n"
+        )]);
+        list.extend([format!("https://{name}/,NEWS\nhttp://{name}/,NEWS\n")]);
     }
     let world = Arc::new(World::new(&Scenario::parse(&text).unwrap()).unwrap());
     let config = Config::parse(&format!("[control]\nenabled = true\n{settings}")).unwrap();
