@@ -4,19 +4,21 @@
 use crate::clock::SimClock;
 use crate::entropy::Seeded;
 use crate::network::SimNetwork;
-use crate::scenario::{Expect, Experiment, Scenario};
+use crate::scenario::{Expect, Experiment, Measure, Scenario};
 use crate::world::{CHECK, NEUTRAL, World, WorldError};
 use faultline_core::{
     id::MeasurementId,
     measurement::{ControlReport, Driver, Measurement},
     observation::DnsTransport,
     time::ClockQuality,
+    value::Ip,
     verdict::{Verdict, judge},
 };
 use faultline_probe::experiment::{
-    self, CaptiveCheck, EncryptedResolver, Plan, Surroundings, dns_consistency, measure, told,
-    web,
+    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
+    measure, told, web,
 };
+use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,8 +82,8 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, wanted) in (0u64..).zip(&scenario.measure) {
         let seed = scenario.seed ^ at << 16;
-        let probe = SimNetwork::probe(world, &scenario.probe, seed);
         let vantage = SimNetwork::vantage(world, seed);
+        let probe = SimNetwork::probe(world, &scenario.probe, seed);
         let clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let mut plan = clean.clone();
         fill(&mut plan, scenario);
@@ -90,29 +92,19 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
             SimClock::new(probe.clock_offset_days, probe.clock.into())
         };
         // A probe asks about names before it asks the control for its view of a page.
-        let target = &wanted.target;
-        let name = named(target);
-        let first = {
-            let (clock, entropy) = (start(), RefCell::new(Seeded::new(seed ^ 4, 0x22)));
-            let world = around(&probe, &clock, &entropy);
-            dns_consistency(&world, &plan, name).await
+        let name = named(&wanted.target);
+        let names = Measure {
+            experiment: Experiment::DnsConsistency,
+            target: name.to_owned(),
         };
-        let control = {
-            let clock = SimClock::new(0, ClockQuality::Ntp);
-            let entropy = RefCell::new(Seeded::new(seed ^ 2, 0x22));
-            let world = around(&vantage, &clock, &entropy);
-            let told: Vec<_> = told(name, &first.observations)
-                .iter()
-                .map(|ip| ip.0)
-                .collect();
-            experiment::control(&world, &clean, "XZ", target, &told).await
-        };
+        let first = look(&probe, &start(), &plan, seed ^ 4, &names, None).await;
+        let told = told(name, &first.observations);
+        let clock = SimClock::new(0, ClockQuality::Ntp);
+        let control = view(&vantage, &clock, &clean, seed ^ 2, &wanted.target, &told).await;
         let seen = match wanted.experiment {
             Experiment::DnsConsistency => first,
             Experiment::Web => {
-                let (clock, entropy) = (start(), RefCell::new(Seeded::new(seed ^ 3, 0x22)));
-                let world = around(&probe, &clock, &entropy);
-                web(&world, &plan, target, Some(&control)).await
+                look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await
             }
         };
         let measurement = measure(surroundings(seed), seen);
@@ -126,20 +118,48 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     findings
 }
 
-fn around<'a, N, C>(
-    net: &'a N,
-    clock: &'a C,
-    entropy: &'a RefCell<Seeded>,
-) -> experiment::World<'a, N, C> {
-    experiment::World {
+/// What the vantage point sees, with the code of the collector's control.
+pub(crate) async fn view<N: Network, C: Clock>(
+    net: &N,
+    clock: &C,
+    plan: &Plan,
+    seed: u64,
+    target: &str,
+    told: &[Ip],
+) -> ControlReport {
+    let entropy = RefCell::new(Seeded::new(seed, 0x22));
+    let world = experiment::World {
         net,
         clock,
-        entropy,
+        entropy: &entropy,
+    };
+    let told: Vec<_> = told.iter().map(|ip| ip.0).collect();
+    experiment::control(&world, plan, "XZ", target, &told).await
+}
+
+/// One experiment of the probe's.
+pub(crate) async fn look<N: Network, C: Clock>(
+    net: &N,
+    clock: &C,
+    plan: &Plan,
+    seed: u64,
+    wanted: &Measure,
+    control: Option<&ControlReport>,
+) -> Outcome {
+    let entropy = RefCell::new(Seeded::new(seed, 0x22));
+    let world = experiment::World {
+        net,
+        clock,
+        entropy: &entropy,
+    };
+    match wanted.experiment {
+        Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
+        Experiment::Web => web(&world, plan, &wanted.target, control).await,
     }
 }
 
 /// The name that a target is about.
-fn named(target: &str) -> &str {
+pub(crate) fn named(target: &str) -> &str {
     let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
     rest.split(['/', ':']).next().unwrap_or(rest)
 }

@@ -188,7 +188,9 @@ fn the_address_that_the_collector_saw_is_scrubbed_from_pages() {
 }
 
 fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    serde_json::to_string(&Blob(octets.to_vec()))
+        .unwrap()
+        .replace('"', "")
 }
 
 #[test]

@@ -34,15 +34,15 @@ impl Moving {
     async fn collector(&self) -> Collector {
         Collector::open(&self.store, "", "", None).await
     }
+}
 
-    /// The networks that rows are attributed to.
-    fn networks(&self, collector: &Collector) -> Vec<Option<u32>> {
-        let rows = collector.rows();
-        let network = |asn: Asn, known: bool| known.then_some(asn.0);
-        rows.iter()
-            .map(|row| network(row.asn, row.network_known))
-            .collect()
-    }
+/// The networks that rows are attributed to.
+fn networks(collector: &Collector) -> Vec<Option<u32>> {
+    let rows = collector.rows();
+    let network = |asn: Asn, known: bool| known.then_some(asn.0);
+    rows.iter()
+        .map(|row| network(row.asn, row.network_known))
+        .collect()
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_token_stays_in_its_network() {
         let collector = it.collector().await;
         let at = collector.at.clone();
         it.probe.once(&it.line, &at, &[NAME]).await;
-        assert_eq!(it.networks(&collector), [HOME]);
+        assert_eq!(networks(&collector), [HOME]);
         // In the café, without a collector: the token of home must not be used.
         collector.close().await;
         it.line.network.set(2);
@@ -65,7 +65,7 @@ fn a_token_stays_in_its_network() {
         it.line.network.set(2);
         let collector = it.collector().await;
         it.probe.once(&it.line, &collector.at, &[NAME]).await;
-        assert_eq!(it.networks(&collector), [HOME, None, HOME, CAFE]);
+        assert_eq!(networks(&collector), [HOME, None, HOME, CAFE]);
     });
 }
 
@@ -80,7 +80,7 @@ fn a_move_between_two_targets_is_noticed_and_one_within_a_measurement_is_of_no_n
         it.probe
             .once(&it.line, &collector.at, &[NAME, NAME, NAME])
             .await;
-        assert_eq!(it.networks(&collector), [None, CAFE, CAFE]);
+        assert_eq!(networks(&collector), [None, CAFE, CAFE]);
     });
 }
 
@@ -102,7 +102,7 @@ fn a_token_that_ended_is_not_used() {
         it.probe.once(&it.line, &at, &[NAME]).await;
         let collector = it.collector().await;
         it.probe.once(&it.line, &collector.at, &[NAME]).await;
-        assert_eq!(it.networks(&collector), [HOME, None, HOME]);
+        assert_eq!(networks(&collector), [HOME, None, HOME]);
         let own: Vec<SocketAddr> = State::open(&it.probe.state())
             .unwrap()
             .learned()

@@ -108,10 +108,11 @@ pub(crate) async fn web(
             spawn_local(async move {
                 match tls {
                     None => answer(stream, &page).await,
-                    Some(tls) => match tls.accept(stream).await {
-                        Ok(stream) => answer(stream, &page).await,
-                        Err(_) => {}
-                    },
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream, &page).await;
+                        }
+                    }
                 }
             });
         }
@@ -274,16 +275,15 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("http://{}", listener.local_addr().unwrap());
         let app = router(Arc::new(service));
-        let served = match seen {
-            Some(seen) => {
+        let served = tokio::spawn(async move {
+            if let Some(seen) = seen {
                 let app = app.layer(MockConnectInfo(seen));
-                tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
-            }
-            None => {
+                axum::serve(listener, app).await.unwrap();
+            } else {
                 let app = app.into_make_service_with_connect_info::<SocketAddr>();
-                tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
+                axum::serve(listener, app).await.unwrap();
             }
-        };
+        });
         Self {
             store: Arc::clone(store),
             at,
