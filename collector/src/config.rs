@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -36,15 +36,49 @@ pub struct Config {
 }
 
 /// Settings of the control role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
     /// Whether targets are looked at on behalf of probes.
     pub enabled: bool,
-    /// Resolvers to ask beside the system's.
+    /// Resolvers to ask in the place of the system's.
     pub resolvers: Vec<SocketAddr>,
-    /// Whether special-purpose addresses are contacted (closed test worlds).
+    /// Which place looks, as reports name it.
+    pub vantage: String,
+    /// Whether targets outside the list are looked at.
+    pub any_target: bool,
+    /// Seconds for which a report answers further requests.
+    pub cache_for: u32,
+    /// Looks at the same time.
+    pub at_once: u16,
+    /// Looks an hour that one probe may cause.
+    pub per_probe: u32,
+    /// Looks an hour at one host.
+    pub per_target: u32,
+    /// Addresses of the collector that its interfaces do not show.
+    pub own_addresses: Vec<IpAddr>,
+    /// PEM file of further roots (closed test worlds).
+    pub extra_roots: Option<PathBuf>,
+    /// Whether special-purpose addresses and any port are contacted (closed test worlds).
     pub allow_special: bool,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            resolvers: Vec::new(),
+            vantage: "ZZ".into(),
+            any_target: false,
+            cache_for: 600,
+            at_once: 16,
+            per_probe: 600,
+            per_target: 120,
+            own_addresses: Vec::new(),
+            extra_roots: None,
+            allow_special: false,
+        }
+    }
 }
 
 impl Default for Config {
@@ -105,6 +139,18 @@ impl Config {
                 "operator_token is too short: at least 16 characters".into(),
             ));
         }
+        let control = &config.control;
+        for (key, number) in [
+            ("at_once", u32::from(control.at_once)),
+            ("per_probe", control.per_probe),
+            ("per_target", control.per_target),
+        ] {
+            if number == 0 {
+                return Err(ConfigError::Content(format!(
+                    "control.{key} is 0: nothing could ever be looked at; set control.enabled = false"
+                )));
+            }
+        }
         Ok(config)
     }
 }
@@ -122,10 +168,25 @@ mod tests {
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
-            .replace("# operator_token", "operator_token");
+            .replace("# operator_token", "operator_token")
+            .replace("# extra_roots", "extra_roots");
         let config = Config::parse(&whole).unwrap();
         assert!(config.country_db.is_some() && config.asn_db.is_some());
         assert!(config.targets.is_some() && config.operator_token.is_some());
+        assert!(config.control.extra_roots.is_some());
+        // Every key that the parser knows is there.
+        for nonsense in ["no_such_key = 1", "[control]\nno_such_key = 1"] {
+            let told = Config::parse(nonsense).unwrap_err().to_string();
+            let expected = told.split_once("expected").map(|(_, keys)| keys).unwrap();
+            let keys: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+            assert!(keys.len() > 5, "{told}");
+            for key in keys.iter().filter(|key| **key != "control") {
+                assert!(
+                    whole.contains(&format!("\n{key} = ")),
+                    "{key} is not in the example"
+                );
+            }
+        }
     }
 
     #[test]
@@ -135,6 +196,7 @@ mod tests {
             "[control]\nenable = true",
             "country_db = 'a'",
             "operator_token = 'short'",
+            "[control]\nat_once = 0",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod config;
+pub mod control;
 pub mod import;
 pub mod ingest;
 pub mod rules;

@@ -69,6 +69,7 @@ fn app(folder: &Path, settings: &str) -> Router {
         enricher,
         identity: collector,
         importer: None,
+        control: None,
         targets: targets::parse(targets::BUILT_IN),
         now: || NOW,
     }))

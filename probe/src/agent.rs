@@ -6,21 +6,22 @@ use crate::{
     budget::Budget,
     consent::{Consent, ConsentError, Group},
     experiment::{self, Plan, Surroundings, World},
+    learned::{Fingerprint, Learned},
     net::{Clock, Network},
     scrub::Scrubber,
     spool::{Spool, SpoolError},
     uplink::{self, Collector, Drained, UplinkError},
 };
 use faultline_core::{
-    codec::{Envelope, Identity, PublicKey, Purpose},
+    codec::{Envelope, Identity, Purpose},
     dns::is_bogon,
     id::{BatchId, MeasurementId},
     measurement::{Batch, ControlReport, Driver, Measurement, SCHEMA_VERSION},
-    observation::{Observation, Step},
+    observation::Observation,
     protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk, TargetItem},
-    value::{Blob, Ip},
+    value::Blob,
 };
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// What a probe is made of.
 pub struct Agent<'a, N, C> {
@@ -34,6 +35,8 @@ pub struct Agent<'a, N, C> {
     pub identity: Identity,
     /// What its owner agreed to.
     pub consent: Consent,
+    /// Where that is noted; it may be withdrawn at any moment.
+    pub consent_file: PathBuf,
     /// Where it uploads to.
     pub collector: Option<Collector>,
     /// Where results wait.
@@ -44,10 +47,10 @@ pub struct Agent<'a, N, C> {
     pub scrubber: Scrubber,
     /// Targets of the settings file.
     pub own_targets: Vec<String>,
-    /// The newest network-epoch token.
-    pub network: Option<Blob>,
-    /// The collector's key, once enrolled.
-    pub collector_key: Option<PublicKey>,
+    /// What the collector told.
+    pub learned: Learned,
+    /// The network in which the collector was asked last.
+    pub asked_in: Option<Fingerprint>,
 }
 
 /// Why a target was not measured.
@@ -62,6 +65,15 @@ pub enum AgentError {
     /// The day's bytes are spent.
     #[error("the budget of today is spent; measuring goes on tomorrow (or raise budget)")]
     Budget,
+    /// A URL with credentials.
+    #[error("a target must not carry a user name or password: targets are published")]
+    Secret,
+    /// The collector could not be asked.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// What it told cannot be kept.
+    #[error("cannot keep what the collector told: {0}; check the state folder")]
+    Learned(std::io::Error),
     /// The account of bytes cannot be kept, so none may be spent.
     #[error("cannot note the bytes spent: {0}; measuring stops")]
     Account(std::io::Error),
@@ -77,11 +89,14 @@ const LEAST: u64 = 64 << 10;
 
 impl<N: Network, C: Clock> Agent<'_, N, C> {
     /// Makes the probe known and asks what to measure and which network this is.
-    pub async fn check_in(&mut self) -> Result<Option<CheckInReply>, UplinkError> {
+    pub async fn check_in(&mut self) -> Result<Option<CheckInReply>, AgentError> {
         let Some(collector) = &self.collector else {
             return Ok(None);
         };
         let (net, clock) = (self.world.net, self.world.clock);
+        let before = net.attach();
+        self.asked_in = Some(before.network);
+        self.scrubber.learn(before.own);
         let public = self.identity.public();
         let enrolment = Enrolment {
             public_key: Blob(public.to_sec1()),
@@ -90,7 +105,6 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         };
         let sealed = self.identity.seal(Purpose::Request, &enrolment);
         let enrolled: Enrolled = collector.ask(net, clock, "/v1/probes", sealed).await?;
-        self.collector_key = PublicKey::from_sec1(&enrolled.collector_key.0).ok();
         let check_in = CheckIn {
             probe: public.probe_id(),
             consent: self.consent.version,
@@ -99,8 +113,42 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         };
         let sealed = self.identity.seal(Purpose::Request, &check_in);
         let reply: CheckInReply = collector.ask(net, clock, "/v1/check-in", sealed).await?;
-        self.network.clone_from(&reply.network);
+        // The token is of the network that the request left from: only where that was the
+        // same all the while is it known which.
+        let here = (net.attach().network == before.network).then_some(before.network);
+        let token = here.and(reply.network.clone());
+        self.scrubber.learn(reply.address.map(|ip| ip.0));
+        let noted = self
+            .learned
+            .learn_key(enrolled.collector_key)
+            .and_then(|()| self.learned.learn_token(token, here.flatten()))
+            .and_then(|()| match reply.address {
+                Some(ip) => self.learned.learn_address(ip.0),
+                None => Ok(()),
+            });
+        noted.map_err(AgentError::Learned)?;
         Ok(Some(reply))
+    }
+
+    /// Reads anew what the owner agrees to.
+    pub fn reconsider(&mut self) -> Result<(), ConsentError> {
+        self.consent = Consent::read(&self.consent_file)?;
+        Ok(())
+    }
+
+    /// Makes sure that a token of the network at hand is there: where the network has changed
+    /// or the token has ended, the collector is asked, once in each network until the next
+    /// cycle. Without an answer there is no token, and what is measured is of no network.
+    pub async fn settle(&mut self) -> Result<(), AgentError> {
+        let here = self.world.net.attach();
+        self.scrubber.learn(here.own);
+        let now = self.world.clock.unix();
+        if self.learned.token(here.network, now).is_none()
+            && self.asked_in != Some(here.network)
+        {
+            self.check_in().await?;
+        }
+        Ok(())
     }
 
     /// Targets of `offered` that the owner's consent covers.
@@ -112,26 +160,42 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         offered.iter().filter(move |target| target.risk <= most)
     }
 
-    /// Measures one target: a URL by names and pages, a bare name by names only.
+    /// Measures one target as far as consent goes: a name by lookups, a page by visits too.
     pub async fn measure(&mut self, target: &str) -> Result<Vec<Measurement>, AgentError> {
         let target = Target::parse(target)?;
-        self.consent.allows(Group::Dns)?;
+        let name = target.name();
+        let names = target.is_named() && self.consent.allows(Group::Dns).is_ok();
+        let page = target
+            .url()
+            .filter(|_| self.consent.allows(Group::Web).is_ok());
+        if !names && page.is_none() {
+            self.consent.allows(if target.is_named() {
+                Group::Dns
+            } else {
+                Group::Web
+            })?;
+        }
         self.spool.room_for(ROOM)?;
         if self.budget.left(self.world.clock.unix()) < LEAST {
             return Err(AgentError::Budget);
         }
         let mut measured = Vec::new();
-        let names = experiment::dns_consistency(&self.world, &self.plan, target.name()).await;
-        let Target::Page { url, .. } = &target else {
-            return Ok(vec![self.finish(names, None)?]);
+        let names = if names {
+            Some(experiment::dns_consistency(&self.world, &self.plan, name).await)
+        } else {
+            None
         };
-        self.consent.allows(Group::Web)?;
-        // Both experiments ask about the same name: both carry the control's view.
-        let sealed = self.control(url, target.name(), &names.observations).await;
-        let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
-        measured.push(self.finish(names, sealed.clone())?);
-        let page = experiment::web(&self.world, &self.plan, url, report.as_ref()).await;
-        measured.push(self.finish(page, sealed)?);
+        // Both experiments are about the same name: both carry the control's view.
+        let seen = names.as_ref().map_or(&[][..], |names| &names.observations);
+        let sealed = self.control(page.unwrap_or(name), name, seen).await;
+        if let Some(names) = names {
+            measured.push(self.finish(names, sealed.clone())?);
+        }
+        if let Some(url) = page {
+            let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
+            let page = experiment::web(&self.world, &self.plan, url, report.as_ref()).await;
+            measured.push(self.finish(page, sealed)?);
+        }
         Ok(measured)
     }
 
@@ -157,13 +221,16 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         uplink::drain(net, clock, collector, &self.spool, &self.identity.public()).await
     }
 
-    /// The control's view of `url`; without one, verdicts say so.
-    async fn control(&self, url: &str, name: &str, seen: &[Observation]) -> Option<Blob> {
+    /// The control's view of a target; without one, verdicts say so.
+    async fn control(&self, target: &str, name: &str, seen: &[Observation]) -> Option<Blob> {
         let collector = self.collector.as_ref()?;
+        let mut addresses = experiment::told(name, seen);
+        addresses.retain(|ip| self.plan.contact_bogons || !is_bogon(ip.0));
+        addresses.retain(|ip| !self.scrubber.is_own(ip.0));
         let request = ControlRequest {
             probe: self.identity.public().probe_id(),
-            target: url.into(),
-            addresses: addresses_of(name, seen),
+            target: target.into(),
+            addresses,
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let (net, clock) = (self.world.net, self.world.clock);
@@ -171,16 +238,19 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             .post(net, clock, "/v1/control", sealed)
             .await
             .ok()?;
-        (reply.status == 200 && Envelope::parse(&reply.body).is_ok())
-            .then_some(Blob(reply.body))
+        let blob = (reply.status == 200).then_some(Blob(reply.body))?;
+        // What another than the collector wrote is no control's view.
+        self.open_control(&blob)
+            .is_some_and(|report| report.target == target)
+            .then_some(blob)
     }
 
     /// What a control report says, if the collector signed it.
     pub fn open_control(&self, sealed: &Blob) -> Option<ControlReport> {
-        let key = self.collector_key.as_ref()?;
+        let key = self.learned.collector_key()?;
         Envelope::parse(&sealed.0)
             .ok()?
-            .open(Purpose::ControlReport, key)
+            .open(Purpose::ControlReport, &key)
             .ok()
     }
 
@@ -192,11 +262,17 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         let spent = outcome.bytes_sent + outcome.bytes_received;
         let now = self.world.clock.unix();
         self.budget.spend(now, spent).map_err(AgentError::Account)?;
+        // Of the network that the measurement was in from its start to its end, or of none.
+        let attached = outcome.attached.as_ref();
+        let token = attached.and_then(|a| self.learned.token(a.network, outcome.started));
+        let token = token.cloned();
+        self.scrubber
+            .learn(attached.into_iter().flat_map(|a| a.own.clone()));
         let surroundings = Surroundings {
             id: MeasurementId(self.random()),
             software: software(),
             driver: self.driver,
-            network: self.network.clone(),
+            network: token,
             control,
             consent: self.consent.version,
         };
@@ -224,20 +300,6 @@ pub fn software() -> String {
     concat!("faultline-probe/", env!("CARGO_PKG_VERSION")).into()
 }
 
-/// Public addresses that lookups gave for `name`, for the control to try too.
-fn addresses_of(name: &str, seen: &[Observation]) -> Vec<Ip> {
-    let lookups = seen.iter().filter_map(|o| match &o.step {
-        Step::Lookup(lookup) if lookup.name.eq_ignore_ascii_case(name) => Some(lookup),
-        _ => None,
-    });
-    let all: BTreeSet<Ip> = lookups
-        .flat_map(|lookup| &lookup.replies)
-        .flat_map(|reply| reply.addresses.iter().copied())
-        .filter(|ip| !is_bogon(ip.0))
-        .collect();
-    all.into_iter().collect()
-}
-
 /// A target, understood.
 pub enum Target {
     /// A page and the name of its host.
@@ -260,16 +322,22 @@ impl Target {
             if !matches!(url.scheme(), "http" | "https") {
                 return Err(bad());
             }
-            let name = url.host_str().ok_or_else(bad)?.to_owned();
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(AgentError::Secret);
+            }
+            let name = url.host_str().ok_or_else(bad)?.trim_end_matches('.');
             return Ok(Self::Page {
+                name: name.to_owned(),
                 url: url.into(),
-                name,
             });
+        }
+        if text.contains([':', '/', '?', '#', '@', '\\']) {
+            return Err(bad());
         }
         let url = url::Url::parse(&format!("http://{text}/")).map_err(|_| bad())?;
         match url.host() {
-            Some(url::Host::Domain(name)) if url.path() == "/" && url.port().is_none() => {
-                Ok(Self::Name(name.to_owned()))
+            Some(url::Host::Domain(name)) => {
+                Ok(Self::Name(name.trim_end_matches('.').to_owned()))
             }
             _ => Err(bad()),
         }
@@ -283,10 +351,56 @@ impl Target {
         }
     }
 
+    /// Whether its host is a name, not an address.
+    pub fn is_named(&self) -> bool {
+        let bare = self.name().trim_matches(['[', ']']);
+        bare.parse::<std::net::IpAddr>().is_err()
+    }
+
     /// The name to look up.
     pub fn name(&self) -> &str {
         match self {
             Self::Page { name, .. } | Self::Name(name) => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_pages_or_names_in_one_form() {
+        for (text, name, url) in [
+            ("news.example", "news.example", None),
+            ("News.Example.", "news.example", None),
+            (
+                "https://News.example",
+                "news.example",
+                Some("https://news.example/"),
+            ),
+            (
+                "http://a.example:8443/x",
+                "a.example",
+                Some("http://a.example:8443/x"),
+            ),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!((target.name(), target.url()), (name, url), "{text}");
+            assert!(target.is_named(), "{text}");
+        }
+        for text in ["https://192.0.2.1/", "http://[2001:db8::1]:80/"] {
+            assert!(!Target::parse(text).unwrap().is_named(), "{text}");
+        }
+        for text in [
+            "",
+            "ftp://a.example/",
+            "192.0.2.1",
+            "a.example:80",
+            "a b",
+            "https://",
+        ] {
+            assert!(Target::parse(text).is_err(), "{text}");
         }
     }
 }

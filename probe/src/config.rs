@@ -44,8 +44,14 @@ pub struct Config {
     pub extra_roots: Option<PathBuf>,
     /// A plain-HTTP URL that answers 204, to notice captive portals; none checks nothing.
     pub captive_check: Option<String>,
-    /// This machine's own public addresses, to be removed from results wherever they show.
+    /// This machine's own public addresses, to be removed from results wherever they show,
+    /// beside those of its interfaces and those under which the collector sees it.
     pub own_addresses: Vec<std::net::IpAddr>,
+    /// Whether the line itself is a tunnel (PPPoE, dial-up, 6in4) and no sign of a VPN.
+    pub line_is_tunnel: bool,
+    /// Whether private and reserved addresses are contacted when a resolver gives them
+    /// (closed test networks).
+    pub contact_special: bool,
 }
 
 /// An encrypted resolver, authenticated by name.
@@ -140,6 +146,8 @@ impl Default for Config {
             extra_roots: None,
             captive_check: None,
             own_addresses: Vec::new(),
+            line_is_tunnel: false,
+            contact_special: false,
         }
     }
 }

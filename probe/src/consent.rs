@@ -58,7 +58,7 @@ pub struct Consent {
 pub enum ConsentError {
     /// Never given, or withdrawn.
     #[error(
-        "no consent has been given, so nothing was sent; read and decide with: faultline-probe consent"
+        "there is no consent (never given, or withdrawn), so nothing is sent; read and decide with: faultline-probe consent"
     )]
     Missing,
     /// Given to an older text.

@@ -1,7 +1,8 @@
 //! How does a volunteer's own address stay out of what is uploaded?
 //!
 //! Pages and resolvers like to say "your address is ...". Before a measurement is stored,
-//! the probe's own addresses are replaced in every captured text and octet string: text forms
+//! the probe's own addresses (of its settings, of its interfaces, and under which a collector
+//! has seen it) are replaced in every captured text and octet string: text forms
 //! (RFC 5952 and the long form, `in-addr.arpa` and `ip6.arpa` order of RFC 1035 section 3.5
 //! and RFC 3596 section 2.5) and, in octets, the binary form. Every replacement is as long as
 //! what it replaces, so that lengths inside captured messages stay true. Digests of what was
@@ -24,22 +25,34 @@ pub struct Scrubber {
 }
 
 impl Scrubber {
-    /// For these addresses; unspecified and loopback ones identify nobody and are left out.
+    /// For these addresses.
     pub fn new(own: impl IntoIterator<Item = IpAddr>) -> Self {
         let mut this = Self::default();
-        for ip in own
-            .into_iter()
-            .filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
-        {
-            this.own.push(ip);
+        this.learn(own);
+        this
+    }
+
+    /// For these addresses too; unspecified and loopback ones identify nobody and are left
+    /// out.
+    pub fn learn(&mut self, own: impl IntoIterator<Item = IpAddr>) {
+        let own = own.into_iter().map(|ip| ip.to_canonical());
+        for ip in own.filter(|ip| !ip.is_unspecified() && !ip.is_loopback()) {
+            if self.own.contains(&ip) {
+                continue;
+            }
+            self.own.push(ip);
             let (texts, binary) = forms(ip);
-            this.texts.extend(texts.into_iter().map(String::into_bytes));
-            this.binaries.push(binary);
+            self.texts.extend(texts.into_iter().map(String::into_bytes));
+            self.binaries.push(binary);
         }
         // Longer first: one address may be the beginning of another's text.
-        this.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        this.texts.dedup();
-        this
+        self.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        self.texts.dedup();
+    }
+
+    /// Whether an address is one of the probe's own.
+    pub fn is_own(&self, ip: IpAddr) -> bool {
+        self.own.contains(&ip.to_canonical())
     }
 
     /// Scrubs everything in a measurement that came from outside.
@@ -239,6 +252,21 @@ mod tests {
             Scrubber::new(["192.0.2.7".parse().unwrap()]).string(&mut scrubbed);
             prop_assert_eq!(scrubbed, text);
         }
+    }
+
+    #[test]
+    fn what_is_learned_later_goes_too() {
+        let mut scrubber = Scrubber::new(["192.0.2.7".parse().unwrap()]);
+        let seen = "you are 192.0.2.77, once 192.0.2.7";
+        scrubber.learn([
+            "::ffff:192.0.2.77".parse().unwrap(),
+            "127.0.0.1".parse().unwrap(),
+        ]);
+        let mut scrubbed = seen.to_owned();
+        scrubber.string(&mut scrubbed);
+        assert_eq!(scrubbed, "you are 000.0.0.00, once 000.0.0.0");
+        assert!(scrubber.is_own("192.0.2.77".parse().unwrap()));
+        assert!(!scrubber.is_own("127.0.0.1".parse().unwrap()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::{
     budget::Budget,
     config::Config,
+    learned::Learned,
     spool::{Spool, SpoolError},
 };
 use std::path::{Path, PathBuf};
@@ -52,9 +53,9 @@ impl State {
     pub fn consent(&self) -> PathBuf {
         self.folder.join("consent.json")
     }
-    /// The newest network-epoch token, sealed.
-    pub fn network(&self) -> PathBuf {
-        self.folder.join("network.token")
+    /// What the collector told: its key, the newest network-epoch token, own addresses.
+    pub fn learned(&self) -> Learned {
+        Learned::open(self.folder.join("network.json"))
     }
     /// Results that wait or are kept.
     pub fn spool(&self, config: &Config) -> Result<Spool, SpoolError> {

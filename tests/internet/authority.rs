@@ -33,6 +33,7 @@ pub enum Certificate {
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     root: CertificateDer<'static>,
+    root_pem: String,
     server_key: KeyPair,
 }
 
@@ -49,10 +50,11 @@ impl Authority {
         let key = draw_key(&mut seeded)?;
         let mut params = dated(Vec::new(), name, false)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = params.self_signed(&key)?.der().clone();
+        let root = params.self_signed(&key)?;
         Ok(Self {
             issuer: Issuer::new(params, key),
-            root,
+            root_pem: root.pem(),
+            root: root.der().clone(),
             server_key: draw_key(&mut seeded)?,
         })
     }
@@ -62,6 +64,11 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone())?;
         Ok(roots)
+    }
+
+    /// The root, as settings files name it.
+    pub fn root_pem(&self) -> &str {
+        &self.root_pem
     }
 
     /// A TLS server that shows a certificate for `names`.

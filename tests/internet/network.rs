@@ -11,7 +11,7 @@ use faultline_core::{
     dns::{NameBuf, Query, Rcode, RecordType},
     failure::{Failure, Layer},
 };
-use faultline_probe::net::{Datagram, Exchange, Network, Patience, from_errno};
+use faultline_probe::net::{Attachment, Datagram, Exchange, Network, Patience, from_errno};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub struct SimNetwork {
     link: Arc<Link>,
     asn: u32,
     captive: bool,
+    vpn: bool,
 }
 
 impl SimNetwork {
@@ -44,6 +45,7 @@ impl SimNetwork {
             link: Arc::new(Link::new(seed, probe.delay_ms, probe.loss_percent)),
             asn: probe.asn,
             captive: probe.captive_portal,
+            vpn: probe.vpn,
         }
     }
 
@@ -54,6 +56,7 @@ impl SimNetwork {
             link: Arc::new(Link::new(seed ^ 1, 10, 0)),
             asn: VANTAGE,
             captive: false,
+            vpn: false,
         }
     }
 
@@ -194,5 +197,15 @@ impl Network for SimNetwork {
 
     fn announced_resolvers(&self) -> Vec<SocketAddr> {
         self.world.announced(self.asn)
+    }
+
+    fn attach(&self) -> Attachment {
+        let mut network = [0; 32];
+        network[..4].copy_from_slice(&self.asn.to_be_bytes());
+        Attachment {
+            network: Some(network),
+            vpn: self.vpn,
+            own: Vec::new(),
+        }
     }
 }

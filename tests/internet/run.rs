@@ -1,21 +1,22 @@
 //! What comes of a scenario? The world is built, a control looks from a clean place, the
 //! probe measures with its own code, and the rules judge.
 
-use crate::clock::{EPOCH, SimClock};
+use crate::clock::SimClock;
 use crate::entropy::Seeded;
 use crate::network::SimNetwork;
-use crate::scenario::{Expect, Experiment, Scenario};
+use crate::scenario::{Expect, Experiment, Measure, Scenario};
 use crate::world::{CHECK, NEUTRAL, World, WorldError};
 use faultline_core::{
     id::MeasurementId,
     measurement::{ControlReport, Driver, Measurement},
     observation::DnsTransport,
     time::ClockQuality,
+    value::Ip,
     verdict::{Verdict, judge},
 };
 use faultline_probe::experiment::{
     self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
-    measure, web,
+    measure, told, web,
 };
 use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
@@ -82,17 +83,30 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     for (at, wanted) in (0u64..).zip(&scenario.measure) {
         let seed = scenario.seed ^ at << 16;
         let vantage = SimNetwork::vantage(world, seed);
-        let clock = SimClock::new(0, ClockQuality::Ntp);
-        let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
-        let seen = look(&vantage, &clock, &plan, seed ^ 2, wanted, None).await;
-        let control = report(seen);
-        fill(&mut plan, scenario);
         let probe = SimNetwork::probe(world, &scenario.probe, seed);
-        let clock = SimClock::new(
-            scenario.probe.clock_offset_days,
-            scenario.probe.clock.into(),
-        );
-        let seen = look(&probe, &clock, &plan, seed ^ 3, wanted, Some(&control)).await;
+        let clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
+        let mut plan = clean.clone();
+        fill(&mut plan, scenario);
+        let start = || {
+            let probe = &scenario.probe;
+            SimClock::new(probe.clock_offset_days, probe.clock.into())
+        };
+        // A probe asks about names before it asks the control for its view of a page.
+        let name = named(&wanted.target);
+        let names = Measure {
+            experiment: Experiment::DnsConsistency,
+            target: name.to_owned(),
+        };
+        let first = look(&probe, &start(), &plan, seed ^ 4, &names, None).await;
+        let told = told(name, &first.observations);
+        let clock = SimClock::new(0, ClockQuality::Ntp);
+        let control = view(&vantage, &clock, &clean, seed ^ 2, &wanted.target, &told).await;
+        let seen = match wanted.experiment {
+            Experiment::DnsConsistency => first,
+            Experiment::Web => {
+                look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await
+            }
+        };
         let measurement = measure(surroundings(seed, Driver::Simulated), seen);
         let verdict = judge(&measurement, Some(&control), &**world);
         findings.push(Finding {
@@ -104,14 +118,23 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
     findings
 }
 
-/// What the vantage point saw, as a control.
-pub(crate) fn report(seen: Outcome) -> ControlReport {
-    ControlReport {
-        target: seen.target,
-        taken: EPOCH,
-        vantage: "XZ".to_owned(),
-        observations: seen.observations,
-    }
+/// What the vantage point sees, with the code of the collector's control.
+pub(crate) async fn view<N: Network, C: Clock>(
+    net: &N,
+    clock: &C,
+    plan: &Plan,
+    seed: u64,
+    target: &str,
+    told: &[Ip],
+) -> ControlReport {
+    let entropy = RefCell::new(Seeded::new(seed, 0x22));
+    let world = experiment::World {
+        net,
+        clock,
+        entropy: &entropy,
+    };
+    let told: Vec<_> = told.iter().map(|ip| ip.0).collect();
+    experiment::control(&world, plan, "XZ", target, &told).await
 }
 
 /// One experiment of the probe's.
@@ -120,7 +143,7 @@ pub(crate) async fn look<N: Network, C: Clock>(
     clock: &C,
     plan: &Plan,
     seed: u64,
-    wanted: &crate::scenario::Measure,
+    wanted: &Measure,
     control: Option<&ControlReport>,
 ) -> Outcome {
     let entropy = RefCell::new(Seeded::new(seed, 0x22));
@@ -133,6 +156,12 @@ pub(crate) async fn look<N: Network, C: Clock>(
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
     }
+}
+
+/// The name that a target is about.
+pub(crate) fn named(target: &str) -> &str {
+    let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or(rest)
 }
 
 /// The probe's plan: the resolvers of the scenario and a check for portals.
@@ -159,7 +188,6 @@ pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
     });
 }
 
-/// What is said of every measurement here.
 pub(crate) fn surroundings(seed: u64, driver: Driver) -> Surroundings {
     Surroundings {
         id: MeasurementId(u128::from(seed).to_be_bytes()),

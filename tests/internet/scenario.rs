@@ -191,6 +191,9 @@ pub struct Probe {
     /// Whether a portal waits for a login.
     #[serde(default)]
     pub captive_portal: bool,
+    /// Whether packets leave through a tunnel.
+    #[serde(default)]
+    pub vpn: bool,
     /// By how much its wall clock is wrong.
     #[serde(default)]
     pub clock_offset_days: i64,
@@ -209,6 +212,7 @@ impl Probe {
             delay_ms,
             loss_percent,
             captive_portal: false,
+            vpn: false,
             clock_offset_days: 0,
             clock: ntp(),
             non_resolver: None,

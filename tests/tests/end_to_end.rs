@@ -103,6 +103,7 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
         enricher,
         identity,
         importer: None,
+        control: None,
         targets: targets::parse(targets::BUILT_IN),
         now: faultline_now,
     };

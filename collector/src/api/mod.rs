@@ -12,6 +12,7 @@ pub use openapi::document as openapi;
 
 use crate::{
     config::Config,
+    control::Desk,
     ingest::{Enricher, Ingest, MAX_BATCH},
     store::sqlite::Sqlite,
 };
@@ -40,6 +41,8 @@ pub struct Service {
     pub importer: Option<ProbeId>,
     /// What probes are asked to measure.
     pub targets: Vec<TargetItem>,
+    /// Where the control is asked, where it is open.
+    pub control: Option<Desk>,
     /// The wall clock.
     pub now: fn() -> UnixTime,
 }

@@ -18,7 +18,7 @@ use faultline_core::{
     codec::{Envelope, PublicKey, Purpose, from_cbor, to_cbor},
     protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment},
     time::Duration,
-    value::Blob,
+    value::{Blob, Ip},
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -87,6 +87,7 @@ pub(super) async fn check_in(
             network: token.map(Blob),
             targets: service.targets.clone(),
             next: service.config.check_in_every,
+            address: address.map(Ip),
         }))
     });
     reply(&headers, done.await)
@@ -109,22 +110,39 @@ pub(super) async fn control(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let done = on_body(&headers, body, move |bytes| {
-        let _: ControlRequest = open(&service, &bytes)?;
-        Err(Refused::new(
+    reply(&headers, look(&service, &headers, body).await)
+}
+
+async fn look(
+    service: &Arc<Service>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Vec<u8>, Refused> {
+    let opener = Arc::clone(service);
+    let asked = on_body(headers, body, move |bytes| {
+        let asked: ControlRequest = open(&opener, &bytes)?;
+        if Envelope::parse(&bytes)?.signer != asked.probe {
+            return Err(Upload::WrongSigner.into());
+        }
+        Ok(asked)
+    });
+    let asked = asked.await?;
+    let Some(desk) = &service.control else {
+        return Err(Refused::new(
             StatusCode::FORBIDDEN,
             "control_off",
             "this collector does not look at targets: measure without its control",
-        ))
-    });
-    reply(&headers, done.await)
+        ));
+    };
+    let report = desk.ask(asked.probe, &asked).await?;
+    Ok(service.identity.seal(Purpose::ControlReport, &*report))
 }
 
-async fn on_body(
+async fn on_body<T: Send + 'static>(
     headers: &HeaderMap,
     body: Body,
-    work: impl FnOnce(Bytes) -> Result<Vec<u8>, Refused> + Send + 'static,
-) -> Result<Vec<u8>, Refused> {
+    work: impl FnOnce(Bytes) -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
     let coding = headers.get(header::CONTENT_ENCODING);
     if coding.is_some_and(|c| c.as_bytes() != b"identity") {
         return Err(Refused::new(

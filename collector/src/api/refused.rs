@@ -1,7 +1,7 @@
 //! How does the collector say no? A status, a stable word and a sentence; what went wrong
 //! inside goes to the log alone.
 
-use crate::{ingest::Refusal as Upload, store::StoreError};
+use crate::{control::Denied, ingest::Refusal as Upload, store::StoreError};
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, header},
@@ -91,6 +91,25 @@ impl From<CodecError> for Refused {
                 "the signature does not match the probe's key",
             ),
             other => Self::new(StatusCode::BAD_REQUEST, "malformed", other.to_string()),
+        }
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        let status = match &denied {
+            Denied::BadTarget(_) => StatusCode::BAD_REQUEST,
+            Denied::UnknownTarget => StatusCode::FORBIDDEN,
+            Denied::ProbeRate | Denied::TargetRate => StatusCode::TOO_MANY_REQUESTS,
+            Denied::Busy | Denied::Unfinished => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self {
+            status,
+            refusal: Refusal {
+                code: denied.code().into(),
+                message: denied.to_string(),
+                retry: denied.retry(),
+            },
         }
     }
 }

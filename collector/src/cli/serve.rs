@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use faultline_collector::{
     api::{Service, router},
     config::Config,
+    control,
     ingest::Ingest,
     targets,
 };
@@ -17,9 +18,6 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
-    if config.control.enabled {
-        anyhow::bail!("this version has no control role: set control.enabled = false");
-    }
     let service = Arc::new(service(config, now)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -58,8 +56,15 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         super::judge(),
         identity.public(),
     );
+    let targets = targets::parse(&list);
+    let control = if config.control.enabled {
+        Some(control::open(&config, &targets)?)
+    } else {
+        None
+    };
     Ok(Service {
-        targets: targets::parse(&list),
+        targets,
+        control,
         importer: Some(importer.public().probe_id()),
         config,
         store,

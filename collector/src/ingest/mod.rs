@@ -100,7 +100,7 @@ impl<S: Ledger + Facts> Ingest<S> {
         let control = m
             .control
             .as_ref()
-            .map(|report| control::verify(&report.0, &self.collector, &m.target).is_some());
+            .map(|report| control::verify(&report.0, &self.collector, m).is_some());
         Place {
             known: network.is_some(),
             country: network.as_ref().map(|n| n.country).unwrap_or_default(),

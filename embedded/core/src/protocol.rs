@@ -71,6 +71,9 @@ fact! {
         2 targets: Vec<TargetItem>,
         /// Seconds until the next check-in is welcome.
         3 next: u32,
+        /// The address that the request came from, so that the probe can keep it out of what
+        /// it sends. The collector does not keep it.
+        4 address: Option<Ip>,
     }
 }
 fact! {
@@ -100,7 +103,7 @@ fact! {
     pub struct ControlRequest {
         /// The asker.
         0 probe: ProbeId,
-        /// A URL from the check-in's list.
+        /// A URL from the check-in's list, or the name of its host.
         1 target: String,
         /// Addresses that the probe saw for the target's name.
         2 addresses: Vec<Ip>,

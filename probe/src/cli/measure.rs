@@ -23,21 +23,16 @@ use std::{
 pub(super) async fn once<N: Network, C: Clock>(
     agent: &mut Agent<'_, N, C>,
     mut targets: Vec<String>,
-    upload: bool,
     format: Format,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let mut exit = Exit::Fine;
     let mut offered = Vec::new();
-    if upload {
-        match agent.check_in().await {
-            Ok(Some(reply)) => offered = reply.targets,
-            Ok(None) => {}
-            Err(e) => {
-                eprintln!("faultline-probe: {e}");
-                exit = Exit::Failed;
-            }
-        }
+    agent.reconsider()?;
+    match agent.check_in().await {
+        Ok(Some(reply)) => offered = reply.targets,
+        Ok(None) => {}
+        Err(e) => exit = failed(&e),
     }
     if targets.is_empty() {
         targets = agent
@@ -55,6 +50,8 @@ pub(super) async fn once<N: Network, C: Clock>(
     let mut output = Output::new(format, out);
     let progress = std::io::stderr().is_terminal();
     for (done, target) in targets.iter().enumerate() {
+        // Withdrawing works at once, also on a probe that is running.
+        agent.reconsider()?;
         if progress {
             eprint!(
                 "\r\x1b[K[{}/{}] {}",
@@ -63,33 +60,43 @@ pub(super) async fn once<N: Network, C: Clock>(
                 crate::show::printable(target)
             );
         }
-        let measured = match agent.measure(target).await {
+        let settled = agent.settle().await;
+        let measured = agent.measure(target).await;
+        let kept = measured.and_then(|measured| {
+            agent.keep(measured.clone())?;
+            Ok(measured)
+        });
+        clear(progress);
+        if let Err(e) = settled {
+            exit = failed(&e);
+        }
+        let measured = match kept {
             Ok(measured) => measured,
-            Err(e @ AgentError::Target(_)) => {
-                clear(progress);
-                eprintln!("faultline-probe: {e}");
-                exit = Exit::Failed;
+            Err(e @ (AgentError::Target(_) | AgentError::Secret | AgentError::Consent(_))) => {
+                exit = failed(&e);
                 continue;
             }
+            // Without room or budget the other targets must wait, too.
             Err(e) => {
-                clear(progress);
-                return Err(e.into());
+                exit = failed(&e);
+                break;
             }
         };
-        agent.keep(measured.clone())?;
-        clear(progress);
         for measurement in &measured {
             output.measurement(measurement)?;
             exit = exit.max(preview(agent, measurement, &mut output)?);
         }
     }
-    if upload {
-        exit = exit.max(hand_over(agent).await);
-    }
-    Ok(exit)
+    Ok(exit.max(hand_over(agent).await))
 }
 
-/// Cycles until stopped, or `cycles` of them.
+fn failed(error: &AgentError) -> Exit {
+    eprintln!("faultline-probe: {error}");
+    Exit::Failed
+}
+
+/// Cycles until stopped, or `cycles` of them. What passes by itself (no collector, no room,
+/// no budget left today) does not end it.
 pub(super) async fn run<N: Network, C: Clock>(
     agent: &mut Agent<'_, N, C>,
     every: Duration,
@@ -102,17 +109,7 @@ pub(super) async fn run<N: Network, C: Clock>(
     let mut done = 0;
     while cycles.is_none_or(|most| done < most) {
         let started = agent.world.clock.now();
-        let ended = match once(agent, Vec::new(), true, format, out).await {
-            Ok(ended) => ended,
-            Err(e) => match e.downcast_ref::<AgentError>() {
-                // Tomorrow has a budget and an uplink may empty the spool: both pass.
-                Some(AgentError::Budget | AgentError::Spool(_)) => {
-                    eprintln!("faultline-probe: {e}");
-                    hand_over(agent).await.max(Exit::Failed)
-                }
-                _ => return Err(e),
-            },
-        };
+        let ended = once(agent, Vec::new(), format, out).await?;
         exit = exit.max(ended);
         done += 1;
         if cycles.is_some_and(|most| done >= most) {

@@ -19,15 +19,11 @@ use crate::{
     random::Entropy,
     scrub::Scrubber,
     state::State,
+    trust,
     uplink::Collector,
 };
-use anyhow::Context as _;
 use faultline_core::{measurement::Driver, observation::DnsTransport};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
-use std::{cell::RefCell, io::Write, path::Path, sync::Arc};
+use std::{cell::RefCell, io::Write, sync::Arc};
 
 /// How a run ends; the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +67,15 @@ pub async fn run<N: Network, C: Clock>(
         Err(ConsentError::Missing) if dry => Consent::none(),
         read => read?,
     };
+    let no_upload = matches!(
+        args.action,
+        Action::Once {
+            no_upload: true,
+            ..
+        }
+    );
+    let learned = state.learned();
+    let own = config.own_addresses.iter().chain(learned.addresses());
     let mut agent = Agent {
         world: World {
             net,
@@ -83,13 +88,14 @@ pub async fn run<N: Network, C: Clock>(
             entropy.borrow_mut().fill(bytes);
         })?,
         consent,
-        collector: collector(&config)?,
+        consent_file: state.consent(),
+        collector: if no_upload { None } else { collector(&config)? },
         spool: state.spool(&config)?,
         budget: state.budget(&config),
-        scrubber: Scrubber::new(config.own_addresses.iter().copied()),
+        scrubber: Scrubber::new(own.copied()),
         own_targets: config.targets.clone(),
-        network: None,
-        collector_key: None,
+        learned,
+        asked_in: None,
     };
     match args.action {
         Action::Once {
@@ -97,9 +103,9 @@ pub async fn run<N: Network, C: Clock>(
             dry_run: true,
             ..
         } => measure::dry_run(&agent, &targets, out),
-        Action::Once {
-            targets, no_upload, ..
-        } => measure::once(&mut agent, targets, !no_upload, args.format, out).await,
+        Action::Once { targets, .. } => {
+            measure::once(&mut agent, targets, args.format, out).await
+        }
         Action::Run { cycles } => {
             measure::run(&mut agent, config.every, cycles, args.format, out).await
         }
@@ -124,7 +130,7 @@ fn settings(args: &Args) -> anyhow::Result<Config> {
 
 fn plan(config: &Config) -> anyhow::Result<Plan> {
     let mut plan = Plan::new(
-        Arc::new(roots(config.extra_roots.as_deref())?),
+        Arc::new(trust::roots(config.extra_roots.as_deref())?),
         &config.neutral_name,
     );
     plan.public_resolvers.clone_from(&config.public_resolvers);
@@ -141,6 +147,8 @@ fn plan(config: &Config) -> anyhow::Result<Plan> {
         })
         .collect();
     plan.non_resolver = config.non_resolver;
+    plan.contact_bogons = config.contact_special;
+    plan.line_is_tunnel = config.line_is_tunnel;
     plan.captive = config.captive_check.clone().map(|url| CaptiveCheck {
         url,
         status: 204,
@@ -154,12 +162,8 @@ fn collector(config: &Config) -> anyhow::Result<Option<Collector>> {
         return Ok(None);
     };
     let roots = match &config.collector_ca {
-        None => roots(None)?,
-        Some(path) => {
-            let mut only = RootCertStore::empty();
-            add(&mut only, path)?;
-            only
-        }
+        None => trust::roots(None)?,
+        Some(path) => trust::only(path)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -167,26 +171,4 @@ fn collector(config: &Config) -> anyhow::Result<Option<Collector>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Some(Collector::new(base, Arc::new(tls))?))
-}
-
-/// The public authorities, and those of a file.
-fn roots(extra: Option<&Path>) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    if let Some(path) = extra {
-        add(&mut roots, path)?;
-    }
-    Ok(roots)
-}
-
-fn add(roots: &mut RootCertStore, path: &Path) -> anyhow::Result<()> {
-    let file = || format!("cannot use the certificates in {}", path.display());
-    let certificates = CertificateDer::pem_file_iter(path).with_context(file)?;
-    for certificate in certificates {
-        roots
-            .add(certificate.with_context(file)?)
-            .with_context(file)?;
-    }
-    Ok(())
 }

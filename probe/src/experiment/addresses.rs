@@ -39,15 +39,26 @@ pub(super) fn choose(
         gather(plan, &mut trusted, observation);
     }
     trusted.retain(|ip| !probe.contains(ip));
-    let total = probe.len() + trusted.len();
-    let mut probe = probe.into_iter().map(|ip| (ip, AddressSource::Probe));
-    let mut trusted = trusted.into_iter().map(|ip| (ip, AddressSource::Control));
+    let probe = probe.into_iter().map(|ip| (ip, AddressSource::Probe));
+    let trusted = trusted.into_iter().map(|ip| (ip, AddressSource::Control));
+    in_turn(probe.collect(), trusted.collect(), plan.max_addresses)
+}
+
+/// At most `most` of two lists, of each in turn so that neither crowds out the other; and
+/// whether some were left out.
+pub(super) fn in_turn(
+    one: Vec<Sourced>,
+    other: Vec<Sourced>,
+    most: usize,
+) -> (Vec<Sourced>, bool) {
+    let total = one.len() + other.len();
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
     let mut chosen = Vec::new();
     while chosen.len() < total {
-        chosen.extend(probe.next());
-        chosen.extend(trusted.next());
+        chosen.extend(one.next());
+        chosen.extend(other.next());
     }
-    chosen.truncate(plan.max_addresses);
+    chosen.truncate(most);
     let left_out = chosen.len() < total;
     (chosen, left_out)
 }

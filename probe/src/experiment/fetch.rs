@@ -1,7 +1,8 @@
 //! What page answers?
 //!
 //! One GET over HTTP/1.1 (RFC 9110, RFC 9112) on a connection of its own. Field names come
-//! in lower case, as the HTTP library gives them.
+//! in lower case, as the HTTP library gives them. Of a body that is no readable text only
+//! length and digest are kept: an own address inside could not be found and removed.
 
 use super::{run::Run, title::title};
 use crate::net::{Clock, Network, at_layer};
@@ -65,19 +66,20 @@ where
         location: None,
         authenticated: page.authenticated,
     };
-    let mut body = Vec::new();
+    let mut content = Content::default();
     let cap = run.plan.body_cap;
-    let exchange = get(stream, page.url, cap, &mut fact, &mut body);
+    let exchange = get(stream, page.url, cap, &mut fact, &mut content);
     let failure = match run.within(run.plan.timeouts.http, exchange).await {
         None => Some(Failure::HttpTimeout),
         Some(result) => result.err(),
     };
     if fact.status.is_some() {
+        let Content { mut body, coded } = content;
         fact.body_length = body.len() as u64;
         fact.body_sha256 = Some(Blob(Sha256::digest(&body).to_vec()));
         fact.title = title(&body);
         body.truncate(run.plan.excerpt_cap);
-        fact.body = Some(Blob(body));
+        fact.body = (!coded && is_text(&body)).then_some(Blob(body));
     }
     if fact.body_truncated {
         run.limit(Limit::Cap);
@@ -85,12 +87,27 @@ where
     run.ended(started, Step::Fetch(fact), failure)
 }
 
+/// What came below the header.
+#[derive(Default)]
+struct Content {
+    body: Vec<u8>,
+    /// Whether it is compressed or otherwise coded, although nobody asked for that.
+    coded: bool,
+}
+
+/// Whether octets can be read, and so scrubbed, as text: those that WHATWG's MIME Sniffing
+/// calls "binary data bytes" betray what is compressed, an image, or text in 16 bits.
+fn is_text(octets: &[u8]) -> bool {
+    let binary = |octet: &u8| matches!(octet, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    !octets.iter().any(binary)
+}
+
 async fn get<S>(
     stream: S,
     url: &Url,
     cap: usize,
     fact: &mut Fetch,
-    body: &mut Vec<u8>,
+    content: &mut Content,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -113,6 +130,8 @@ where
             .await
             .map_err(|e| failure(&e))?;
         describe(&response, fact);
+        content.coded = is_coded(&response);
+        let body = &mut content.body;
         let mut incoming = response.into_body();
         while let Some(frame) = incoming.frame().await {
             let Ok(data) = frame.map_err(|e| failure(&e))?.into_data() else {
@@ -152,6 +171,25 @@ fn describe<B>(response: &http::Response<B>, fact: &mut Fetch) {
     }
 }
 
+/// Whether a coding other than HTTP's own framing lies over the content (RFC 9110 section
+/// 8.4, RFC 9112 section 6.1).
+fn is_coded<B>(response: &http::Response<B>) -> bool {
+    let fields = [
+        http::header::CONTENT_ENCODING,
+        http::header::TRANSFER_ENCODING,
+    ];
+    fields
+        .iter()
+        .flat_map(|field| response.headers().get_all(field))
+        .flat_map(|value| value.as_bytes().split(|octet| *octet == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|coding| {
+            !coding.is_empty()
+                && !coding.eq_ignore_ascii_case(b"identity")
+                && !coding.eq_ignore_ascii_case(b"chunked")
+        })
+}
+
 /// Drives a connection for as long as `work` on it takes.
 pub(super) async fn alongside<T>(
     connection: impl Future<Output = hyper::Result<()>>,
@@ -179,5 +217,40 @@ fn failure(error: &hyper::Error) -> Failure {
         Failure::HttpEof
     } else {
         Failure::HttpMalformed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compressed_or_binary_is_no_text() {
+        assert!(is_text(b"") && is_text("<p>\tgr\u{fc}n \u{65e5}\u{672c}\r\n".as_bytes()));
+        for octets in [
+            &b"\x1f\x8b\x08\0\0\0\0\0"[..],
+            b"(\xb5/\xfd\x04\0",
+            b"2\x000\x003\0.\x000\0",
+        ] {
+            assert!(!is_text(octets), "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn framing_is_no_coding() {
+        let coded = |field: &str, value: &str| {
+            let response = http::Response::builder().header(field, value).body(());
+            is_coded(&response.unwrap())
+        };
+        for (field, value, expected) in [
+            ("content-encoding", "identity", false),
+            ("content-encoding", "br", true),
+            ("content-encoding", "identity, GZIP", true),
+            ("transfer-encoding", "chunked", false),
+            ("transfer-encoding", "gzip, chunked", true),
+            ("content-type", "gzip", false),
+        ] {
+            assert_eq!(coded(field, value), expected, "{field}: {value}");
+        }
     }
 }

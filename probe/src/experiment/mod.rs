@@ -8,10 +8,12 @@
 //! |---|---|---|
 //! | [`dns_consistency`] | do resolvers agree on a name? | OONI ts-002, GFWatch |
 //! | [`web`] | can a page be reached, and if not, at which step? | OONI ts-017 |
+//! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
 mod addresses;
 mod captive;
+mod control;
 mod dns_consistency;
 mod encrypted;
 mod fetch;
@@ -26,6 +28,7 @@ mod watch;
 mod web;
 
 pub use captive::behind_captive_portal;
+pub use control::{control, told};
 pub use dns_consistency::dns_consistency;
 pub use outcome::{Outcome, Surroundings, measure};
 pub use plan::{CaptiveCheck, EncryptedResolver, Plan, Timeouts};

@@ -1,7 +1,7 @@
 //! What came of an experiment, and how does it become a measurement?
 
 use super::run::Run;
-use crate::net::{Clock, Network};
+use crate::net::{Attachment, Clock, Network};
 use faultline_core::{
     id::MeasurementId,
     measurement::{Driver, Experiment, Limit, Measurement, Setting},
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub bytes_received: u64,
     /// Duration, microseconds.
     pub runtime: u64,
+    /// How the host was attached, where that was the same at the start and at the end.
+    pub attached: Option<Attachment>,
 }
 
 impl Outcome {
@@ -45,6 +47,9 @@ impl Outcome {
     ) -> Self {
         let runtime = run.elapsed();
         let now = run.world.clock.unix();
+        let attached = run.world.net.attach();
+        let vpn = (attached.vpn || run.attached.vpn) && !run.plan.line_is_tunnel;
+        let portal = portal == Some(true);
         Self {
             experiment,
             target: target.to_owned(),
@@ -52,14 +57,14 @@ impl Outcome {
             clock: run.world.clock.quality(),
             observations,
             limits: run.limits(),
-            settings: portal
-                .filter(|met| *met)
-                .map(|_| Setting::CaptivePortal)
+            settings: [(portal, Setting::CaptivePortal), (vpn, Setting::Vpn)]
                 .into_iter()
+                .filter_map(|(met, setting)| met.then_some(setting))
                 .collect(),
             bytes_sent: run.traffic.sent.get(),
             bytes_received: run.traffic.received.get(),
             runtime,
+            attached: (attached.network == run.attached.network).then_some(attached),
         }
     }
 }

@@ -36,6 +36,10 @@ pub struct Plan {
     /// contacted when a resolver gives them. Off for volunteers: a forged answer must not
     /// make a probe knock at devices in its owner's home.
     pub contact_bogons: bool,
+    /// Whether redirects are followed only to ports 80, 443 and the target's own.
+    pub usual_ports: bool,
+    /// Whether the line itself is a tunnel (PPPoE, 6in4): then one is no sign of a VPN.
+    pub line_is_tunnel: bool,
     /// How to find out whether a captive portal is in the way.
     pub captive: Option<CaptiveCheck>,
 }
@@ -57,6 +61,8 @@ impl Plan {
             query_types: vec![1, 28],
             attempts: 2,
             contact_bogons: false,
+            usual_ports: false,
+            line_is_tunnel: false,
             captive: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Plan, watch::Watched};
 use crate::{
-    net::{Clock, Network},
+    net::{Attachment, Clock, Network},
     random::Entropy,
 };
 use faultline_core::{
@@ -31,6 +31,7 @@ pub(super) struct Run<'a, N, C> {
     pub(super) world: &'a World<'a, N, C>,
     pub(super) plan: &'a Plan,
     pub(super) start: Instant,
+    pub(super) attached: Attachment,
     pub(super) traffic: Rc<Traffic>,
     limits: RefCell<Vec<Limit>>,
 }
@@ -57,6 +58,7 @@ impl<'a, N: Network, C: Clock> Run<'a, N, C> {
             world,
             plan,
             start: world.clock.now(),
+            attached: world.net.attach(),
             traffic: Rc::default(),
             limits: RefCell::default(),
         }

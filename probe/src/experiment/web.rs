@@ -57,10 +57,13 @@ pub async fn web<N: Network, C: Clock>(
         Host::Ipv4(ip) => vec![(ip.into(), AddressSource::Literal)],
         Host::Ipv6(ip) => vec![(ip.into(), AddressSource::Literal)],
     };
-    let claims = RefCell::default();
-    let tries = addresses
-        .iter()
-        .map(|address| visit(run, target, *address, &claims));
+    let way = Way {
+        url: target,
+        twin: true,
+        fetched: |_| true,
+        claims: RefCell::default(),
+    };
+    let tries = addresses.iter().map(|address| visit(run, &way, *address));
     observations.extend(join_all(tries).await.into_iter().flatten());
     Outcome::of(run, Experiment::Web, url, observations, portal)
 }
@@ -90,13 +93,23 @@ async fn resolve<N: Network, C: Clock>(
 /// whichever address is first to get there.
 type Claims = RefCell<Vec<(AddressSource, bool)>>;
 
+/// How far the addresses of a page are visited.
+pub(super) struct Way<'a> {
+    pub(super) url: &'a Url,
+    /// Whether a handshake that fails gets a twin with the neutral name.
+    pub(super) twin: bool,
+    /// From whose addresses the page is fetched.
+    pub(super) fetched: fn(AddressSource) -> bool,
+    pub(super) claims: Claims,
+}
+
 /// Everything done with one address.
-async fn visit<N: Network, C: Clock>(
+pub(super) async fn visit<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
-    url: &Url,
+    way: &Way<'_>,
     (ip, source): Sourced,
-    claims: &Claims,
 ) -> Vec<Observation> {
+    let url = way.url;
     let to = SocketAddr::new(ip, port(url));
     let mut seen = Vec::new();
     let mut stream = None;
@@ -108,14 +121,16 @@ async fn visit<N: Network, C: Clock>(
     }
     let Some(stream) = stream else { return seen };
     if url.scheme() == "http" {
-        if claim(claims, source, false) {
+        if claim(way, source, false) {
             browse(run, url, to, Carrier::Plain(stream), &mut seen).await;
         }
         return seen;
     }
     let mut greeted = greet(run, stream, to, url, HandshakeRole::Target, &mut seen).await;
     if !greeted.authenticated {
-        if let Some(stream) = connect(run, to, source, &mut seen).await {
+        if way.twin
+            && let Some(stream) = connect(run, to, source, &mut seen).await
+        {
             greet(run, stream, to, url, HandshakeRole::NeutralName, &mut seen).await;
         }
         for _ in 1..run.plan.attempts {
@@ -132,7 +147,7 @@ async fn visit<N: Network, C: Clock>(
         }
     }
     if let Some(stream) = greeted.stream
-        && claim(claims, source, greeted.authenticated)
+        && claim(way, source, greeted.authenticated)
     {
         let carrier = Carrier::Tls(Box::new(stream), greeted.authenticated);
         browse(run, url, to, carrier, &mut seen).await;
@@ -140,9 +155,9 @@ async fn visit<N: Network, C: Clock>(
     seen
 }
 
-fn claim(claims: &Claims, source: AddressSource, authenticated: bool) -> bool {
-    let mut claims = claims.borrow_mut();
-    let fresh = !claims.contains(&(source, authenticated));
+fn claim(way: &Way<'_>, source: AddressSource, authenticated: bool) -> bool {
+    let mut claims = way.claims.borrow_mut();
+    let fresh = (way.fetched)(source) && !claims.contains(&(source, authenticated));
     claims.push((source, authenticated));
     fresh
 }
@@ -272,6 +287,9 @@ async fn follow<N: Network, C: Clock>(
         return None;
     }
     let to = SocketAddr::new(ip, port(next));
+    if run.plan.usual_ports && ![80, 443, port(from)].contains(&to.port()) {
+        return None;
+    }
     let stream = connect(run, to, source, seen).await?;
     if next.scheme() == "http" {
         return Some((to, Carrier::Plain(stream)));

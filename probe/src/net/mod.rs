@@ -4,10 +4,12 @@
 //! them here; the simulated Internet implements them over virtual links and virtual time.
 #![allow(async_fn_in_trait)] // driven by one current-thread runtime: futures need no Send
 
+mod attachment;
 mod clock;
 mod failure;
 mod os;
 
+pub use attachment::Attachment;
 pub use clock::SystemClock;
 pub use failure::{at_layer, from_errno};
 pub use os::OsNetwork;
@@ -84,4 +86,10 @@ pub trait Network {
 
     /// The resolvers that the network announced (DHCP, resolv.conf).
     fn announced_resolvers(&self) -> Vec<SocketAddr>;
+
+    /// Looks anew at how this host is attached: which network, through what, under which
+    /// addresses. Resolvers stay those of the last look.
+    fn attach(&self) -> Attachment {
+        Attachment::default()
+    }
 }

@@ -3,16 +3,22 @@
 //! Ordinary sockets through tokio. ICMP errors reach an unconnected UDP socket through
 //! `IP_RECVERR` (`ip(7)`). Hop limits of datagrams are not read.
 
+use super::attachment::Tables;
 use super::clock::instant;
-use super::{Datagram, Exchange, Network, Patience, from_errno};
+use super::{Attachment, Datagram, Exchange, Network, Patience, from_errno};
 use faultline_core::{
     failure::{Failure, Layer},
     time::Duration,
 };
+use hickory_resolver::config::{
+    LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{TokioResolver, net::DnsError, net::NetError, proto::op::ResponseCode};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
@@ -29,24 +35,40 @@ const MOST_DATAGRAMS: usize = 64;
 /// (mDNS, systemd's varlink service) are not consulted.
 #[derive(Clone)]
 pub struct OsNetwork {
+    settings: Arc<Mutex<Settings>>,
+    /// Whether the settings are the system's, which change with the network.
+    system: bool,
+}
+
+#[derive(Clone, Default)]
+struct Settings {
     resolver: Option<TokioResolver>,
     announced: Vec<SocketAddr>,
 }
 
 impl OsNetwork {
-    /// Reads the system's resolver settings as they are now; make a new one when the network
-    /// changes. Without readable settings every `resolve` fails with `dns.system`.
+    /// With the system's resolver settings as they are now, and then as they are at each
+    /// [`Network::attach`]. Without readable settings every `resolve` fails with `dns.system`.
     pub fn new() -> Self {
-        let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.cache_size = 0; // a remembered answer is no observation
-            options.ip_strategy = hickory_resolver::config::LookupIpStrategy::Ipv4AndIpv6;
-            builder.build()
-        });
         Self {
-            resolver: resolver.ok(),
-            announced: announced(),
+            settings: Arc::new(Mutex::new(Settings::of_system())),
+            system: true,
         }
+    }
+
+    /// With these resolvers in the place of the system's, asked over UDP and, for what does
+    /// not fit, TCP.
+    pub fn asking(resolvers: &[SocketAddr]) -> Self {
+        let settings = Settings::asking(resolvers);
+        Self {
+            settings: Arc::new(Mutex::new(settings)),
+            system: false,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let settings = self.settings.lock();
+        settings.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -54,6 +76,43 @@ impl Default for OsNetwork {
     fn default() -> Self {
         Self::new()
     }
+}
+
+impl Settings {
+    fn of_system() -> Self {
+        let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
+            observing(builder.options_mut());
+            builder.build()
+        });
+        Self {
+            resolver: resolver.ok(),
+            announced: announced(),
+        }
+    }
+
+    fn asking(resolvers: &[SocketAddr]) -> Self {
+        let server = |at: &SocketAddr| {
+            let mut server = NameServerConfig::udp_and_tcp(at.ip());
+            for connection in &mut server.connections {
+                connection.port = at.port();
+            }
+            server
+        };
+        let servers = resolvers.iter().map(server).collect();
+        let config = ResolverConfig::from_name_servers(servers);
+        let provider = TokioRuntimeProvider::default();
+        let mut builder = TokioResolver::builder_with_config(config, provider);
+        observing(builder.options_mut());
+        Self {
+            resolver: builder.build().ok(),
+            announced: resolvers.to_vec(),
+        }
+    }
+}
+
+fn observing(options: &mut ResolverOpts) {
+    options.cache_size = 0; // a remembered answer is no observation
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
 }
 
 fn announced() -> Vec<SocketAddr> {
@@ -95,7 +154,7 @@ impl Network for OsNetwork {
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
-        let resolver = self.resolver.as_ref().ok_or(Failure::DnsSystem)?;
+        let resolver = self.settings().resolver.ok_or(Failure::DnsSystem)?;
         // The final dot keeps search domains out: the target is a whole name.
         let whole = format!("{}.", name.trim_end_matches('.'));
         match resolver.lookup_ip(whole).await {
@@ -105,8 +164,38 @@ impl Network for OsNetwork {
     }
 
     fn announced_resolvers(&self) -> Vec<SocketAddr> {
-        self.announced.clone()
+        self.settings().announced
     }
+
+    fn attach(&self) -> Attachment {
+        let resolvers = if self.system {
+            announced()
+        } else {
+            self.settings().announced
+        };
+        if resolvers != self.settings().announced {
+            let settings = Settings::of_system();
+            *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        }
+        let resolvers = resolvers.iter().map(SocketAddr::ip).collect();
+        let tables = Tables::read(sources(), resolvers);
+        tables.map(|tables| tables.attachment()).unwrap_or_default()
+    }
+}
+
+/// The addresses that packets to the Internet would leave with: connecting a UDP socket sends
+/// nothing and asks the kernel for its whole routing policy. The destinations are addresses
+/// for documentation (RFC 5737, RFC 3849).
+fn sources() -> Vec<IpAddr> {
+    let source = |any: IpAddr, to: IpAddr| {
+        let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((to, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    let four = source(Ipv4Addr::UNSPECIFIED.into(), [192, 0, 2, 1].into());
+    let to = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let six = source(Ipv6Addr::UNSPECIFIED.into(), to.into());
+    four.into_iter().chain(six).collect()
 }
 
 /// A fresh port that hears ICMP errors.

@@ -4,15 +4,16 @@
 
 use super::{HostSpec, Internet, LiveError};
 use crate::clock::SimClock;
-use crate::run::{Finding, fill, look, report, surroundings};
-use crate::scenario::{Measure, Scenario};
+use crate::run::{Finding, fill, look, named, surroundings, view};
+use crate::scenario::{Experiment, Measure, Scenario};
 use crate::world::{NEUTRAL, VANTAGE, World, WorldError};
 use faultline_core::{
     measurement::{ControlReport, Driver},
     time::ClockQuality,
+    value::Ip,
     verdict::judge,
 };
-use faultline_probe::experiment::{Outcome, Plan, Timeouts, measure};
+use faultline_probe::experiment::{Outcome, Plan, Timeouts, measure, told};
 use faultline_probe::net::OsNetwork;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,9 @@ const TIMEOUTS: Timeouts = Timeouts {
 
 /// Why this rung cannot run a scenario here; `None` where it can.
 pub fn obstacle(scenario: &Scenario) -> Option<&'static str> {
+    if scenario.probe.vpn {
+        return Some("no tunnels on the live Internet");
+    }
     let six = scenario.networks.iter().any(|network| network.ipv6);
     (six && !super::has_ipv6()).then_some("no IPv6 in this kernel")
 }
@@ -75,13 +79,22 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
         let seed = scenario.seed ^ at << 16;
         let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         plan.timeouts = TIMEOUTS;
-        let clock = (0, ClockQuality::Ntp);
-        let seen = on(&internet, "vantage", clock, &plan, seed ^ 2, wanted, None)?;
-        let control = report(seen);
+        let clean = plan.clone();
         fill(&mut plan, scenario);
         let clock = (probe.clock_offset_days, probe.clock.into());
+        let name = named(&wanted.target).to_owned();
+        let names = Measure {
+            experiment: Experiment::DnsConsistency,
+            target: name.clone(),
+        };
+        let first = on(&internet, "probe", clock, &plan, seed ^ 4, &names, None)?;
+        let told = told(&name, &first.observations);
+        let control = control(&internet, &clean, seed ^ 2, &wanted.target, told)?;
         let known = Some(control.clone());
-        let seen = on(&internet, "probe", clock, &plan, seed ^ 3, wanted, known)?;
+        let seen = match wanted.experiment {
+            Experiment::DnsConsistency => first,
+            Experiment::Web => on(&internet, "probe", clock, &plan, seed ^ 3, wanted, known)?,
+        };
         let measurement = measure(surroundings(seed, Driver::Sockets), seen);
         let verdict = judge(&measurement, Some(&control), &*world);
         findings.push(Finding {
@@ -96,6 +109,25 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
     })
 }
 
+/// What the vantage point sees, with the code of the collector's control.
+fn control(
+    internet: &Internet,
+    plan: &Plan,
+    seed: u64,
+    target: &str,
+    told: Vec<Ip>,
+) -> Result<ControlReport, LiveRunError> {
+    let (plan, target) = (plan.clone(), target.to_owned());
+    let job = move || {
+        Ok(runtime()?.block_on(async {
+            let net = OsNetwork::new();
+            let clock = SimClock::new(0, ClockQuality::Ntp);
+            view(&net, &clock, &plan, seed, &target, &told).await
+        }))
+    };
+    internet.on("vantage", job)?.map_err(LiveRunError::Runtime)
+}
+
 fn on(
     internet: &Internet,
     host: &str,
@@ -107,14 +139,17 @@ fn on(
 ) -> Result<Outcome, LiveRunError> {
     let (plan, wanted) = (plan.clone(), wanted.clone());
     let job = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        Ok(runtime.block_on(async {
+        Ok(runtime()?.block_on(async {
             let net = OsNetwork::new();
             let clock = SimClock::new(offset, quality);
             look(&net, &clock, &plan, seed, &wanted, control.as_ref()).await
         }))
     };
     internet.on(host, job)?.map_err(LiveRunError::Runtime)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }

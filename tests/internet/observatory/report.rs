@@ -2,6 +2,7 @@
 //! the world's outlook for tests.
 
 use super::Observatory;
+use crate::run::named;
 use faultline_collector::store::{Facts, MeasurementRow, StoreError};
 use faultline_core::{
     id::{Asn, Country, ProbeId},
@@ -55,7 +56,7 @@ impl Report {
         } else {
             // The experiment on the name carries the name: find its URL.
             let mut urls = world.measure.iter().map(|m| m.target.as_str());
-            let url = urls.find(|url| host(url) == row.target);
+            let url = urls.find(|url| named(url) == row.target);
             (About::Name, url.unwrap_or(&row.target).to_owned())
         };
         let found = row.verdict.mechanism.as_ref();
@@ -141,10 +142,4 @@ fn words(found: &Found) -> String {
         )
     };
     entries.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// The host that a URL names.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', ':']).next().unwrap_or(rest)
 }

@@ -6,9 +6,9 @@ use super::{Member, Observatory, ObservatoryError, geo};
 use crate::clock::{EPOCH, SimClock};
 use crate::entropy::Seeded;
 use crate::network::SimNetwork;
-use crate::run::{fill, look, report};
-use crate::scenario::{Experiment, Measure};
-use crate::world::{NEUTRAL, World, WorldError};
+use crate::run::{fill, look, named, view};
+use crate::scenario::{Experiment, Measure, Probe};
+use crate::world::{NEUTRAL, VANTAGE, World, WorldError};
 use faultline_collector::{
     ingest::{Enricher, Ingest, Mmdb, Refusal, issue},
     rules::Rules,
@@ -19,13 +19,14 @@ use faultline_core::{
     id::{BatchId, MeasurementId},
     measurement::{Batch, ControlReport, Driver, SCHEMA_VERSION},
     time::{ClockQuality, Duration},
-    value::Blob,
+    value::{Blob, Ip},
 };
 use faultline_probe::{
-    experiment::{Plan, Surroundings, measure},
+    experiment::{Plan, Surroundings, measure, told},
     net::Clock as _,
     random::Entropy as _,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ pub fn simulate(
         .start_paused(true)
         .build()
         .map_err(SimulationError::Runtime)?;
-    let controls = runtime.block_on(controls(observatory, &members, &collector))?;
+    let mut control = Control::new(observatory, &members, &collector)?;
     for (at, member) in (1..).zip(&members) {
         let key = identity(observatory.seed, at);
         store.enrol(&ProbeRecord {
@@ -106,7 +107,8 @@ pub fn simulate(
             EPOCH,
             EPOCH_LENGTH,
         );
-        let batches = runtime.block_on(cycle(observatory, member, &key, &token, &controls))?;
+        let batches =
+            runtime.block_on(cycle(observatory, member, &key, &token, &mut control))?;
         for batch in batches {
             let accepted = ingest.accept(&batch, EPOCH + Duration::from_hours(1));
             accepted.map_err(|source| SimulationError::Refused {
@@ -118,28 +120,48 @@ pub fn simulate(
     Ok(())
 }
 
-/// The sealed view of each target from the clean vantage point.
-async fn controls(
-    observatory: &Observatory,
-    members: &[Member],
-    collector: &Identity,
-) -> Result<Vec<(ControlReport, Blob)>, SimulationError> {
-    let Some(first) = members.first() else {
-        return Ok(Vec::new());
-    };
-    let world = Arc::new(World::new(&observatory.scenario(first.probe.clone()))?);
-    let plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
-    let mut reports = Vec::new();
-    for (at, wanted) in (0u64..).zip(&observatory.measure) {
-        let seed = observatory.seed ^ at << 16;
-        let net = SimNetwork::vantage(&world, seed);
-        let clock = SimClock::new(0, ClockQuality::Ntp);
-        let seen = look(&net, &clock, &plan, seed ^ 2, wanted, None).await;
-        let report = report(seen);
-        let sealed = Blob(collector.seal(Purpose::ControlReport, &report));
-        reports.push((report, sealed));
+/// The clean vantage point, which remembers what it saw: probes that were told the same of
+/// the same target get the same report.
+struct Control<'a> {
+    world: Arc<World>,
+    plan: Plan,
+    seed: u64,
+    key: &'a Identity,
+    seen: BTreeMap<(String, Vec<Ip>), (ControlReport, Blob)>,
+}
+
+impl<'a> Control<'a> {
+    fn new(
+        observatory: &Observatory,
+        members: &[Member],
+        key: &'a Identity,
+    ) -> Result<Self, SimulationError> {
+        let probe = members.first().map(|member| member.probe.clone());
+        let probe = probe.unwrap_or_else(|| Probe::in_network(VANTAGE, 0, 0));
+        let world = Arc::new(World::new(&observatory.scenario(probe))?);
+        Ok(Self {
+            plan: Plan::new(Arc::clone(&world.roots), NEUTRAL),
+            world,
+            seed: observatory.seed,
+            key,
+            seen: BTreeMap::new(),
+        })
     }
-    Ok(reports)
+
+    /// Its report on a target, and the same sealed.
+    async fn look(&mut self, target: &str, told: Vec<Ip>) -> (ControlReport, Blob) {
+        let asked = (target.to_owned(), told);
+        if let Some(known) = self.seen.get(&asked) {
+            return known.clone();
+        }
+        let seed = self.seed ^ (self.seen.len() as u64) << 16;
+        let net = SimNetwork::vantage(&self.world, seed);
+        let clock = SimClock::new(0, ClockQuality::Ntp);
+        let report = view(&net, &clock, &self.plan, seed ^ 2, target, &asked.1).await;
+        let sealed = Blob(self.key.seal(Purpose::ControlReport, &report));
+        self.seen.insert(asked, (report.clone(), sealed.clone()));
+        (report, sealed)
+    }
 }
 
 /// What one probe sees of every target: its name, then its page; a sealed batch for each.
@@ -148,7 +170,7 @@ async fn cycle(
     member: &Member,
     key: &Identity,
     token: &[u8],
-    controls: &[(ControlReport, Blob)],
+    control: &mut Control<'_>,
 ) -> Result<Vec<Vec<u8>>, SimulationError> {
     let scenario = observatory.scenario(member.probe.clone());
     let world = Arc::new(World::new(&scenario)?);
@@ -164,17 +186,17 @@ async fn cycle(
         bytes
     };
     let mut batches = Vec::new();
-    for (at, (wanted, (report, sealed))) in
-        (0u64..).zip(observatory.measure.iter().zip(controls))
-    {
+    for (at, wanted) in (0u64..).zip(&observatory.measure) {
         let name = Measure {
             experiment: Experiment::DnsConsistency,
-            target: host(&wanted.target),
+            target: named(&wanted.target).to_owned(),
         };
-        let mut measurements = Vec::new();
-        for (round, wanted) in [&name, wanted].into_iter().enumerate() {
-            let seed = seed ^ at << 8 ^ (round as u64) << 4;
-            let seen = look(&net, &clock, &plan, seed, wanted, Some(report)).await;
+        let seed = seed ^ at << 8;
+        let first = look(&net, &clock, &plan, seed, &name, None).await;
+        let told = told(&name.target, &first.observations);
+        let (report, sealed) = control.look(&wanted.target, told).await;
+        let second = look(&net, &clock, &plan, seed ^ 0x10, wanted, Some(&report)).await;
+        let measurements = [first, second].map(|seen| {
             let surroundings = Surroundings {
                 id: MeasurementId(draw()),
                 software: software(),
@@ -183,26 +205,19 @@ async fn cycle(
                 control: Some(sealed.clone()),
                 consent: 1,
             };
-            measurements.push(measure(surroundings, seen));
-        }
+            measure(surroundings, seen)
+        });
         let batch = Batch {
             schema: SCHEMA_VERSION,
             probe: key.public().probe_id(),
             id: BatchId(draw()),
             sequence: at,
             created: clock.unix(),
-            measurements,
+            measurements: measurements.into(),
         };
         batches.push(key.seal(Purpose::Batch, &batch));
     }
     Ok(batches)
-}
-
-fn host(url: &str) -> String {
-    url::Url::parse(url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned))
-        .unwrap_or_else(|| url.to_owned())
 }
 
 fn first_four(key: &Identity) -> [u8; 4] {
