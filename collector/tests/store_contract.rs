@@ -6,7 +6,7 @@ use faultline_collector::{
     rules::Rules,
     store::{
         Enrichment, Facts, Incoming, Judge, Judgement, Ledger, ProbeRecord, ReceiptRecord,
-        StoreError, contract, derive, rebuild, sqlite::Sqlite,
+        Source, StoreError, contract, derive, rebuild, sqlite::Sqlite,
     },
 };
 use faultline_core::{
@@ -130,6 +130,7 @@ fn open(path: &Path, pages: Option<u32>) -> Arc<Sqlite> {
             software: "test".into(),
             enrolled: NOW,
             revoked: None,
+            source: Source::Probe,
         })
         .unwrap();
     Arc::new(store)
