@@ -1,9 +1,10 @@
 //! What can be asked of the facts, and what is counted in advance? The words of every
 //! engine: nothing here knows SQL.
 
+use super::EARLIEST;
 use faultline_core::{
     id::{Asn, Country, MeasurementId},
-    time::UnixTime,
+    time::{Duration, UnixTime},
 };
 use std::{collections::BTreeMap, ops::Range};
 
@@ -111,4 +112,23 @@ pub struct Dropped {
     pub measurements: u64,
     pub batches: u64,
     pub tokens: u64,
+}
+
+/// A start further than this after the arrival is not believed.
+const AHEAD: Duration = Duration::from_hours(1);
+/// A start longer than this before the arrival, microseconds, is believed only where a
+/// network-epoch token or the operator's import vouches for it.
+const BEHIND: i64 = 60 * 86_400_000_000;
+
+/// Whether a measurement may stand on the day on which it says it started. Otherwise it
+/// counts as of the day of arrival for retention, and no engine lets its sender choose how
+/// many days there are.
+pub(super) fn believable(started: UnixTime, vouched: bool, received: UnixTime) -> bool {
+    let recent = started.0 >= received.0.saturating_sub(BEHIND);
+    started >= EARLIEST && started <= received + AHEAD && (vouched || recent)
+}
+
+/// Days since 1970.
+pub(super) fn day(at: UnixTime) -> i64 {
+    at.secs().div_euclid(86_400)
 }

@@ -5,9 +5,10 @@
 use super::{
     super::{
         Judgement, MeasurementRow, ObservationRow, Query, Source, StoreError, derive::intern,
+        query::day,
     },
     desk::word,
-    shelf::{Shelf, day},
+    shelf::Shelf,
 };
 use faultline_core::{
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},

@@ -3,9 +3,9 @@
 //! and identities stay, so that nothing is taken twice; counts stay and are not made again.
 
 use super::{
-    super::{Dropped, LEAP_DAYS, Retention, StoreError},
+    super::{Dropped, LEAP_DAYS, Retention, StoreError, query::day},
     desk::{self, Desk},
-    shelf::{Shelf, day},
+    shelf::Shelf,
 };
 use faultline_core::time::UnixTime;
 use rusqlite::{Connection, params};

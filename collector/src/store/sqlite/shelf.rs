@@ -3,15 +3,10 @@
 //! tables there are: a start that nobody vouches for, far from the batch's arrival, goes to
 //! one table for all such, and counts as of the day of arrival there.
 
-use super::super::EARLIEST;
-use faultline_core::time::{Duration, UnixTime};
+use super::super::query::{believable, day};
+use faultline_core::time::UnixTime;
 
 const DAY: i64 = 86_400;
-/// A start further than this after the arrival is not believed.
-const AHEAD: Duration = Duration::from_hours(1);
-/// A start longer than this before the arrival, microseconds, is believed only where a
-/// network-epoch token or the operator's import vouches for it.
-const BEHIND: i64 = 60 * DAY * 1_000_000;
 
 /// Where a measurement stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +19,7 @@ pub(super) enum Shelf {
 
 impl Shelf {
     pub(super) fn of(started: UnixTime, vouched: bool, received: UnixTime) -> Self {
-        let recent = started.0 >= received.0.saturating_sub(BEHIND);
-        if started >= EARLIEST && started <= received + AHEAD && (vouched || recent) {
+        if believable(started, vouched, received) {
             Self::Day(day(started))
         } else {
             Self::Odd(day(received).max(0))
@@ -69,14 +63,10 @@ impl Shelf {
     }
 }
 
-/// Days since 1970.
-pub(super) fn day(at: UnixTime) -> i64 {
-    at.secs().div_euclid(DAY)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::EARLIEST, *};
+    use faultline_core::time::Duration;
 
     #[test]
     fn nonsense_shares_one_shelf() {
