@@ -31,6 +31,10 @@ pub struct Config {
     pub public_evidence: bool,
     /// Opens single measurements to its bearer.
     pub operator_token: Option<String>,
+    /// Days for which measurements with their observations are kept.
+    pub retention_days: Option<u32>,
+    /// Days for which batches with their signatures, and network tokens, are kept.
+    pub batch_retention_days: Option<u32>,
     /// The control role.
     pub control: Control,
 }
@@ -60,6 +64,8 @@ impl Default for Config {
             simulated: false,
             public_evidence: false,
             operator_token: None,
+            retention_days: None,
+            batch_retention_days: None,
             control: Control::default(),
         }
     }
@@ -105,6 +111,12 @@ impl Config {
                 "operator_token is too short: at least 16 characters".into(),
             ));
         }
+        let days = [config.retention_days, config.batch_retention_days];
+        if days.contains(&Some(0)) {
+            return Err(ConfigError::Content(
+                "retention is at least 1 day: leave the key out to keep everything".into(),
+            ));
+        }
         Ok(config)
     }
 }
@@ -122,10 +134,13 @@ mod tests {
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
-            .replace("# operator_token", "operator_token");
+            .replace("# operator_token", "operator_token")
+            .replace("# retention_days", "retention_days")
+            .replace("# batch_retention_days", "batch_retention_days");
         let config = Config::parse(&whole).unwrap();
         assert!(config.country_db.is_some() && config.asn_db.is_some());
         assert!(config.targets.is_some() && config.operator_token.is_some());
+        assert!(config.retention_days.is_some() && config.batch_retention_days.is_some());
     }
 
     #[test]
@@ -135,6 +150,8 @@ mod tests {
             "[control]\nenable = true",
             "country_db = 'a'",
             "operator_token = 'short'",
+            "retention_days = 0",
+            "batch_retention_days = -1",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

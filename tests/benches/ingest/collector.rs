@@ -131,11 +131,19 @@ impl Collector {
         kib.expect("a number") / 1024
     }
 
+    /// Ends it as an operator would.
     pub(crate) fn stop(mut self) {
         let pid = self.child.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(told.expect("kill runs").success());
         assert!(self.child.wait().expect("an end").success());
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // where the bench itself failed
+        let _ = self.child.wait();
     }
 }
 

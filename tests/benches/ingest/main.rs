@@ -45,7 +45,7 @@ fn main() {
         (500, Controls::Shared),
         (500, Controls::OfItsOwn),
         (50, Controls::Shared),
-        (5000, Controls::Shared),
+        (2000, Controls::Shared),
     ] {
         // Small batches are slow by nature: less of them says the same.
         let total = if batch < 500 { total / 4 } else { total };

@@ -109,7 +109,9 @@ impl Model {
         });
         rows.truncate(query.limit);
         if !query.observations {
-            rows.iter_mut().for_each(|row| row.observations.clear());
+            for row in &mut rows {
+                row.observations.clear();
+            }
         }
         rows
     }

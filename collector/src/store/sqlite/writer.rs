@@ -65,11 +65,11 @@ impl Writer {
         db.pragma_update(None, "cache_size", -CACHE)?;
         // What is dropped after its time is gone from the file too.
         db.pragma_update(None, "secure_delete", true)?;
-        let mut desk = Desk::new(db);
-        schema::migrate(&mut desk)?;
         if let Some(pages) = max_pages {
-            desk.db.pragma_update(None, "max_page_count", pages)?;
+            db.pragma_update(None, "max_page_count", pages)?;
         }
+        let mut desk = Desk::new(db);
+        schema::migrate(&mut desk).map_err(name_full)?;
         let (jobs, queue) = sync_channel(4 * GROUP);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
