@@ -1,6 +1,7 @@
 //! Is this control report ours, and about this target? Otherwise it is ignored.
 
 use super::verified::Verified;
+use crate::signature;
 use faultline_core::{
     codec::{Envelope, PublicKey, Purpose},
     measurement::ControlReport,
@@ -17,11 +18,10 @@ pub(super) fn verify(
     target: &str,
 ) -> bool {
     let about = verified.open(report, |report| {
-        Envelope::parse(report)
-            .ok()?
-            .open::<ControlReport>(Purpose::ControlReport, collector)
-            .ok()
-            .map(|report| report.target.into())
+        let envelope = Envelope::parse(report).ok()?;
+        let report: ControlReport =
+            signature::open(&envelope, Purpose::ControlReport, collector).ok()?;
+        Some(report.target.into())
     });
     about.is_some_and(|about| *about == *target)
 }

@@ -2,6 +2,7 @@
 //! probe, valid when the measurement started.
 
 use super::{Enricher, verified::Verified};
+use crate::signature;
 use faultline_core::{
     codec::{Envelope, Identity, PublicKey, Purpose},
     id::{Asn, Country, ProbeId},
@@ -49,10 +50,8 @@ pub(super) fn verify(
     started: UnixTime,
 ) -> Option<Network> {
     let epoch = verified.open(token, |token| {
-        Envelope::parse(token)
-            .ok()?
-            .open::<NetworkEpoch>(Purpose::NetworkEpoch, collector)
-            .ok()
+        let envelope = Envelope::parse(token).ok()?;
+        signature::open(&envelope, Purpose::NetworkEpoch, collector).ok()
     })?;
     let valid = epoch.probe == probe
         && (epoch.not_before..=epoch.not_after).contains(&started)
