@@ -31,6 +31,10 @@ pub struct Config {
     pub public_evidence: bool,
     /// Opens single measurements to its bearer.
     pub operator_token: Option<String>,
+    /// Days for which measurements with their observations are kept.
+    pub retention_days: Option<u32>,
+    /// Days for which batches with their signatures, and network tokens, are kept.
+    pub batch_retention_days: Option<u32>,
     /// The control role.
     pub control: Control,
 }
@@ -94,6 +98,8 @@ impl Default for Config {
             simulated: false,
             public_evidence: false,
             operator_token: None,
+            retention_days: None,
+            batch_retention_days: None,
             control: Control::default(),
         }
     }
@@ -151,6 +157,12 @@ impl Config {
                 )));
             }
         }
+        let days = [config.retention_days, config.batch_retention_days];
+        if days.contains(&Some(0)) {
+            return Err(ConfigError::Content(
+                "retention is at least 1 day: leave the key out to keep everything".into(),
+            ));
+        }
         Ok(config)
     }
 }
@@ -169,8 +181,11 @@ mod tests {
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
             .replace("# operator_token", "operator_token")
-            .replace("# extra_roots", "extra_roots");
+            .replace("# extra_roots", "extra_roots")
+            .replace("# retention_days", "retention_days")
+            .replace("# batch_retention_days", "batch_retention_days");
         let config = Config::parse(&whole).unwrap();
+        assert!(config.retention_days.is_some() && config.batch_retention_days.is_some());
         assert!(config.country_db.is_some() && config.asn_db.is_some());
         assert!(config.targets.is_some() && config.operator_token.is_some());
         assert!(config.control.extra_roots.is_some());
@@ -197,6 +212,8 @@ mod tests {
             "country_db = 'a'",
             "operator_token = 'short'",
             "[control]\nat_once = 0",
+            "retention_days = 0",
+            "batch_retention_days = -1",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

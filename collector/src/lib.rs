@@ -7,5 +7,6 @@ pub mod control;
 pub mod import;
 pub mod ingest;
 pub mod rules;
+mod signature;
 pub mod store;
 pub mod targets;

@@ -274,6 +274,74 @@ async fn evidence_of_volunteers_is_shown_to_the_operator_alone() {
 }
 
 #[tokio::test]
+async fn the_summary_counts_probes_and_networks_and_keeps_the_floor() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path(), &format!("operator_token = '{OPERATOR}'"));
+    for (n, seen) in [(1, 0), (2, 0), (3, 1), (4, 1)] {
+        let probe = key(n);
+        post(&app, "/v1/probes", enrolment(&probe)).await;
+        let (_, body) = post(&app, "/v1/check-in", check_in(&probe)).await;
+        let token = from_cbor::<CheckInReply>(&body).unwrap().network.unwrap();
+        let mut sent = batch(&probe, 10 * n, Some(&token));
+        if n < 3 {
+            // Only two ever looked at this one.
+            sent.measurements[0].target = "https://rare.example/".into();
+        }
+        let sealed = probe.seal(Purpose::Batch, &sent);
+        assert_eq!(post(&app, "/v1/batches", sealed).await.0, StatusCode::OK);
+        let (_, summary) = get(&app, "/v1/summary", None).await;
+        let lines = summary["summary"].as_array().unwrap();
+        assert_eq!(lines.len(), seen, "after {n} probes");
+    }
+    let (_, summary) = get(&app, "/v1/summary", None).await;
+    let want = serde_json::json!([{
+        "country": "XA", "target": "https://news.example/", "imported": false,
+        "measurements": 10, "observations": 10, "outcomes": { "inconclusive": 10 },
+        "mechanisms": {}, "probes": 4, "networks": 1,
+        "first": "2023-11-14", "last": "2023-11-14",
+    }]);
+    assert_eq!(summary["summary"], want);
+    let (_, summary) = get(&app, "/v1/summary", Some(OPERATOR)).await;
+    assert_eq!(summary["summary"][1]["target"], "https://rare.example/");
+}
+
+#[tokio::test]
+async fn lists_are_filtered_by_window_outcome_and_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path(), "public_evidence = true");
+    upload(&app).await;
+    for (query, count) in [
+        ("since=2023-11-14", 3),
+        ("since=2023-11-14T22:13:20Z", 3),
+        ("since=2023-11-14T22:13:20.000001Z", 0),
+        ("until=2023-11-14T22:13:20Z", 0),
+        (
+            "since=2023-11-14&until=2023-11-15&outcome=inconclusive&country=xa",
+            3,
+        ),
+        ("outcome=anomaly", 0),
+        ("target=https://news.example/&outcome=inconclusive", 3),
+        ("target=https://news.example", 0),
+    ] {
+        for (list, at) in [("measurements", "id"), ("verdicts", "measurement")] {
+            let (_, page) = get(&app, &format!("/v1/{list}?{query}"), None).await;
+            let rows = page[list].as_array().unwrap();
+            assert_eq!(rows.len(), count, "{list}?{query}");
+            assert!(rows.iter().all(|row| row[at].is_string()));
+        }
+    }
+    for query in [
+        "since=yesterday",
+        "until=2023-11-32",
+        "country=XAX",
+        "limit=x",
+    ] {
+        let (_, refusal) = get(&app, &format!("/v1/verdicts?{query}"), None).await;
+        assert_eq!(refusal["code"], "bad_query", "{query}");
+    }
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_without_gap_or_overlap() {
     let folder = tempfile::tempdir().unwrap();
     let app = app(folder.path(), "public_evidence = true");

@@ -5,25 +5,29 @@ use faultline_collector::{
     ingest::{Enricher, Ingest, Mmdb, Refusal, issue},
     rules::Rules,
     store::{
-        Enrichment, Facts, Incoming, Judge, Judgement, Ledger, ProbeRecord, ReceiptRecord,
-        StoreError, contract, derive, rebuild, sqlite::Sqlite,
+        Appended, Enrichment, Facts, Incoming, Judge, Judgement, Ledger, Place, ProbeRecord,
+        ReceiptRecord, Retention, Source, StoreError,
+        contract::{self, Model},
+        derive, rebuild,
+        sqlite::Sqlite,
     },
 };
 use faultline_core::{
     codec::{Identity, Purpose},
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
     measurement::{Batch, ControlReport, Driver, Experiment, Measurement, SCHEMA_VERSION},
-    observation::{AddressSource, Connect, Observation, Step},
+    observation::{AddressSource, Connect, Fetch, Observation, Step},
     time::{ClockQuality, Duration, UnixTime},
     value::{Blob, Ip},
 };
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 use std::{
     io::{BufRead, BufReader},
     net::IpAddr,
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -130,6 +134,7 @@ fn open(path: &Path, pages: Option<u32>) -> Arc<Sqlite> {
             software: "test".into(),
             enrolled: NOW,
             revoked: None,
+            source: Source::Probe,
         })
         .unwrap();
     Arc::new(store)
@@ -145,7 +150,7 @@ fn ingest(store: &Arc<Sqlite>) -> Ingest<Sqlite> {
 fn incoming(n: u32) -> Incoming {
     let batch = batch(n);
     let places = vec![
-        faultline_collector::store::Place {
+        Place {
             known: true,
             country: Country::new("XA").unwrap(),
             asn: Asn(64_501),
@@ -160,19 +165,109 @@ fn incoming(n: u32) -> Incoming {
         addresses: vec![],
         places,
     };
+    ready(&identity(1), &batch, enrichment, NOW)
+}
+fn ready(
+    key: &Identity,
+    batch: &Batch,
+    enrichment: Enrichment,
+    received: UnixTime,
+) -> Incoming {
+    let bytes = key.seal(Purpose::Batch, batch);
     Incoming {
-        rows: derive(&batch, &enrichment, &Rules),
+        rows: derive(batch, &enrichment, &Rules),
         receipt: ReceiptRecord {
             batch: batch.id,
             probe: batch.probe,
             sequence: batch.sequence,
-            sha256: id16(n).repeat(2).try_into().unwrap(),
-            received: NOW,
-            measurements: 4,
+            sha256: Sha256::digest(&bytes).into(),
+            received,
+            measurements: batch.measurements.len() as u32,
             enrichment,
         },
-        bytes: seal(&batch),
+        bytes,
     }
+}
+
+/// The key for imports among the batches of [`varied`].
+const IMPORT: u8 = 5;
+
+/// Batches of several probes and of imports: over twelve days, some late, some with a
+/// nonsensical clock, some not scored, some with identities that were used before.
+fn varied(n: u32) -> Incoming {
+    let who = [1, 2, 3, 4, IMPORT][n as usize % 5];
+    let key = identity(who);
+    let day = Duration::from_hours(24);
+    let received = NOW + day * (n % 12);
+    let measurements: Vec<Measurement> = (0..5)
+        .map(|i| {
+            let mut m = measurement(n * 4 + i, None); // the last is the next one's first
+            m.started = match (n + i) % 7 {
+                0 => UnixTime(i64::from(n) * 1_000_000),
+                1 => received + day * 400,
+                2 => UnixTime::from_secs(1_500_000_000), // unvouched and long ago
+                3 => UnixTime(received.0 - 3 * 86_400_000_000),
+                _ => UnixTime(received.0 - i64::from(i) * 7_000_000_000),
+            };
+            if (n + i).is_multiple_of(4) {
+                m.observations.clear();
+            }
+            m
+        })
+        .collect();
+    let places = measurements
+        .iter()
+        .zip(n..)
+        .map(|(m, i)| Place {
+            known: i % 5 != 0 && m.started != UnixTime::from_secs(1_500_000_000),
+            country: Country::new(["XA", "XB", "XC"][i as usize % 3]).unwrap(),
+            asn: Asn(64_500 + i % 4),
+            control_valid: false,
+            control_ignored: false,
+            clock_future: m.started > received,
+        })
+        .collect();
+    let batch = Batch {
+        schema: SCHEMA_VERSION,
+        probe: key.public().probe_id(),
+        id: BatchId(id16(n)),
+        sequence: u64::from(n),
+        created: received,
+        measurements,
+    };
+    let enrichment = Enrichment {
+        geo: Blob(vec![1]),
+        addresses: vec![],
+        places,
+    };
+    ready(&key, &batch, enrichment, received)
+}
+
+fn model() -> Model {
+    Model::new(identity(IMPORT).public().probe_id())
+}
+
+/// A new store that knows everybody in [`varied`].
+fn fresh(path: &Path) -> Arc<Sqlite> {
+    let store = open(path, None);
+    for who in 2..=IMPORT {
+        store
+            .enrol(&ProbeRecord {
+                id: identity(who).public().probe_id(),
+                public_key: identity(who).public().to_sec1(),
+                consent: 1,
+                software: "test".into(),
+                enrolled: NOW,
+                revoked: None,
+                source: if who == IMPORT {
+                    Source::Import
+                } else {
+                    Source::Probe
+                },
+            })
+            .unwrap();
+    }
+    store
 }
 fn count(store: &Sqlite) -> usize {
     let mut n = 0;
@@ -193,6 +288,140 @@ fn contract_idempotent_and_ordered() {
     contract::appends_idempotently(&*open(&dir.path().join("a"), None), &incoming(1));
     let batches: Vec<_> = (0..20).map(incoming).collect();
     contract::reads_windows_in_order(&*open(&dir.path().join("b"), None), &batches);
+}
+
+#[test]
+fn contract_every_question_is_answered_as_by_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches: Vec<_> = (0..60).map(varied).collect();
+    contract::agrees_with_the_model(&*fresh(&dir.path().join("a")), model(), &batches);
+}
+
+#[test]
+fn contract_pages_hold_while_others_append() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches: Vec<_> = (0..60).map(varied).collect();
+    let (then, there) = batches.split_at(30);
+    contract::pages_while_others_append(&*fresh(&dir.path().join("a")), there, then);
+}
+
+#[test]
+fn contract_many_writers() {
+    let dir = tempfile::tempdir().unwrap();
+    // Without reused identities, which would belong to whoever came first.
+    let batches: Vec<_> = (0..60).map(incoming).collect();
+    let (one, other) = (fresh(&dir.path().join("a")), fresh(&dir.path().join("b")));
+    contract::takes_many_writers(&*one, &*other, &batches);
+}
+
+#[test]
+fn contract_rebuilds_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches: Vec<_> = (0..40).map(varied).collect();
+    let store = fresh(&dir.path().join("a"));
+    contract::rebuilds_the_same(&*store, Arc::new(Rules), &batches);
+}
+
+#[test]
+fn contract_forgets_old_days() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches: Vec<_> = (0..60).map(varied).collect();
+    let (late, early) = batches.split_at(20);
+    let now = NOW + Duration::from_hours(24 * 11);
+    let judge: Arc<dyn Judge> = Arc::new(Rules);
+    let store = fresh(&dir.path().join("a"));
+    contract::forgets_old_days(&*store, model(), &judge, early, late, now);
+}
+
+#[test]
+fn contract_doubts_a_leaping_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches: Vec<_> = (0..10).map(varied).collect();
+    let store = fresh(&dir.path().join("a"));
+    contract::doubts_a_leaping_clock(&*store, &batches, NOW);
+}
+
+#[test]
+fn what_is_dropped_is_gone_from_the_file_and_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = fresh(&path);
+    let mut batch = batch(0);
+    // In the payload of an observation, and in no dictionary.
+    let secret = b"what a volunteer looked at";
+    batch.measurements[0].observations[0].step = Step::Fetch(Fetch {
+        url: String::from_utf8(secret.to_vec()).unwrap(),
+        ip: Ip(IpAddr::from([192, 0, 2, 7])),
+        port: 443,
+        depth: 0,
+        status: Some(200),
+        headers: vec![],
+        body_length: 0,
+        body_truncated: false,
+        body_sha256: None,
+        body: None,
+        title: None,
+        location: None,
+        authenticated: true,
+    });
+    ingest(&store).accept(&seal(&batch), NOW).unwrap();
+    store.record_epoch(probe_id(), NOW, b"token").unwrap();
+    drop(store);
+    let holds = || {
+        let bytes = std::fs::read(&path).unwrap();
+        bytes.windows(secret.len()).any(|w| w == secret)
+    };
+    assert!(holds());
+    let store = open(&path, None);
+    let policy = Retention {
+        observations: Some(10),
+        batches: Some(10),
+        clock_checked: true,
+    };
+    let later = NOW + Duration::from_hours(24 * 20);
+    let dropped = store.retain(&policy, later).unwrap();
+    assert_eq!(
+        (dropped.measurements, dropped.batches, dropped.tokens),
+        (4, 1, 1)
+    );
+    assert!(
+        ingest(&store)
+            .accept(&seal(&batch), later)
+            .unwrap()
+            .duplicate
+    );
+    drop(store);
+    assert!(!holds());
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let noted: String = db
+        .query_row("SELECT what FROM audit", [], |r| r.get(0))
+        .unwrap();
+    assert!(
+        noted.contains("4 measurements, 1 batches and 1 network tokens"),
+        "{noted}"
+    );
+}
+
+#[test]
+fn nonsensical_clocks_do_not_make_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = open(&path, None);
+    let mut b = batch(0);
+    b.measurements = (0..300)
+        .map(|n| {
+            let mut m = measurement(n, None);
+            m.started = UnixTime::from_secs(i64::from(n) * 86_400 * 400 - 5);
+            m
+        })
+        .collect();
+    ingest(&store).accept(&seal(&b), NOW).unwrap();
+    assert_eq!(count(&store), 300);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let days: i64 = db
+        .query_row("SELECT count(*) FROM day", [], |r| r.get(0))
+        .unwrap();
+    assert!(days <= 1, "{days}");
 }
 
 #[test]
@@ -394,6 +623,73 @@ fn geo_databases_are_read() {
     assert_eq!(geo.country_of(net.0), Country::new("XA"));
     assert_eq!(geo.asn_of(IpAddr::from([8, 8, 8, 8])), None);
     assert!(Mmdb::open(&dir.path().join("none"), &asn).is_err());
+}
+
+/// Signed once: that is what takes time.
+static BATCHES: LazyLock<Vec<Incoming>> = LazyLock::new(|| (0..25).map(varied).collect());
+
+/// What may happen to a store.
+#[derive(Clone, Debug)]
+enum Happening {
+    Append(u32),
+    Conflict(u32),
+    Rebuild,
+    Reopen,
+    Retain(Option<u32>, Option<u32>, u32),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let days = || prop::option::of(0u32..14);
+    prop_oneof![
+        8 => (0u32..25).prop_map(Happening::Append),
+        1 => (0u32..25).prop_map(Happening::Conflict),
+        1 => Just(Happening::Rebuild),
+        1 => Just(Happening::Reopen),
+        1 => (days(), days(), 0u32..14).prop_map(|(o, b, now)| Happening::Retain(o, b, now)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens_the_store_says_what_the_model_says(
+        happenings in prop::collection::vec(happening(), 1..40)
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let varied = |n: u32| BATCHES[n as usize].clone();
+        let (mut store, mut model) = (fresh(&path), model());
+        for happening in happenings {
+            match happening {
+                Happening::Append(n) => {
+                    let batch = varied(n);
+                    let want = model.append(&batch).unwrap();
+                    prop_assert_eq!(store.append(batch).unwrap(), want);
+                }
+                Happening::Conflict(n) => {
+                    let mut batch = varied(n);
+                    if model.append(&batch) == Some(Appended::Stored) {
+                        store.append(batch.clone()).unwrap();
+                    }
+                    batch.receipt.sha256[0] ^= 1;
+                    prop_assert!(model.append(&batch).is_none());
+                    prop_assert!(matches!(store.append(batch), Err(StoreError::Conflict(_))));
+                }
+                Happening::Rebuild => rebuild(&*store, Arc::new(Rules)).unwrap(),
+                Happening::Reopen => {
+                    drop(store);
+                    store = open(&path, None);
+                }
+                Happening::Retain(observations, batches, day) => {
+                    let policy = Retention { observations, batches, clock_checked: true };
+                    let now = NOW + Duration::from_hours(24) * day;
+                    model.retain(&policy, now);
+                    store.retain(&policy, now).unwrap();
+                }
+            }
+        }
+        model.agrees(&*store);
+    }
 }
 
 proptest! {

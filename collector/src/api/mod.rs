@@ -2,6 +2,7 @@
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
 mod evidence;
+mod moment;
 mod openapi;
 mod probes;
 mod read;

@@ -18,6 +18,11 @@ const FILTER: &[(&str, &str)] = &[
     ("country", "ISO 3166-1 alpha-2"),
     ("target", "the whole URL or name"),
     ("outcome", "as in a verdict"),
+    (
+        "since",
+        "started then or later: a date or a time in UTC, RFC 3339",
+    ),
+    ("until", "started before then, likewise"),
     ("limit", "1 to 1000, 100 unless given"),
     ("after", "`next` of the page before"),
 ];

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ingest::{Refusal as Upload, issue},
-    store::{Ledger, ProbeRecord},
+    store::{Ledger, ProbeRecord, Source},
 };
 use axum::{
     body::Bytes,
@@ -52,6 +52,7 @@ pub(super) async fn enrol(
             software: enrolment.software.chars().take(64).collect(),
             enrolled: (service.now)(),
             revoked: None,
+            source: Source::Probe,
         })?;
         let collector_key = Blob(service.identity.public().to_sec1());
         Ok(to_cbor(&Enrolled {

@@ -1,10 +1,10 @@
 //! What can be read, one measurement after the other?
 
-use super::{Service, evidence, on_disk, refused::Refused};
-use crate::store::{Facts, MeasurementRow};
+use super::{Service, evidence, moment, on_disk, refused::Refused};
+use crate::store::{Facts, MeasurementRow, Query, Source};
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, Query as Asked, State, rejection::QueryRejection},
     http::HeaderMap,
 };
 use faultline_core::{
@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// All times.
-pub(super) const ALWAYS: std::ops::Range<UnixTime> = UnixTime(i64::MIN)..UnixTime(i64::MAX);
+/// Most rows of a page.
+const PAGE: usize = 1000;
 
 /// Which measurements are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +25,8 @@ pub(super) struct Filter {
     country: Option<String>,
     target: Option<String>,
     outcome: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
     limit: Option<usize>,
     after: Option<String>,
 }
@@ -42,37 +44,27 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Json<Value> {
 pub(super) async fn measurements(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    filter: Result<Query<Filter>, QueryRejection>,
+    filter: Result<Asked<Filter>, QueryRejection>,
 ) -> Result<Json<Value>, Refused> {
-    let operator = service.is_operator(&headers);
-    let at = Arc::clone(&service);
-    list(service, filter, "measurements", move |row| {
-        at.may_show(row, operator)
-            .then(|| evidence::brief(&at, row))
-    })
-    .await
+    list(service, &headers, filter, "measurements", evidence::brief).await
 }
 
 /// Verdicts of the measurements that may be shown.
 pub(super) async fn verdicts(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    filter: Result<Query<Filter>, QueryRejection>,
+    filter: Result<Asked<Filter>, QueryRejection>,
 ) -> Result<Json<Value>, Refused> {
-    let operator = service.is_operator(&headers);
-    let at = Arc::clone(&service);
-    list(service, filter, "verdicts", move |row| {
-        at.may_show(row, operator).then(|| {
-            json!({
-                "measurement": row.id,
-                "country": row.country,
-                "asn": row.asn,
-                "target": row.target,
-                "outcome": row.verdict.outcome,
-                "mechanism": row.verdict.mechanism,
-                "rules": row.verdict.rules,
-                "scored": row.scored,
-            })
+    list(service, &headers, filter, "verdicts", |_, row| {
+        json!({
+            "measurement": row.id,
+            "country": row.country,
+            "asn": row.asn,
+            "target": row.target,
+            "outcome": row.verdict.outcome,
+            "mechanism": row.verdict.mechanism,
+            "rules": row.verdict.rules,
+            "scored": row.scored,
         })
     })
     .await
@@ -100,42 +92,66 @@ pub(super) async fn measurement(
 
 async fn list(
     service: Arc<Service>,
-    filter: Result<Query<Filter>, QueryRejection>,
+    headers: &HeaderMap,
+    filter: Result<Asked<Filter>, QueryRejection>,
     name: &'static str,
-    show: impl Fn(&MeasurementRow) -> Option<Value> + Send + 'static,
+    show: fn(&Service, &MeasurementRow) -> Value,
 ) -> Result<Json<Value>, Refused> {
-    let Query(filter) = filter.map_err(|e| Refused::bad_query(e.body_text()))?;
-    let country = match &filter.country {
-        Some(code) => Some(
-            Country::new(code).ok_or_else(|| Refused::bad_query("a country is two letters"))?,
-        ),
-        None => None,
-    };
-    let after = filter.after.as_deref().map(cursor).transpose()?;
-    let limit = filter.limit.unwrap_or(100).clamp(1, 1000);
+    let Asked(filter) = filter.map_err(|e| Refused::bad_query(e.body_text()))?;
+    let mut query = filter.query()?;
+    let operator = service.is_operator(headers);
+    // The store passes over what may not be shown, so that a page costs what it holds.
+    if !operator && !service.config.public_evidence {
+        query.source = Some(Source::Import);
+    }
     on_disk(move || {
-        let (mut found, mut last, mut more) = (Vec::new(), None, false);
-        let mut window = ALWAYS;
-        window.start = after.map_or(window.start, |(started, _)| started);
-        service.store.measurements(window, &mut |row| {
-            let wanted = after.is_none_or(|after| (row.started, row.id) > after)
-                && country.is_none_or(|c| c == row.country)
-                && filter.target.as_ref().is_none_or(|t| *t == row.target)
-                && (filter.outcome.as_ref()).is_none_or(|o| *o == row.verdict.outcome);
-            if let Some(value) = wanted.then(|| show(&row)).flatten() {
-                if found.len() == limit {
-                    more = true;
-                    return false;
-                }
-                found.push(value);
-                last = Some(format!("{}-{}", row.started.0, row.id));
-            }
-            true
-        })?;
-        let next = last.filter(|_| more);
-        Ok(Json(json!({ name: found, "next": next })))
+        let limit = query.limit;
+        query.limit += 1; // whether there is more
+        let mut rows = service.store.select(&query)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|row| format!("{}-{}", row.started.0, row.id));
+        let shown: Vec<Value> = rows
+            .iter()
+            .filter(|row| service.may_show(row, operator))
+            .map(|row| show(&service, row))
+            .collect();
+        Ok(Json(json!({ name: shown, "next": next })))
     })
     .await
+}
+
+impl Filter {
+    fn query(self) -> Result<Query, Refused> {
+        let time = |name: &str, text: Option<&str>, open: i64| match text {
+            Some(text) => moment::parse(text).ok_or_else(|| {
+                Refused::bad_query(format!(
+                    "{name} is a date or a time in UTC, like 2026-11-24 or 2026-11-24T01:02:03Z"
+                ))
+            }),
+            None => Ok(UnixTime(open)),
+        };
+        let start = time("since", self.since.as_deref(), i64::MIN)?;
+        let end = time("until", self.until.as_deref(), i64::MAX)?;
+        let country = match &self.country {
+            Some(code) => Some(
+                Country::new(code)
+                    .ok_or_else(|| Refused::bad_query("a country is two letters"))?,
+            ),
+            None => None,
+        };
+        Ok(Query {
+            after: self.after.as_deref().map(cursor).transpose()?,
+            country,
+            target: self.target,
+            outcome: self.outcome,
+            observations: false,
+            ..Query::within(start..end, self.limit.unwrap_or(100).clamp(1, PAGE))
+        })
+    }
 }
 
 /// `after`: where the page before ended, as its `next` said.

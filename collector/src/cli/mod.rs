@@ -1,6 +1,7 @@
 //! What can an operator ask of the collector? Arguments, action, exit status.
 
 mod import;
+mod retention;
 mod serve;
 
 use anyhow::{Context as _, Result};
@@ -45,6 +46,8 @@ enum Action {
     },
     /// Make every derived row again from the batches kept, and print their digest.
     Rebuild,
+    /// Drop what is older than the settings allow, now; `serve` does it every hour.
+    Retain,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,6 +113,7 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             );
             Ok((done.others + done.unreadable) as u64)
         }
+        Action::Retain => retention::retain(&config, now()).map(|()| 0),
         Action::Rebuild => {
             let store = open(&config)?;
             rebuild(&*store, judge())?;

@@ -29,6 +29,7 @@ pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
         let listener = tokio::net::TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
+        super::retention::start(Arc::clone(&service.store), &service.config, now);
         println!("listening on http://{}", listener.local_addr()?);
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, app)

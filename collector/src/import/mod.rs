@@ -11,7 +11,7 @@ use crate::{
     ingest::{Enricher, addresses},
     store::{
         AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, Place, ProbeRecord,
-        ReceiptRecord, StoreError, derive,
+        ReceiptRecord, Source, StoreError, derive,
     },
 };
 use faultline_core::{
@@ -46,6 +46,7 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             software: "import".into(),
             enrolled: now,
             revoked: None,
+            source: Source::Import,
         })
     }
 

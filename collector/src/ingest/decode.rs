@@ -1,6 +1,9 @@
 //! Is this a batch of a probe we know? Hostile bytes end in a [`Refusal`], never a panic.
 
-use crate::store::{ProbeRecord, StoreError};
+use crate::{
+    signature,
+    store::{ProbeRecord, StoreError},
+};
 use faultline_core::{
     codec::{CodecError, Envelope, PublicKey, Purpose},
     id::ProbeId,
@@ -89,10 +92,11 @@ pub(super) fn open(
         return Err(Refusal::RevokedProbe(signer));
     }
     let key = PublicKey::from_sec1(&probe.public_key).map_err(|_| Refusal::BadSignature)?;
-    let batch: Batch = envelope.open(Purpose::Batch, &key).map_err(|e| match e {
-        CodecError::Signature => Refusal::BadSignature,
-        _ => Refusal::MalformedBatch,
-    })?;
+    let batch: Batch =
+        signature::open(&envelope, Purpose::Batch, &key).map_err(|e| match e {
+            CodecError::Signature => Refusal::BadSignature,
+            _ => Refusal::MalformedBatch,
+        })?;
     if batch.probe != signer {
         return Err(Refusal::WrongSigner);
     }

@@ -6,6 +6,7 @@ mod control;
 mod decode;
 mod enrich;
 mod network;
+mod verified;
 
 pub use decode::{MAX_BATCH, Refusal};
 pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
@@ -17,7 +18,7 @@ use crate::store::{
 };
 use faultline_core::{
     codec::PublicKey,
-    measurement::{Batch, Measurement},
+    measurement::{Batch, Measurement, NetworkEpoch},
     observation::Step,
     protocol::Receipt,
     time::{Duration, UnixTime},
@@ -25,6 +26,7 @@ use faultline_core::{
 };
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, sync::Arc};
+use verified::Verified;
 
 /// A start further than this after the arrival is not believed.
 const FUTURE: Duration = Duration::from_hours(1);
@@ -35,6 +37,8 @@ pub struct Ingest<S> {
     enricher: Arc<dyn Enricher>,
     judge: Arc<dyn Judge>,
     collector: PublicKey,
+    epochs: Verified<NetworkEpoch>,
+    reports: control::Reports,
 }
 
 impl<S: Ledger + Facts> Ingest<S> {
@@ -49,6 +53,8 @@ impl<S: Ledger + Facts> Ingest<S> {
             enricher,
             judge,
             collector,
+            epochs: Verified::new(),
+            reports: Verified::new(),
         }
     }
 
@@ -95,12 +101,18 @@ impl<S: Ledger + Facts> Ingest<S> {
 
     fn place(&self, batch: &Batch, m: &Measurement, received: UnixTime) -> Place {
         let network = m.network.as_ref().and_then(|token| {
-            network::verify(&token.0, &self.collector, batch.probe, m.started)
+            network::verify(
+                &token.0,
+                &self.epochs,
+                &self.collector,
+                batch.probe,
+                m.started,
+            )
         });
         let control = m
             .control
             .as_ref()
-            .map(|report| control::verify(&report.0, &self.collector, m).is_some());
+            .map(|report| control::verify(&report.0, &self.reports, &self.collector, m));
         Place {
             known: network.is_some(),
             country: network.as_ref().map(|n| n.country).unwrap_or_default(),

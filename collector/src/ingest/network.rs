@@ -1,7 +1,8 @@
 //! Which network was a measurement taken in? Only our own signed word counts, for this
 //! probe, valid when the measurement started.
 
-use super::Enricher;
+use super::{Enricher, verified::Verified};
+use crate::signature;
 use faultline_core::{
     codec::{Envelope, Identity, PublicKey, Purpose},
     id::{Asn, Country, ProbeId},
@@ -43,14 +44,15 @@ pub fn issue(
 /// A token that says "unknown" is as good as none.
 pub(super) fn verify(
     token: &[u8],
+    verified: &Verified<NetworkEpoch>,
     collector: &PublicKey,
     probe: ProbeId,
     started: UnixTime,
 ) -> Option<Network> {
-    let epoch: NetworkEpoch = Envelope::parse(token)
-        .ok()?
-        .open(Purpose::NetworkEpoch, collector)
-        .ok()?;
+    let epoch = verified.open(token, |token| {
+        let envelope = Envelope::parse(token).ok()?;
+        signature::open(&envelope, Purpose::NetworkEpoch, collector).ok()
+    })?;
     let valid = epoch.probe == probe
         && (epoch.not_before..=epoch.not_after).contains(&started)
         && epoch.country != Country::UNKNOWN

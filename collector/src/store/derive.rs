@@ -64,6 +64,9 @@ pub struct ObservationRow {
     pub payload: Vec<u8>,
 }
 
+/// 2005-01-01: a start before this is a clock without a battery, not a measurement of then.
+pub const EARLIEST: UnixTime = UnixTime::from_secs(1_104_537_600);
+
 /// Rows of a batch, in its order.
 pub fn derive(
     batch: &Batch,
@@ -97,6 +100,7 @@ pub fn derive(
                 network_known: place.known,
                 scored: place.known
                     && !place.clock_future
+                    && m.started >= EARLIEST
                     && m.clock != ClockQuality::None
                     && m.settings.is_empty(),
                 observations: m.observations.iter().map(|o| row(m, o)).collect(),

@@ -8,10 +8,12 @@
 
 pub mod contract;
 mod derive;
+mod query;
 mod rebuild;
 pub mod sqlite;
 
-pub use derive::{Judge, Judgement, MeasurementRow, ObservationRow, derive};
+pub use derive::{EARLIEST, Judge, Judgement, MeasurementRow, ObservationRow, derive};
+pub use query::{Dropped, LEAP_DAYS, Query, Retention, Rollup, Source, Summary};
 pub use rebuild::rebuild;
 
 use faultline_core::{
@@ -45,6 +47,14 @@ pub enum StoreError {
         /// Known here.
         known: i64,
     },
+    /// The clock went ahead so far that dropping old data is not safe.
+    #[error(
+        "the clock says that {days} days passed since data was last dropped: if it is right, run `faultline-collector retain` once"
+    )]
+    ClockLeap {
+        /// How far.
+        days: i64,
+    },
     /// The writer has stopped.
     #[error("the store's writer has stopped")]
     Stopped,
@@ -66,6 +76,8 @@ pub struct ProbeRecord {
     pub software: String,
     pub enrolled: UnixTime,
     pub revoked: Option<UnixTime>,
+    /// Whose measurements the key signs; never changes.
+    pub source: Source,
 }
 
 /// What enrichment found about one measurement.
@@ -152,18 +164,6 @@ pub enum Appended {
     Duplicate,
 }
 
-/// Scored measurements of one hour by place, target and outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rollup {
-    /// Hours since 1970.
-    pub hour: i64,
-    pub country: Country,
-    pub asn: Asn,
-    pub target: String,
-    pub outcome: String,
-    pub count: u64,
-}
-
 /// Makes the rows of a stored batch again.
 pub type Derive =
     Arc<dyn Fn(&StoredBatch) -> Result<Vec<MeasurementRow>, StoreError> + Send + Sync>;
@@ -189,20 +189,30 @@ pub trait Ledger: Send + Sync {
 pub trait Facts: Send + Sync {
     /// Stores a batch with its receipt and rows, durably, or nothing of it.
     fn append(&self, incoming: Incoming) -> Result<Appended, StoreError>;
-    /// Measurements started in the window, by start and identity, one at a time; `each`
-    /// returns whether to go on.
+    /// Measurements started in the window, by start and identity, one at a time, as they
+    /// were when the call began; `each` returns whether to go on.
     fn measurements(
         &self,
         window: Range<UnixTime>,
         each: &mut dyn FnMut(MeasurementRow) -> bool,
     ) -> Result<(), StoreError>;
+    /// A page: the first measurements that match, by start and identity.
+    fn select(&self, query: &Query) -> Result<Vec<MeasurementRow>, StoreError>;
     fn measurement(&self, id: MeasurementId) -> Result<Option<MeasurementRow>, StoreError>;
     /// Rollups of the hours that start in the window, in key order.
     fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError>;
-    /// Batches in order of arrival.
+    /// Everything scored, by country, target and source, in this order.
+    fn summary(&self) -> Result<Vec<Summary>, StoreError>;
+    /// A batch, unless it is not known or was dropped.
+    fn batch(&self, id: BatchId) -> Result<Option<StoredBatch>, StoreError>;
+    /// Batches in order of arrival, as they were when the call began.
     fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError>;
-    /// Drops all derived rows and makes them again, in one transaction.
+    /// Drops the derived rows whose batches are all kept and makes them again; readers see
+    /// the old ones or the new ones.
     fn rederive(&self, derive: Derive) -> Result<(), StoreError>;
+    /// Drops what is older than the policy says, and notes it in the audit log. Receipts,
+    /// identities of measurements, rollups and the summary stay.
+    fn retain(&self, policy: &Retention, now: UnixTime) -> Result<Dropped, StoreError>;
     /// SHA-256 over all derived rows in canonical order.
     fn digest(&self) -> Result<[u8; 32], StoreError>;
 }

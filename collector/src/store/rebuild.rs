@@ -2,6 +2,7 @@
 //! and the enrichment in the receipts; the geo databases of today are not asked.
 
 use super::{Facts, Judge, StoreError, derive};
+use crate::signature;
 use faultline_core::{
     codec::{Envelope, PublicKey, Purpose},
     measurement::Batch,
@@ -15,7 +16,7 @@ pub fn rebuild(facts: &dyn Facts, judge: Arc<dyn Judge>) -> Result<(), StoreErro
         let corrupt = |_| StoreError::Corrupt(format!("batch {}", stored.receipt.batch));
         let key = PublicKey::from_sec1(&stored.public_key).map_err(corrupt)?;
         let batch: Batch = Envelope::parse(&stored.bytes)
-            .and_then(|e| e.open(Purpose::Batch, &key))
+            .and_then(|envelope| signature::open(&envelope, Purpose::Batch, &key))
             .map_err(corrupt)?;
         Ok(derive(&batch, &stored.receipt.enrichment, &*judge))
     }))

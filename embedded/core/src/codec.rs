@@ -127,6 +127,17 @@ impl PublicKey {
         self.0.to_encoded_point(true).as_bytes().into()
     }
 
+    /// SEC1 uncompressed form, 65 bytes.
+    pub fn to_sec1_uncompressed(&self) -> Vec<u8> {
+        self.0.to_encoded_point(false).as_bytes().into()
+    }
+
+    /// Whether `signature` (`r || s`) is by this key over `signed`: ES256, RFC 9053.
+    pub fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        Signature::from_slice(signature)
+            .is_ok_and(|signature| self.0.verify(signed, &signature).is_ok())
+    }
+
     /// The identity that goes with this key.
     pub fn probe_id(&self) -> ProbeId {
         let digest = Sha256::digest(self.to_sec1());
@@ -180,11 +191,19 @@ impl<'a> Envelope<'a> {
         purpose: Purpose,
         key: &PublicKey,
     ) -> Result<T, CodecError> {
-        let signature =
-            Signature::from_slice(self.signature).map_err(|_| CodecError::Signature)?;
-        key.0
-            .verify(&sig_structure(purpose, self.payload), &signature)
-            .map_err(|_| CodecError::Signature)?;
+        self.open_with(purpose, |signed, signature| key.verifies(signed, signature))
+    }
+
+    /// Likewise, with an ES256 verifier of the caller's: of the bytes that were signed, and
+    /// of the signature (`r || s`, RFC 9053 section 2.1).
+    pub fn open_with<T: Decode<'a, ()>>(
+        &self,
+        purpose: Purpose,
+        verifies: impl FnOnce(&[u8], &[u8]) -> bool,
+    ) -> Result<T, CodecError> {
+        if !verifies(&sig_structure(purpose, self.payload), self.signature) {
+            return Err(CodecError::Signature);
+        }
         from_cbor(self.payload)
     }
 }

@@ -12,7 +12,7 @@ use crate::world::{NEUTRAL, VANTAGE, World, WorldError};
 use faultline_collector::{
     ingest::{Enricher, Ingest, Mmdb, Refusal, issue},
     rules::Rules,
-    store::{Ledger as _, ProbeRecord, StoreError, sqlite::Sqlite},
+    store::{Ledger as _, ProbeRecord, Source, StoreError, sqlite::Sqlite},
 };
 use faultline_core::{
     codec::{Identity, Purpose},
@@ -96,6 +96,7 @@ pub fn simulate(
             consent: 1,
             software: software(),
             enrolled: EPOCH,
+            source: Source::Probe,
             revoked: None,
         })?;
         let id = key.public().probe_id();

@@ -1,26 +1,39 @@
 //! The embedded engine: one SQLite file, WAL, `synchronous=FULL`, one writer, readers on
 //! their own connections.
 
+mod batches;
+mod count;
+mod desk;
+mod ledger;
+mod migrate;
 mod read;
+mod retain;
 mod schema;
+mod shelf;
+mod tally;
 mod write;
 mod writer;
 
 use super::{
-    Appended, Derive, Facts, Incoming, Ledger, MeasurementRow, ProbeRecord, ReceiptRecord,
-    Rollup, StoreError, StoredBatch,
+    Appended, Derive, Dropped, Facts, Incoming, MeasurementRow, Query, Retention, Rollup,
+    StoreError, StoredBatch, Summary,
 };
+use desk::Desk;
 use faultline_core::{
-    id::{BatchId, MeasurementId, ProbeId},
+    codec::to_cbor,
+    id::{BatchId, MeasurementId},
     time::UnixTime,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
 };
+
+/// Readers that are kept for the next one.
+const IDLE: usize = 8;
 
 /// Ledger and facts in one file.
 pub struct Sqlite {
@@ -44,6 +57,7 @@ impl Sqlite {
         })
     }
 
+    /// All that `f` reads is of one state of the file.
     fn read<T>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -54,23 +68,27 @@ impl Sqlite {
         } else {
             let db = Connection::open(&self.path)?;
             tune(&db)?;
+            db.set_prepared_statement_cache_capacity(64);
             db.pragma_update(None, "query_only", true)?;
             db
         };
-        let result = f(&db);
-        if let Ok(mut idle) = self.idle.lock() {
+        let result = db
+            .unchecked_transaction()
+            .map_err(Into::into)
+            .and_then(|tx| f(&tx));
+        if let Ok(mut idle) = self.idle.lock()
+            && idle.len() < IDLE
+        {
             idle.push(db);
         }
         result
     }
 
-    fn write(
+    fn write<T: Send + 'static>(
         &self,
-        f: impl Fn(&Connection) -> rusqlite::Result<()> + Send + 'static,
-    ) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |db| f(db).map(|()| Appended::Stored).map_err(Into::into))
-            .map(drop)
+        work: impl FnMut(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.submit(work)
     }
 }
 
@@ -81,95 +99,16 @@ fn tune(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-impl Ledger for Sqlite {
-    fn enrol(&self, probe: &ProbeRecord) -> Result<(), StoreError> {
-        let p = probe.clone();
-        self.write(move |db| {
-            db.execute(
-                "INSERT INTO probe (id, public_key, consent, software, enrolled, revoked)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE
-                 SET consent = excluded.consent, software = excluded.software",
-                params![
-                    p.id.0,
-                    p.public_key,
-                    p.consent,
-                    p.software,
-                    p.enrolled.0,
-                    p.revoked.map(|t| t.0)
-                ],
-            )
-            .map(drop)
-        })
-    }
-
-    fn probe(&self, id: ProbeId) -> Result<Option<ProbeRecord>, StoreError> {
-        self.read(|db| {
-            Ok(db
-                .query_row(
-                    "SELECT public_key, consent, software, enrolled, revoked FROM probe WHERE id = ?1",
-                    [id.0],
-                    |r| {
-                        Ok(ProbeRecord {
-                            id,
-                            public_key: r.get(0)?,
-                            consent: r.get(1)?,
-                            software: r.get(2)?,
-                            enrolled: UnixTime(r.get(3)?),
-                            revoked: r.get::<_, Option<i64>>(4)?.map(UnixTime),
-                        })
-                    },
-                )
-                .optional()?)
-        })
-    }
-
-    fn revoke(&self, id: ProbeId, at: UnixTime) -> Result<(), StoreError> {
-        self.write(move |db| {
-            db.execute(
-                "UPDATE probe SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
-                params![id.0, at.0],
-            )
-            .map(drop)
-        })
-    }
-
-    fn record_epoch(
-        &self,
-        probe: ProbeId,
-        issued: UnixTime,
-        token: &[u8],
-    ) -> Result<(), StoreError> {
-        let token = token.to_vec();
-        self.write(move |db| {
-            db.execute(
-                "INSERT INTO epoch (probe, issued, token) VALUES (?1, ?2, ?3)",
-                params![probe.0, issued.0, token],
-            )
-            .map(drop)
-        })
-    }
-
-    fn receipt(&self, batch: BatchId) -> Result<Option<ReceiptRecord>, StoreError> {
-        self.read(|db| read::receipt(db, batch))
-    }
-
-    fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
-        let what = what.to_owned();
-        self.write(move |db| {
-            db.execute(
-                "INSERT INTO audit (at, what) VALUES (?1, ?2)",
-                params![at.0, what],
-            )
-            .map(drop)
-        })
-    }
-}
-
 impl Facts for Sqlite {
     fn append(&self, incoming: Incoming) -> Result<Appended, StoreError> {
-        let compressed = zstd::bulk::compress(&incoming.bytes, 3)?;
-        self.writer
-            .submit(move |db| write::append(db, &incoming, &compressed))
+        // What can be done before the writer's turn is done here.
+        let ready = write::Ready {
+            enrichment: to_cbor(&incoming.receipt.enrichment),
+            compressed: zstd::bulk::compress(&incoming.bytes, 3)?,
+            receipt: incoming.receipt,
+            rows: incoming.rows,
+        };
+        self.write(move |desk| write::append(desk, &ready))
     }
     fn measurements(
         &self,
@@ -178,21 +117,34 @@ impl Facts for Sqlite {
     ) -> Result<(), StoreError> {
         self.read(|db| read::measurements(db, window, each))
     }
+    fn select(&self, query: &Query) -> Result<Vec<MeasurementRow>, StoreError> {
+        self.read(|db| read::select(db, query))
+    }
     fn measurement(&self, id: MeasurementId) -> Result<Option<MeasurementRow>, StoreError> {
         self.read(|db| read::measurement(db, id))
     }
     fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError> {
-        self.read(|db| read::rollups(db, window))
+        let mut found = Vec::new();
+        self.read(|db| count::rollups(db, window, &mut |rollup| found.push(rollup)))?;
+        Ok(found)
+    }
+    fn summary(&self) -> Result<Vec<Summary>, StoreError> {
+        self.read(count::summary)
+    }
+    fn batch(&self, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
+        self.read(|db| batches::batch(db, id))
     }
     fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError> {
-        self.read(|db| read::batches(db, each))
+        self.read(|db| batches::batches(db, each))
     }
     fn rederive(&self, derive: Derive) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |db| write::rederive(db, &derive))
-            .map(drop)
+        self.write(move |desk| write::rederive(desk, &derive))
+    }
+    fn retain(&self, policy: &Retention, now: UnixTime) -> Result<Dropped, StoreError> {
+        let policy = *policy;
+        self.write(move |desk| retain::retain(desk, &policy, now))
     }
     fn digest(&self) -> Result<[u8; 32], StoreError> {
-        self.read(read::digest)
+        self.read(count::digest)
     }
 }

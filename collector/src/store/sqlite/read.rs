@@ -1,206 +1,290 @@
-//! Rows back out of the tables, always in an order that does not depend on arrival.
+//! How do measurements come back out? Page by page, by start and identity, whatever their
+//! order of arrival: each table of a day is read along one index, and only as far as the
+//! page needs.
 
-use super::super::{
-    Enrichment, Judgement, MeasurementRow, ObservationRow, ReceiptRecord, Rollup, StoreError,
-    StoredBatch, derive::intern,
+use super::{
+    super::{
+        Judgement, MeasurementRow, ObservationRow, Query, Source, StoreError, derive::intern,
+        query::day,
+    },
+    desk::word,
+    shelf::Shelf,
 };
 use faultline_core::{
-    codec::from_cbor,
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
     time::UnixTime,
 };
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
-use sha2::{Digest, Sha256};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use std::ops::Range;
 
-/// Largest batch that is ever unpacked.
-const MAX_BATCH: usize = 16 << 20;
+/// Rows of a page when all of a window is read.
+const PAGE: usize = 500;
 
-const RECEIPT: &str = "SELECT r.batch, p.id, r.sequence, r.sha256, r.received, r.measurements,
-    r.enrichment FROM receipt r JOIN probe p ON p.key = r.probe";
+/// The shelf that stands for all whose start is not believed.
+const ODD: Shelf = Shelf::Odd(0);
 
-fn receipt_row(row: &Row) -> rusqlite::Result<Option<ReceiptRecord>> {
-    let enrichment: Vec<u8> = row.get(6)?;
-    let Ok(enrichment) = from_cbor::<Enrichment>(&enrichment) else {
-        return Ok(None);
-    };
-    Ok(Some(ReceiptRecord {
-        batch: BatchId(row.get(0)?),
-        probe: ProbeId(row.get(1)?),
-        sequence: row.get::<_, i64>(2)? as u64,
-        sha256: row.get(3)?,
-        received: UnixTime(row.get(4)?),
-        measurements: row.get(5)?,
-        enrichment,
-    }))
-}
-
-pub(super) fn receipt(
-    db: &Connection,
-    batch: BatchId,
-) -> Result<Option<ReceiptRecord>, StoreError> {
-    let found = db
-        .prepare_cached(&format!("{RECEIPT} WHERE r.batch = ?1"))?
-        .query_row([batch.0], receipt_row)
-        .optional()?;
-    match found {
-        Some(None) => Err(StoreError::Corrupt(format!("receipt {batch}"))),
-        found => Ok(found.flatten()),
+pub(super) fn source_number(source: Source) -> i64 {
+    match source {
+        Source::Probe => 0,
+        Source::Import => 1,
     }
 }
 
-pub(super) fn batch(db: &Connection, key: i64) -> Result<StoredBatch, StoreError> {
-    let corrupt = || StoreError::Corrupt(format!("receipt number {key}"));
-    let receipt = db
-        .prepare_cached(&format!("{RECEIPT} WHERE r.key = ?1"))?
-        .query_row([key], receipt_row)?
-        .ok_or_else(corrupt)?;
-    let (bytes, public_key): (Vec<u8>, Vec<u8>) = db
-        .prepare_cached(
-            "SELECT b.bytes, p.public_key FROM batch b JOIN receipt r ON r.key = b.key
-             JOIN probe p ON p.key = r.probe WHERE b.key = ?1",
-        )?
-        .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let bytes = zstd::bulk::decompress(&bytes, MAX_BATCH).map_err(|_| corrupt())?;
-    if Sha256::digest(&bytes)[..] != receipt.sha256 {
-        return Err(corrupt());
+pub(super) fn source_of(number: i64) -> Source {
+    if number == 1 {
+        Source::Import
+    } else {
+        Source::Probe
     }
-    Ok(StoredBatch {
-        receipt,
-        public_key,
-        bytes,
-    })
 }
 
-pub(super) fn batches(
-    db: &Connection,
-    each: &mut dyn FnMut(StoredBatch) -> bool,
-) -> Result<(), StoreError> {
-    let mut keys = db.prepare_cached("SELECT key FROM receipt ORDER BY key")?;
-    let mut keys = keys.query([])?;
-    while let Some(row) = keys.next()? {
-        if !each(batch(db, row.get(0)?)?) {
-            break;
-        }
-    }
-    Ok(())
-}
-
+/// All of a window, of one state of the file.
 pub(super) fn measurements(
     db: &Connection,
     window: Range<UnixTime>,
     each: &mut dyn FnMut(MeasurementRow) -> bool,
 ) -> Result<(), StoreError> {
-    let filter = "m.started >= ?1 AND m.started < ?2 ORDER BY m.started, m.id";
-    select(db, filter, params![window.start.0, window.end.0], each)
+    let mut query = Query::within(window, PAGE);
+    loop {
+        let page = select(db, &query)?;
+        let full = page.len() == PAGE;
+        query.after = page.last().map(|row| (row.started, row.id));
+        for row in page {
+            if !each(row) {
+                return Ok(());
+            }
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+pub(super) fn select(
+    db: &Connection,
+    query: &Query,
+) -> Result<Vec<MeasurementRow>, StoreError> {
+    let Some(filter) = Filter::of(db, query)? else {
+        return Ok(Vec::new());
+    };
+    let mut days =
+        db.prepare_cached("SELECT day FROM day WHERE day >= ?1 AND day <= ?2 ORDER BY day")?;
+    let mut days = days.query([day(filter.start), day(filter.end)])?;
+    let mut found: Vec<Found> = Vec::new();
+    while found.len() < query.limit {
+        let Some(row) = days.next()? else { break };
+        let shelf = Shelf::Day(row.get(0)?);
+        let mut of_day = filter.scan(db, shelf, query.limit - found.len())?;
+        found.append(&mut of_day);
+    }
+    // Those with a nonsensical start stand anywhere between.
+    found.append(&mut filter.scan(db, ODD, query.limit)?);
+    found.sort_by_key(|found| (found.row.started, found.row.id));
+    found.truncate(query.limit);
+    found
+        .into_iter()
+        .map(|found| found.whole(db, query.observations))
+        .collect()
 }
 
 pub(super) fn measurement(
     db: &Connection,
     id: MeasurementId,
 ) -> Result<Option<MeasurementRow>, StoreError> {
-    let mut found = None;
-    select(db, "m.id = ?1", [id.0], &mut |row| {
-        found = Some(row);
-        false
-    })?;
-    Ok(found)
+    let seen = db
+        .prepare_cached("SELECT shelf, key FROM seen WHERE id = ?1")?
+        .query_row([id.0], |r| {
+            Ok((Shelf::from_number(r.get(0)?), r.get::<_, i64>(1)?))
+        })
+        .optional()?;
+    let Some((shelf, key)) = seen else {
+        return Ok(None);
+    };
+    if let Shelf::Day(day) = shelf {
+        let there = db
+            .prepare_cached("SELECT 1 FROM day WHERE day = ?1")?
+            .exists([day])?;
+        if !there {
+            return Ok(None); // dropped
+        }
+    }
+    // Keys of rows that were dropped may be used again where a table lives on.
+    let found = db
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM measurement_{} m {JOINS} WHERE m.key = ?1 AND m.id = ?2",
+            shelf.suffix()
+        ))?
+        .query_row((key, id.0), |r| Found::read(r, shelf))
+        .optional()?;
+    found.map(|found| found.whole(db, true)).transpose()
 }
 
-fn select(
-    db: &Connection,
-    filter: &str,
-    values: impl Params,
-    each: &mut dyn FnMut(MeasurementRow) -> bool,
-) -> Result<(), StoreError> {
-    let mut observations = db.prepare_cached(
-        "SELECT o.at, w.text, o.failure, o.layer, o.payload FROM observation o
-         JOIN word w ON w.id = o.step WHERE o.measurement = ?1 ORDER BY o.idx",
-    )?;
-    let mut found = db.prepare_cached(&format!(
-        "SELECT m.key, m.id, r.batch, p.id, m.started, e.text, t.text, c.text, m.asn, m.known,
-           m.scored, v.text, n.text, m.reasons, m.rules
-         FROM measurement m JOIN receipt r ON r.key = m.batch JOIN probe p ON p.key = r.probe
-         JOIN word e ON e.id = m.experiment JOIN word t ON t.id = m.target
-         JOIN word c ON c.id = m.country JOIN word v ON v.id = m.outcome
-         LEFT JOIN word n ON n.id = m.mechanism WHERE {filter}"
-    ))?;
-    let mut found = found.query(values)?;
-    while let Some(r) = found.next()? {
-        let observations = observations
-            .query_map([r.get::<_, i64>(0)?], |o| {
-                Ok(ObservationRow {
-                    at: UnixTime(o.get(0)?),
-                    step: intern(&o.get::<_, String>(1)?),
-                    failure: o.get(2)?,
-                    layer: o.get(3)?,
-                    payload: o.get(4)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
-        let go_on = each(MeasurementRow {
+/// A [`Query`] in numbers.
+struct Filter {
+    start: UnixTime,
+    end: UnixTime,
+    after: Option<(UnixTime, MeasurementId)>,
+    country: Option<i64>,
+    target: Option<i64>,
+    outcome: Option<i64>,
+    sources: &'static [Source],
+}
+
+impl Filter {
+    /// `None` where a word never occurred: nothing matches.
+    fn of(db: &Connection, query: &Query) -> rusqlite::Result<Option<Self>> {
+        let mut words = [None; 3];
+        let wanted = [
+            query.country.as_ref().map(Country::as_str),
+            query.target.as_deref(),
+            query.outcome.as_deref(),
+        ];
+        for (number, text) in words.iter_mut().zip(wanted) {
+            if let Some(text) = text {
+                *number = word(db, text)?;
+                if number.is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+        let [country, target, outcome] = words;
+        let after = query
+            .after
+            .map_or(UnixTime(i64::MIN), |(started, _)| started);
+        Ok(Some(Self {
+            start: query.window.start.max(after),
+            end: query.window.end,
+            after: query.after,
+            country,
+            target,
+            outcome,
+            sources: match query.source {
+                Some(Source::Probe) => &[Source::Probe],
+                Some(Source::Import) => &[Source::Import],
+                None => &[Source::Probe, Source::Import],
+            },
+        }))
+    }
+
+    /// The first that match on one shelf, from each source; in order where there is one.
+    fn scan(
+        &self,
+        db: &Connection,
+        shelf: Shelf,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Found>> {
+        let s = shelf.suffix();
+        let index = match (self.target, self.country) {
+            (Some(_), _) => "target",
+            (None, Some(_)) => "country",
+            (None, None) => "time",
+        };
+        let mut sql = format!(
+            "SELECT {COLUMNS} FROM measurement_{s} m INDEXED BY measurement_{s}_{index} {JOINS}
+             WHERE m.source = :source AND m.started >= :start AND m.started < :end"
+        );
+        let (started, id) = self.after.unwrap_or_default();
+        let (end, limit) = (self.end.0, limit as i64);
+        let mut values: Vec<(&str, &dyn ToSql)> = Vec::new();
+        if self.after.is_some() {
+            sql.push_str(" AND NOT (m.started = :after AND m.id <= :id)");
+            values.extend_from_slice(named_params! { ":after": started.0, ":id": id.0 });
+        }
+        for (name, column, number) in [
+            (":country", "country", &self.country),
+            (":target", "target", &self.target),
+            (":outcome", "outcome", &self.outcome),
+        ] {
+            if number.is_some() {
+                sql = sql + " AND m." + column + " = " + name;
+                values.push((name, number));
+            }
+        }
+        sql.push_str(" ORDER BY m.started, m.id LIMIT :limit");
+        let mut found = Vec::new();
+        for source in self.sources {
+            let number = source_number(*source);
+            let mut values = values.clone();
+            values.extend_from_slice(named_params! {
+                ":source": number, ":start": self.start.0, ":end": end, ":limit": limit,
+            });
+            let mut statement = db.prepare_cached(&sql)?;
+            let rows = statement.query_map(&*values, |r| Found::read(r, shelf))?;
+            for row in rows {
+                found.push(row?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+const COLUMNS: &str = "m.key, m.id, r.batch, p.id, m.started, e.text, t.text, c.text, m.asn,
+    m.known, m.scored, v.text, n.text, m.reasons, m.rules";
+// CROSS JOIN keeps the order: rows come along the index of `m`.
+const JOINS: &str =
+    "CROSS JOIN receipt r ON r.key = m.batch CROSS JOIN probe p ON p.key = r.probe
+    CROSS JOIN word e ON e.id = m.experiment CROSS JOIN word t ON t.id = m.target
+    CROSS JOIN word c ON c.id = m.country CROSS JOIN word v ON v.id = m.outcome
+    LEFT JOIN word n ON n.id = m.mechanism";
+
+/// A measurement, still without its observations.
+struct Found {
+    shelf: Shelf,
+    key: i64,
+    row: MeasurementRow,
+}
+
+impl Found {
+    fn read(r: &Row, shelf: Shelf) -> rusqlite::Result<Self> {
+        let row = MeasurementRow {
             id: MeasurementId(r.get(1)?),
             batch: BatchId(r.get(2)?),
             probe: ProbeId(r.get(3)?),
             started: UnixTime(r.get(4)?),
-            experiment: intern(&r.get::<_, String>(5)?),
+            experiment: intern(r.get_ref(5)?.as_str()?),
             target: r.get(6)?,
-            country: Country::new(&r.get::<_, String>(7)?).unwrap_or_default(),
+            country: Country::new(r.get_ref(7)?.as_str()?).unwrap_or_default(),
             asn: Asn(r.get(8)?),
             network_known: r.get(9)?,
             scored: r.get(10)?,
-            observations,
+            observations: Vec::new(),
             verdict: Judgement {
                 outcome: r.get(11)?,
                 mechanism: r.get(12)?,
                 reasons: r.get(13)?,
                 rules: r.get(14)?,
             },
-        });
-        if !go_on {
-            break;
+        };
+        Ok(Self {
+            shelf,
+            key: r.get(0)?,
+            row,
+        })
+    }
+
+    fn whole(
+        mut self,
+        db: &Connection,
+        observations: bool,
+    ) -> Result<MeasurementRow, StoreError> {
+        if observations {
+            self.row.observations = db
+                .prepare_cached(&format!(
+                    "SELECT o.at, w.text, o.failure, o.layer, o.payload FROM observation_{} o
+                     JOIN word w ON w.id = o.step WHERE o.measurement = ?1 ORDER BY o.idx",
+                    self.shelf.suffix()
+                ))?
+                .query_map([self.key], |o| {
+                    Ok(ObservationRow {
+                        at: UnixTime(o.get(0)?),
+                        step: intern(o.get_ref(1)?.as_str()?),
+                        failure: o.get(2)?,
+                        layer: o.get(3)?,
+                        payload: o.get(4)?,
+                    })
+                })?
+                .collect::<Result<_, _>>()?;
         }
+        Ok(self.row)
     }
-    Ok(())
-}
-
-pub(super) fn rollups(
-    db: &Connection,
-    window: Range<UnixTime>,
-) -> Result<Vec<Rollup>, StoreError> {
-    // Hours that start in the window: both ends rounded up.
-    let hour = |t: UnixTime| t.0.div_euclid(HOUR) + i64::from(t.0.rem_euclid(HOUR) != 0);
-    Ok(db
-        .prepare_cached(
-            "SELECT u.hour, c.text, u.asn, t.text, v.text, u.n FROM rollup u
-             JOIN word c ON c.id = u.country JOIN word t ON t.id = u.target
-             JOIN word v ON v.id = u.outcome WHERE u.hour >= ?1 AND u.hour < ?2
-             ORDER BY u.hour, c.text, u.asn, t.text, v.text",
-        )?
-        .query_map([hour(window.start), hour(window.end)], |r| {
-            Ok(Rollup {
-                hour: r.get(0)?,
-                country: Country::new(&r.get::<_, String>(1)?).unwrap_or_default(),
-                asn: Asn(r.get(2)?),
-                target: r.get(3)?,
-                outcome: r.get(4)?,
-                count: r.get::<_, i64>(5)? as u64,
-            })
-        })?
-        .collect::<Result<_, _>>()?)
-}
-
-const HOUR: i64 = 3_600_000_000;
-
-pub(super) fn digest(db: &Connection) -> Result<[u8; 32], StoreError> {
-    let all = UnixTime(i64::MIN)..UnixTime(i64::MAX);
-    let mut hash = Sha256::new();
-    measurements(db, all.clone(), &mut |m| {
-        hash.update(format!("{m:?}\n"));
-        true
-    })?;
-    for rollup in rollups(db, all)? {
-        hash.update(format!("{rollup:?}\n"));
-    }
-    Ok(hash.finalize().into())
 }

@@ -1,19 +1,37 @@
-//! What one batch writes, inside the writer's transaction.
+//! What does one batch write, inside the writer's transaction?
 
 use super::{
-    super::{Appended, Derive, Incoming, MeasurementRow, StoreError},
-    read,
+    super::{Appended, Derive, MeasurementRow, ReceiptRecord, StoreError},
+    batches,
+    desk::Desk,
+    retain,
+    shelf::Shelf,
+    tally::{self, Cell},
 };
-use faultline_core::codec::to_cbor;
-use rusqlite::{Connection, OptionalExtension, params};
+use faultline_core::time::UnixTime;
+use rusqlite::{OptionalExtension, params};
 
-pub(super) fn append(
-    db: &Connection,
-    incoming: &Incoming,
-    compressed: &[u8],
-) -> Result<Appended, StoreError> {
-    let r = &incoming.receipt;
-    let there: Option<[u8; 32]> = db
+/// A batch made ready outside the writer's thread.
+pub(super) struct Ready {
+    pub(super) receipt: ReceiptRecord,
+    /// CBOR.
+    pub(super) enrichment: Vec<u8>,
+    pub(super) compressed: Vec<u8>,
+    pub(super) rows: Vec<MeasurementRow>,
+}
+
+/// Where rows come from.
+pub(super) struct Origin {
+    pub(super) batch: i64,
+    pub(super) probe: i64,
+    pub(super) source: i64,
+    pub(super) received: UnixTime,
+}
+
+pub(super) fn append(desk: &mut Desk, ready: &Ready) -> Result<Appended, StoreError> {
+    let r = &ready.receipt;
+    let there: Option<[u8; 32]> = desk
+        .db
         .prepare_cached("SELECT sha256 FROM receipt WHERE batch = ?1")?
         .query_row([r.batch.0], |row| row.get(0))
         .optional()?;
@@ -22,92 +40,134 @@ pub(super) fn append(
         Some(_) => return Err(StoreError::Conflict(r.batch)),
         None => {}
     }
-    db.prepare_cached(
-        "INSERT INTO receipt (batch, probe, sequence, sha256, received, measurements, enrichment)
-         VALUES (?1, (SELECT key FROM probe WHERE id = ?2), ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![
-        r.batch.0, r.probe.0, r.sequence as i64, r.sha256, r.received.0, r.measurements,
-        to_cbor(&r.enrichment)
-    ])?;
-    let key = db.last_insert_rowid();
-    db.prepare_cached("INSERT INTO batch (key, bytes) VALUES (?1, ?2)")?
-        .execute(params![key, compressed])?;
-    rows(db, key, &incoming.rows)?;
+    let (probe, source) = desk
+        .db
+        .prepare_cached("SELECT key, source FROM probe WHERE id = ?1")?
+        .query_row([r.probe.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    desk.db
+        .prepare_cached(
+            "INSERT INTO receipt
+               (batch, probe, sequence, sha256, received, measurements, enrichment)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            r.batch.0,
+            probe,
+            r.sequence as i64,
+            r.sha256,
+            r.received.0,
+            r.measurements,
+            ready.enrichment
+        ])?;
+    let batch = desk.db.last_insert_rowid();
+    desk.db
+        .prepare_cached("INSERT INTO batch (key, bytes) VALUES (?1, ?2)")?
+        .execute(params![batch, ready.compressed])?;
+    let origin = Origin {
+        batch,
+        probe,
+        source,
+        received: r.received,
+    };
+    rows(desk, &origin, &ready.rows, None)?;
     Ok(Appended::Stored)
 }
 
-pub(super) fn rederive(db: &Connection, derive: &Derive) -> Result<Appended, StoreError> {
-    db.execute_batch("DELETE FROM rollup; DELETE FROM observation; DELETE FROM measurement;")?;
-    let keys = db
-        .prepare("SELECT key FROM receipt ORDER BY key")?
-        .query_map([], |r| r.get(0))?
-        .collect::<Result<Vec<i64>, _>>()?;
-    for key in keys {
-        rows(db, key, &derive(&read::batch(db, key)?)?)?;
-    }
-    Ok(Appended::Stored)
-}
-
-/// A measurement that is there already, in whatever batch, stays as it is.
-fn rows(db: &Connection, batch: i64, rows: &[MeasurementRow]) -> Result<(), StoreError> {
+/// Stores rows. A measurement that is there already, in whatever batch, stays as it is; one
+/// of a day whose rows were dropped is counted and not kept; one of a day before `from`, if
+/// given, is passed over.
+pub(super) fn rows(
+    desk: &mut Desk,
+    origin: &Origin,
+    rows: &[MeasurementRow],
+    from: Option<i64>,
+) -> Result<(), StoreError> {
+    let horizon = desk.horizon()?;
     for m in rows {
-        let (country, target) = (word(db, m.country.as_str())?, word(db, &m.target)?);
-        let outcome = word(db, &m.verdict.outcome)?;
-        let mechanism = m
-            .verdict
-            .mechanism
-            .as_deref()
-            .map(|w| word(db, w))
-            .transpose()?;
-        let new = db
-            .prepare_cached(
-                "INSERT INTO measurement (id, batch, started, experiment, target, country, asn,
-                   known, scored, outcome, mechanism, reasons, rules)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13) ON CONFLICT (id) DO NOTHING",
-            )?
-            .execute(params![
-                m.id.0, batch, m.started.0, word(db, m.experiment)?, target, country, m.asn.0,
-                m.network_known, m.scored, outcome, mechanism, m.verdict.reasons, m.verdict.rules
-            ])?;
+        let shelf = Shelf::of(m.started, m.network_known, origin.received);
+        if from.is_some_and(|from| shelf.day() < from) {
+            continue;
+        }
+        let kept = shelf.day() >= horizon.rows;
+        let key = if kept { desk.day(shelf)?.2.next } else { 0 };
+        let new = desk
+            .db
+            .prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+            .execute(params![m.id.0, shelf.number(), key])?;
         if new == 0 {
             continue;
         }
-        let key = db.last_insert_rowid();
-        let mut insert =
-            db.prepare_cached("INSERT INTO observation VALUES (?1,?2,?3,?4,?5,?6,?7)")?;
-        for (at, o) in m.observations.iter().enumerate() {
-            let step = word(db, o.step)?;
-            insert.execute(params![
-                key, at as i64, o.at.0, step, o.failure, o.layer, o.payload
-            ])?;
+        let (db, words) = (&desk.db, &mut desk.words);
+        let country = words.number(db, m.country.as_str())?;
+        let target = words.number(db, &m.target)?;
+        let experiment = words.number(db, m.experiment)?;
+        let outcome = words.number(db, &m.verdict.outcome)?;
+        let mechanism = match &m.verdict.mechanism {
+            Some(word) => Some(words.number(db, word)?),
+            None => None,
+        };
+        if kept {
+            let (db, words, day) = desk.day(shelf)?;
+            day.next += 1;
+            db.prepare_cached(&day.insert_measurement)?
+                .execute(params![
+                    key,
+                    m.id.0,
+                    origin.batch,
+                    origin.source,
+                    m.started.0,
+                    experiment,
+                    target,
+                    country,
+                    m.asn.0,
+                    m.network_known,
+                    m.scored,
+                    outcome,
+                    mechanism,
+                    m.verdict.reasons,
+                    m.verdict.rules
+                ])?;
+            let mut insert = db.prepare_cached(&day.insert_observation)?;
+            for (at, o) in m.observations.iter().enumerate() {
+                let step = words.number(db, o.step)?;
+                insert.execute(params![
+                    key, at as i64, o.at.0, step, o.failure, o.layer, o.payload
+                ])?;
+            }
         }
-        if m.scored {
-            db.prepare_cached(
-                "INSERT INTO rollup VALUES (?1, ?2, ?3, ?4, ?5, 1)
-                 ON CONFLICT DO UPDATE SET n = n + 1",
-            )?
-            .execute(params![
-                m.started.secs().div_euclid(3600),
+        // What counts has a believable start, see `derive`.
+        if m.scored && matches!(shelf, Shelf::Day(_)) {
+            let cell = Cell {
+                hour: m.started.secs().div_euclid(3600),
                 country,
-                m.asn.0,
+                asn: m.asn.0,
                 target,
-                outcome
-            ])?;
+                experiment,
+                source: origin.source,
+                outcome,
+                mechanism: mechanism.unwrap_or(0),
+            };
+            desk.tally
+                .count(&desk.db, cell, m.observations.len(), origin.probe)?;
         }
     }
     Ok(())
 }
 
-fn word(db: &Connection, text: &str) -> rusqlite::Result<i64> {
-    let there = db
-        .prepare_cached("SELECT id FROM word WHERE text = ?1")?
-        .query_row([text], |r| r.get(0))
-        .optional()?;
-    if let Some(id) = there {
-        return Ok(id);
+/// Makes all rows again that can be, batch by batch, in one transaction: it spills to the
+/// log on disk, so that memory does not grow with the store, and readers see the old rows
+/// until it is done.
+pub(super) fn rederive(desk: &mut Desk, derive: &Derive) -> Result<(), StoreError> {
+    let from = desk.horizon()?.frozen;
+    retain::drop_days(&desk.db, from, i64::MAX)?;
+    retain::forget_identities(&desk.db, from)?;
+    tally::take_back(&desk.db, from)?;
+    desk.forget();
+    let mut after = i64::MIN;
+    while let Some((key, batch)) = batches::after(&desk.db, after)? {
+        after = key;
+        let origin = batches::origin(&desk.db, key)?;
+        rows(desk, &origin, &derive(&batch)?, Some(from))?;
     }
-    db.prepare_cached("INSERT INTO word (text) VALUES (?1)")?
-        .execute([text])?;
-    Ok(db.last_insert_rowid())
+    Ok(())
 }

@@ -1,0 +1,127 @@
+//! What may go, and what stays when it goes? Whole days of rows go by dropping their tables;
+//! batches go when they are old enough and nothing that is made again needs them. Receipts
+//! and identities stay, so that nothing is taken twice; counts stay and are not made again.
+
+use super::{
+    super::{Dropped, LEAP_DAYS, Retention, StoreError, query::day},
+    desk::{self, Desk},
+    shelf::Shelf,
+};
+use faultline_core::time::UnixTime;
+use rusqlite::{Connection, params};
+
+const DAY: i64 = 86_400_000_000;
+
+pub(super) fn retain(
+    desk: &mut Desk,
+    policy: &Retention,
+    now: UnixTime,
+) -> Result<Dropped, StoreError> {
+    let today = day(now);
+    let db = &desk.db;
+    let newest: Option<i64> = db.query_row("SELECT max(day) FROM day", [], |r| r.get(0))?;
+    let last = desk::horizon(db, "clock")?.or(newest).unwrap_or(today);
+    if !policy.clock_checked && today - last > LEAP_DAYS {
+        return Err(StoreError::ClockLeap { days: today - last });
+    }
+    let before = |days: Option<u32>| days.map_or(i64::MIN, |days| today - i64::from(days));
+    let (rows, batches) = (before(policy.observations), before(policy.batches));
+    let old = desk.horizon()?;
+    let (rows, frozen) = (rows.max(old.rows), batches.max(rows).max(old.frozen));
+    let db = &desk.db;
+    let measurements = drop_days(db, i64::MIN, rows)?;
+    // All that a batch carries started before the end of the day after its arrival.
+    let received = batches.min(frozen).saturating_sub(1).saturating_mul(DAY);
+    let gone = db.execute(
+        "DELETE FROM batch WHERE key IN (SELECT key FROM receipt WHERE received < ?1)",
+        [received],
+    )?;
+    let tokens = db.execute("DELETE FROM epoch WHERE issued < ?1", [received])?;
+    for (name, day) in [
+        ("rows", rows),
+        ("frozen", frozen),
+        ("clock", today.max(last)),
+    ] {
+        if day > i64::MIN {
+            db.execute(
+                "INSERT INTO horizon VALUES (?1, ?2) ON CONFLICT DO UPDATE SET day = excluded.day",
+                params![name, day],
+            )?;
+        }
+    }
+    let dropped = Dropped {
+        measurements,
+        batches: gone as u64,
+        tokens: tokens as u64,
+    };
+    if dropped != Dropped::default() {
+        let what = format!(
+            "retention dropped {measurements} measurements, {gone} batches and {tokens} network tokens"
+        );
+        db.execute(
+            "INSERT INTO audit (at, what) VALUES (?1, ?2)",
+            params![now.0, what],
+        )?;
+    }
+    desk.forget();
+    Ok(dropped)
+}
+
+/// Drops the rows of the days in `from..before`; identities and counts stay. Gives how many
+/// measurements went.
+pub(super) fn drop_days(db: &Connection, from: i64, before: i64) -> rusqlite::Result<u64> {
+    let days: Vec<i64> = db
+        .prepare_cached("SELECT day FROM day WHERE day >= ?1 AND day < ?2")?
+        .query_map([from, before], |r| r.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut measurements = 0;
+    for day in days {
+        let s = Shelf::Day(day).suffix();
+        let n: i64 =
+            db.query_row(&format!("SELECT count(*) FROM measurement_{s}"), [], |r| {
+                r.get(0)
+            })?;
+        measurements += n as u64;
+        db.execute_batch(&format!(
+            "DROP TABLE measurement_{s}; DROP TABLE observation_{s};"
+        ))?;
+        db.execute("DELETE FROM day WHERE day = ?1", [day])?;
+    }
+    // Those with a nonsensical start go by the day of arrival.
+    let arrived = "batch IN (SELECT key FROM receipt WHERE received >= ?1 AND received < ?2)";
+    let bounds = [first(from), first(before)];
+    db.execute(
+        &format!(
+            "DELETE FROM observation_odd WHERE measurement IN
+               (SELECT key FROM measurement_odd WHERE {arrived})"
+        ),
+        bounds,
+    )?;
+    let odd = db.execute(
+        &format!("DELETE FROM measurement_odd WHERE {arrived}"),
+        bounds,
+    )?;
+    Ok(measurements + odd as u64)
+}
+
+/// Forgets the identities of the measurements from a day on.
+pub(super) fn forget_identities(db: &Connection, from: i64) -> rusqlite::Result<()> {
+    if from == i64::MIN {
+        db.execute("DELETE FROM seen", [])?;
+    } else {
+        db.execute(
+            "DELETE FROM seen WHERE shelf >= ?1 OR (shelf < 0 AND -1 - shelf >= ?1)",
+            [from],
+        )?;
+    }
+    Ok(())
+}
+
+/// The first moment of a day. Whatever arrived before 1970 counts as of then.
+fn first(day: i64) -> i64 {
+    if day <= 0 {
+        i64::MIN
+    } else {
+        day.saturating_mul(DAY)
+    }
+}
