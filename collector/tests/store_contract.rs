@@ -18,6 +18,7 @@ use faultline_core::{
     value::{Blob, Ip},
 };
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 use std::{
     io::{BufRead, BufReader},
     net::IpAddr,
@@ -160,18 +161,19 @@ fn incoming(n: u32) -> Incoming {
         addresses: vec![],
         places,
     };
+    let bytes = seal(&batch);
     Incoming {
         rows: derive(&batch, &enrichment, &Rules),
         receipt: ReceiptRecord {
             batch: batch.id,
             probe: batch.probe,
             sequence: batch.sequence,
-            sha256: id16(n).repeat(2).try_into().unwrap(),
+            sha256: Sha256::digest(&bytes).into(),
             received: NOW,
             measurements: 4,
             enrichment,
         },
-        bytes: seal(&batch),
+        bytes,
     }
 }
 fn count(store: &Sqlite) -> usize {

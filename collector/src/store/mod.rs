@@ -199,6 +199,8 @@ pub trait Facts: Send + Sync {
     fn measurement(&self, id: MeasurementId) -> Result<Option<MeasurementRow>, StoreError>;
     /// Rollups of the hours that start in the window, in key order.
     fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError>;
+    /// One batch as it came, with its receipt.
+    fn batch(&self, id: BatchId) -> Result<Option<StoredBatch>, StoreError>;
     /// Batches in order of arrival.
     fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError>;
     /// Drops all derived rows and makes them again, in one transaction.

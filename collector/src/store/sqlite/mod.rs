@@ -184,6 +184,9 @@ impl Facts for Sqlite {
     fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError> {
         self.read(|db| read::rollups(db, window))
     }
+    fn batch(&self, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
+        self.read(|db| read::batch_of(db, id))
+    }
     fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError> {
         self.read(|db| read::batches(db, each))
     }

@@ -72,6 +72,17 @@ pub(super) fn batch(db: &Connection, key: i64) -> Result<StoredBatch, StoreError
     })
 }
 
+pub(super) fn batch_of(
+    db: &Connection,
+    id: BatchId,
+) -> Result<Option<StoredBatch>, StoreError> {
+    let key = db
+        .prepare_cached("SELECT key FROM receipt WHERE batch = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?;
+    key.map(|key| batch(db, key)).transpose()
+}
+
 pub(super) fn batches(
     db: &Connection,
     each: &mut dyn FnMut(StoredBatch) -> bool,
