@@ -3,13 +3,14 @@
 //! One GET over HTTP/1.1 (RFC 9110, RFC 9112) on a connection of its own. Field names come
 //! in lower case, as the HTTP library gives them.
 
-use super::{run::Run, title::title};
+use super::run::Run;
 use crate::net::{Clock, Network, at_layer};
 use bytes::Bytes;
 use faultline_core::{
     failure::{Failure, Layer},
     measurement::Limit,
     observation::{Fetch, Header, Observation, Step},
+    page::title,
     value::{Blob, Ip},
 };
 use http_body_util::{BodyExt, Empty};
