@@ -157,6 +157,7 @@ fn measurement(id: [u8; 16], network: Option<Blob>) -> Measurement {
             }),
             failure: None,
         }],
+        imported: None,
     }
 }
 
