@@ -2,13 +2,12 @@
 //! a key of the collector's own for imports, so that they are kept, deduplicated, rebuilt
 //! and told apart from those of volunteers like any batch.
 
-mod convert;
 pub mod ooni;
 
-pub use convert::{Converted, convert};
+pub use ooni::{Converted, convert};
 
 use crate::{
-    ingest::{Enricher, addresses},
+    ingest::{Enricher, MAX_BATCH, addresses},
     store::{
         AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, Place, ProbeRecord,
         ReceiptRecord, StoreError, derive,
@@ -23,6 +22,29 @@ use faultline_core::{
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+
+/// Why a document was not kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// More than a batch may hold, even with everything capped.
+    #[error("it holds more than a batch of {MAX_BATCH} bytes can: left out")]
+    TooLarge,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is new.
+    Stored,
+    /// It was there.
+    Known,
+    /// It was there, as an earlier version read it or by other geo databases; it stays so.
+    KnownOtherwise,
+}
 
 /// What an import works with.
 pub struct Importer<'a, S> {
@@ -49,13 +71,31 @@ impl<S: Ledger + Facts> Importer<'_, S> {
         })
     }
 
-    /// Keeps one document. The same document again changes nothing.
-    pub fn keep(&self, converted: Converted, now: UnixTime) -> Result<Appended, StoreError> {
+    /// Keeps one document. The same document again changes nothing. The control's report is
+    /// sealed by the import key, too: it is the document's word, not this collector's.
+    pub fn keep(&self, converted: Converted, now: UnixTime) -> Result<Kept, KeepError> {
         let Converted {
-            measurement,
+            mut measurement,
+            control,
             country,
             asn,
+            networks,
         } = converted;
+        let helped = control
+            .as_ref()
+            .map_or(&[][..], |report| &report.observations);
+        let seen: BTreeSet<Ip> = addresses(&measurement.observations)
+            .into_iter()
+            .chain(addresses(helped))
+            .collect();
+        let network = |ip: Ip| {
+            let known = self.enricher.asn_of(ip.0);
+            let asn = known.or_else(|| networks.get(&ip.0).copied())?;
+            Some(AddressAsn { ip, asn })
+        };
+        measurement.control = control
+            .as_ref()
+            .map(|report| Blob(self.key.seal(Purpose::ControlReport, report)));
         let batch = Batch {
             schema: SCHEMA_VERSION,
             probe: self.key.public().probe_id(),
@@ -64,8 +104,6 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             created: measurement.started,
             measurements: vec![measurement],
         };
-        let seen: BTreeSet<Ip> = batch.measurements.iter().flat_map(addresses).collect();
-        let network = |ip: Ip| self.enricher.asn_of(ip.0).map(|asn| AddressAsn { ip, asn });
         let enrichment = Enrichment {
             geo: Blob(self.enricher.digest().to_vec()),
             addresses: seen.into_iter().filter_map(network).collect(),
@@ -73,14 +111,17 @@ impl<S: Ledger + Facts> Importer<'_, S> {
                 known: country != Country::UNKNOWN && asn != Asn(0),
                 country,
                 asn,
-                control_valid: false,
+                control_valid: control.is_some(),
                 control_ignored: false,
                 clock_future: batch.created > now,
             }],
         };
-        let rows = derive(&batch, &enrichment, self.judge);
         let bytes = self.key.seal(Purpose::Batch, &batch);
-        self.store.append(Incoming {
+        if bytes.len() > MAX_BATCH {
+            return Err(KeepError::TooLarge);
+        }
+        let rows = derive(&batch, &enrichment, self.judge);
+        let appended = self.store.append(Incoming {
             receipt: ReceiptRecord {
                 batch: batch.id,
                 probe: batch.probe,
@@ -92,6 +133,12 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             },
             bytes,
             rows,
-        })
+        });
+        match appended {
+            Ok(Appended::Stored) => Ok(Kept::Stored),
+            Ok(Appended::Duplicate) => Ok(Kept::Known),
+            Err(StoreError::Conflict(_)) => Ok(Kept::KnownOtherwise),
+            Err(e) => Err(e.into()),
+        }
     }
 }

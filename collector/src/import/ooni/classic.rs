@@ -11,9 +11,10 @@ use serde::Serialize;
 use std::{cmp::Reverse, net::IpAddr};
 
 /// What OONI's test keys say of blocking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blocking {
     /// Cannot be told: `null`.
+    #[default]
     Unknown,
     /// `false`.
     None,
@@ -32,7 +33,7 @@ impl Serialize for Blocking {
 }
 
 /// The classic fields of Web Connectivity's test keys.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ClassicVerdict {
     /// First failure of the system's resolver.
     pub dns_experiment_failure: Option<String>,
@@ -52,13 +53,22 @@ pub struct ClassicVerdict {
     pub headers_match: Option<bool>,
     /// Whether the titles' long words are the same.
     pub title_match: Option<bool>,
-    /// 1 bogon, 2 unexpected failure, 4 unexpected addresses.
-    pub x_dns_flags: u32,
-    /// 1 DNS, 2 TCP/IP, 4 TLS, 8 HTTP failure, 16 HTTP diff, 32 success.
-    pub x_blocking_flags: u32,
-    /// 1, 2, 4 expected DNS, TCP, TLS failure; 8 HTTPS success without control; 16 DNS
-    /// success where the control resolved nothing.
-    pub x_null_null_flags: u32,
+    /// How version 0.4 came to its verdict; 0.5 does not compute it. 1 secure success, 2
+    /// cleartext success, 4 name does not exist, 8 control unreachable, 16 control failed,
+    /// 32 DNS, 64 HTTP diff, 128 connect, 256 read or write, 512 unknown, 1024 TLS, and in
+    /// which step: 2048 DNS, 4096 connect, 8192 HTTP; 16384 no requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_status: Option<u32>,
+    /// Version 0.5 only: 1 bogon, 2 unexpected failure, 4 unexpected addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_dns_flags: Option<u32>,
+    /// Version 0.5 only: 1 DNS, 2 TCP/IP, 4 TLS, 8 HTTP failure, 16 HTTP diff, 32 success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_blocking_flags: Option<u32>,
+    /// Version 0.5 only: 1, 2, 4 expected DNS, TCP, TLS failure; 8 HTTPS success without
+    /// control; 16 DNS success where the control resolved nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_null_null_flags: Option<u32>,
     /// Whether the page could be had.
     pub accessible: Option<bool>,
     /// Whether and how it was blocked.
@@ -96,9 +106,10 @@ pub(super) fn judge(
         status_code_match: diff.status,
         headers_match: diff.headers,
         title_match: diff.title,
-        x_dns_flags: flags.0,
-        x_blocking_flags: flags.1,
-        x_null_null_flags: flags.2,
+        x_status: None,
+        x_dns_flags: Some(flags.0),
+        x_blocking_flags: Some(flags.1),
+        x_null_null_flags: Some(flags.2),
         accessible,
         blocking,
     }

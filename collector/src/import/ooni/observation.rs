@@ -1,17 +1,16 @@
 //! Flat observations: one a failed lookup, one an answered address, one an endpoint, with
 //! what the control saw of the same thing beside it.
 
-use super::{
-    document::{Document, body, failure, header_names, tag, text},
-    pages::title,
+use super::document::{
+    Document, answer_address, body, failure, header_names, hostname, list, number, tag, text,
 };
+use faultline_core::page::title;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     rc::Rc,
 };
-use url::Url;
 
 /// How an operation ended: the empty string is success.
 pub(super) type End = String;
@@ -124,14 +123,9 @@ impl Container {
             self.failures.push(one);
             return;
         }
-        let answers = event["answers"].as_array().map_or(&[][..], Vec::as_slice);
-        let addresses: Vec<IpAddr> = answers
+        let addresses: Vec<IpAddr> = list(&event["answers"])
             .iter()
-            .filter_map(|answer| match text(&answer["answer_type"]) {
-                "A" => text(&answer["ipv4"]).parse().ok(),
-                "AAAA" => text(&answer["ipv6"]).parse().ok(),
-                _ => None,
-            })
+            .filter_map(answer_address)
             .collect();
         // Shared: a hostile answer of thousands of addresses must not be copied for each.
         let answered = Rc::new(addresses.iter().copied().collect::<BTreeSet<_>>());
@@ -183,7 +177,7 @@ impl Container {
                 truncated: event["request"]["body_is_truncated"] == true
                     || response["body_is_truncated"] == true,
                 headers: header_names(&response["headers"]),
-                title: title(&body),
+                title: title(&body).unwrap_or_default(),
             });
         }
     }
@@ -197,9 +191,7 @@ impl Container {
         let Some(host) = hostname(text(&request["http_request"])) else {
             return;
         };
-        let addresses: BTreeSet<IpAddr> = control["dns"]["addrs"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice)
+        let addresses: BTreeSet<IpAddr> = list(&control["dns"]["addrs"])
             .iter()
             .filter_map(|ip| text(ip).parse().ok())
             .collect();
@@ -279,22 +271,6 @@ pub(super) fn is_system(engine: &str) -> bool {
     matches!(engine, "getaddrinfo" | "golang_net_resolver" | "system")
 }
 
-fn number(value: &Value) -> i64 {
-    value.as_i64().unwrap_or_default()
-}
-
 fn depth(event: &Value) -> Option<i64> {
     tag(event, "depth")?.parse().ok()
-}
-
-/// The host of a URL as written: not lower-cased, not made ASCII, as Go's `url.Hostname`.
-fn hostname(url: &str) -> Option<String> {
-    Url::parse(url).ok()?;
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    if let Some(bracketed) = host.strip_prefix('[') {
-        return bracketed.split(']').next().map(Into::into);
-    }
-    Some(host.split(':').next()?.into())
 }

@@ -1,0 +1,1 @@
+//! Synthetic documents, each about one thing.
