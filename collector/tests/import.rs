@@ -19,11 +19,14 @@ use faultline_collector::{
     store::{Facts as _, rebuild, sqlite::Sqlite},
 };
 use faultline_core::{codec::Identity, id::MeasurementId, time::UnixTime};
-use serde_json::Value;
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::{Command, Output},
     sync::Arc,
 };
 use tower::ServiceExt as _;
@@ -207,4 +210,165 @@ async fn the_shared_documents_are_kept_once_and_served_with_both_verdicts() {
     let before = store.digest().unwrap();
     rebuild(&*store, Arc::new(Rules)).unwrap();
     assert_eq!(store.digest().unwrap(), before);
+}
+
+/// A document of a name that the system's resolver denies and the test helper resolves.
+fn denied(name: &str, version: &str) -> Value {
+    let tags = json!(["classic", "depth=0"]);
+    json!({
+        "test_name": "web_connectivity", "test_version": version,
+        "software_name": "ooniprobe", "software_version": "3.22.0",
+        "report_id": "20240229T000001Z_webconnectivity_XA_64500_n1_x",
+        "input": format!("https://{name}/"), "probe_cc": "XA", "probe_asn": "AS64500",
+        "measurement_start_time": "2024-02-29 00:00:01", "test_runtime": 1.0,
+        "test_keys": {
+            "control_failure": null,
+            "queries": [{
+                "engine": "getaddrinfo", "hostname": name, "query_type": "ANY",
+                "failure": "dns_nxdomain_error", "answers": null,
+                "transaction_id": 1, "t": 0.1, "tags": tags,
+            }],
+            "tcp_connect": [], "tls_handshakes": [], "requests": [],
+            "x_control_request": { "http_request": format!("https://{name}/") },
+            "control": {
+                "dns": { "failure": null, "addrs": ["20.1.0.1"] },
+                "tcp_connect": { "20.1.0.1:443": { "status": true, "failure": null } },
+                "http_request": { "failure": null, "status_code": 200, "headers": {} },
+            },
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_verdict_of_the_source_stands_beside_ours_and_survives_a_rebuild() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let app = app(&store);
+    for (version, x_status) in [("0.5.28", Value::Null), ("0.4.3", json!(2080))] {
+        let (id, kept) = keep(&store, &Document::new(denied("news.example", version)));
+        assert_eq!(kept, Kept::Stored);
+        let whole = served(&app, id).await;
+        evidence_holds(&whole);
+        assert_eq!(whole["mechanism"], "dns.nxdomain");
+        assert_eq!(whole["reasons"][0]["rule"], "dns.negative");
+        assert_eq!(
+            whole["control"]["observations"][0]["step"]["role"],
+            "helper"
+        );
+        assert_eq!(whole["classic"]["rules"], &version[..3]);
+        assert_eq!(whole["classic"]["blocking"], "dns");
+        assert_eq!(whole["classic"]["accessible"], false);
+        assert_eq!(whole["classic"]["x_status"], x_status);
+        assert_eq!(
+            whole["imported"]["test"],
+            format!("web_connectivity {version}")
+        );
+        let before = store.digest().unwrap();
+        rebuild(&*store, Arc::new(Rules)).unwrap();
+        assert_eq!(store.digest().unwrap(), before);
+        assert_eq!(served(&app, id).await, whole);
+    }
+}
+
+#[test]
+fn a_document_is_the_same_however_it_is_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let document = denied("news.example", "0.5.28");
+    let pretty = Document::parse(format!("{document:#}").as_bytes()).unwrap();
+    let (one, kept) = keep(&store, &Document::new(document));
+    assert_eq!(kept, Kept::Stored);
+    assert_eq!(keep(&store, &pretty), (one, Kept::Known));
+}
+
+fn collector(folder: &Path, arguments: &[&str]) -> Output {
+    let config = folder.join("collector.toml");
+    let state = folder.join("state");
+    std::fs::write(&config, format!("state = {:?}\n", state.to_str().unwrap())).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_faultline-collector"))
+        .arg("--config")
+        .arg(config)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_commands_take_what_they_can_and_say_what_they_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = folder.path().join("documents");
+    std::fs::create_dir_all(documents.join("2024/XA")).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(documents.join(name), bytes).unwrap();
+    let other = json!({ "test_name": "whatsapp", "test_keys": {} });
+    let lines = format!(
+        "{}\nnonsense\n{other}\n{}\n",
+        denied("a.example", "0.5.28"),
+        denied("b.example", "0.4.3")
+    );
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    gz.write_all(lines.as_bytes()).unwrap();
+    let mut gz = gz.finish().unwrap();
+    gz.extend_from_slice(b"garbage behind the stream");
+    write("2024/XA/lines.jsonl.gz", &gz);
+    let mut unjudged = denied("c.example", "0.4.3");
+    unjudged["test_keys"]["queries"] = json!([]);
+    write("pretty.json", format!("{unjudged:#}").as_bytes());
+    write("broken.json.gz", b"\x1f\x8b");
+    write(
+        "undated.json",
+        br#"{"test_name":"web_connectivity","input":"http://a.example/"}"#,
+    );
+    let at = documents.to_str().unwrap();
+
+    let first = collector(folder.path(), &["import", "ooni", at]);
+    assert_eq!(first.status.code(), Some(1));
+    let said = String::from_utf8(first.stdout).unwrap();
+    assert_eq!(
+        said.trim(),
+        "stored 3, known already 0, of other nettests 1, left out 4"
+    );
+    let talk = String::from_utf8(first.stderr).unwrap();
+    for what in [
+        "lines.jsonl.gz, line 2: not a measurement in JSON",
+        "lines.jsonl.gz cannot be read beyond line 4",
+        "broken.json.gz cannot be read beyond line 0",
+        "undated.json, line 1: its measurement_start_time is missing",
+    ] {
+        assert!(talk.contains(what), "{what}: {talk}");
+    }
+    let again = collector(folder.path(), &["import", "ooni", at]);
+    let said = String::from_utf8(again.stdout).unwrap();
+    assert!(said.starts_with("stored 0, known already 3,"), "{said}");
+
+    let judged = collector(folder.path(), &["judge", "ooni", at]);
+    assert_eq!(judged.status.code(), Some(1));
+    let lines: Vec<Value> = judged
+        .stdout
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let blocked = lines.iter().filter(|l| l["verdict"]["blocking"] == "dns");
+    assert_eq!(blocked.count(), 2);
+    let unjudged: Vec<_> = lines
+        .iter()
+        .filter(|l| l.get("unjudged").is_some())
+        .collect();
+    assert_eq!(unjudged.len(), 2, "no lookup, or nothing at all");
+    for line in unjudged {
+        assert_eq!(line["verdict"]["blocking"], Value::Null);
+        assert_eq!(line["verdict"]["accessible"], Value::Null);
+    }
+    assert_eq!(lines.iter().filter(|l| l.get("error").is_some()).count(), 3);
+    assert_eq!(
+        lines.iter().filter(|l| l.get("skipped").is_some()).count(),
+        1
+    );
+    let talk = String::from_utf8(judged.stderr).unwrap();
+    assert!(
+        talk.contains(
+            "2 judged, 2 without what a judgement needs, 1 of other nettests, 3 unreadable"
+        ),
+        "{talk}"
+    );
 }

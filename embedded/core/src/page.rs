@@ -49,7 +49,7 @@ pub fn is_common_header(name: &str) -> bool {
 pub fn uncommon_headers<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     names
         .into_iter()
-        .map(|name| name.to_lowercase())
+        .map(str::to_lowercase)
         .filter(|name| !is_common_header(name))
         .collect()
 }

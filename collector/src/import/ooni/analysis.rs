@@ -1,7 +1,10 @@
 //! What was expected, what was not, and what cannot be explained? Sets of transactions.
 
-use super::observation::{Container, Endpoint, Lookup, is_system};
-use std::{collections::BTreeSet, net::IpAddr};
+use super::observation::{Container, Endpoint, is_system};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 type Transactions = BTreeSet<i64>;
 
@@ -43,6 +46,13 @@ impl Analysis {
     fn lookups(&mut self, seen: &Container, asn_of: &dyn Fn(IpAddr) -> Option<u32>) {
         let mut valid = Transactions::new();
         let mut judged = Transactions::new();
+        // Answers to both families share a transaction: they are one answer.
+        let mut answers = BTreeMap::<i64, BTreeSet<IpAddr>>::new();
+        for lookup in &seen.successes {
+            let answered = answers.entry(lookup.transaction).or_default();
+            answered.extend(lookup.address);
+        }
+        let nobody = BTreeSet::new();
         for lookup in seen.successes.iter().filter(|l| l.depth == Some(0)) {
             let transaction = lookup.transaction;
             self.dns_success.insert(transaction);
@@ -60,7 +70,7 @@ impl Analysis {
             if !judged.insert(transaction) {
                 continue;
             }
-            let answered = answered(seen, lookup);
+            let answered = answers.get(&transaction).unwrap_or(&nobody);
             let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
                 set.iter()
                     .filter_map(|ip| asn_of(*ip))
@@ -68,7 +78,7 @@ impl Analysis {
                     .collect()
             };
             if !answered.is_disjoint(control)
-                || !networks(&answered).is_disjoint(&networks(control))
+                || !networks(answered).is_disjoint(&networks(control))
             {
                 valid.insert(transaction);
             } else {
@@ -158,15 +168,6 @@ impl Analysis {
             }
         }
     }
-}
-
-/// Answers to both families share a transaction: they are one answer.
-fn answered(seen: &Container, lookup: &Lookup) -> BTreeSet<IpAddr> {
-    seen.successes
-        .iter()
-        .filter(|other| other.transaction == lookup.transaction)
-        .flat_map(|other| other.answered.iter().copied())
-        .collect()
 }
 
 fn misconfigured_v6(endpoint: &Endpoint) -> bool {

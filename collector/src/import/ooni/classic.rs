@@ -241,13 +241,11 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
                 let Some((_, control)) = lookup.control.as_deref() else {
                     continue;
                 };
-                let loopback = |set: &std::collections::BTreeSet<IpAddr>| {
-                    !set.is_empty() && set.iter().all(IpAddr::is_loopback)
-                };
-                if !loopback(&lookup.answered) {
+                if !lookup.loopback {
                     continue;
                 }
-                return Some(Decision::Page(if loopback(control) {
+                let too = !control.is_empty() && control.iter().all(IpAddr::is_loopback);
+                return Some(Decision::Page(if too {
                     Meaning::Down
                 } else {
                     Meaning::Blocked("dns")

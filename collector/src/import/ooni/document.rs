@@ -84,7 +84,9 @@ fn digest(value: &Value, hash: &mut Sha256) {
         }
         Value::Array(items) => {
             hash.update(format!("[{}", items.len()));
-            items.iter().for_each(|item| digest(item, hash));
+            for item in items {
+                digest(item, hash);
+            }
         }
         Value::String(text) => hash.update(format!("\"{}:{text}", text.len())),
         other => hash.update(format!("{other};")),

@@ -93,11 +93,14 @@ pub fn judge_directory(
                     } else {
                         summary.judged += 1;
                     }
-                    json!({
+                    let mut line = json!({
                         "file": file, "line": at, "input": document.input(),
-                        "rules": judged.rules, "unjudged": judged.unjudged,
-                        "verdict": judged.verdict,
-                    })
+                        "rules": judged.rules, "verdict": judged.verdict,
+                    });
+                    if let Some(why) = judged.unjudged {
+                        line["unjudged"] = why.into();
+                    }
+                    line
                 }
                 Ok((at, document)) => {
                     summary.others += 1;

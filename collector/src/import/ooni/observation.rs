@@ -25,8 +25,8 @@ pub(super) struct Lookup {
     pub(super) end: End,
     pub(super) depth: Option<i64>,
     pub(super) address: Option<IpAddr>,
-    /// All addresses of the same event.
-    pub(super) answered: Rc<BTreeSet<IpAddr>>,
+    /// Whether all addresses of the same event are loopback ones, and there are any.
+    pub(super) loopback: bool,
     /// Present where the control looked up the same name.
     pub(super) control: Option<Rc<(End, BTreeSet<IpAddr>)>>,
 }
@@ -116,7 +116,7 @@ impl Container {
             end: failure(&event["failure"]).unwrap_or_default().into(),
             depth: depth(event),
             address: None,
-            answered: Rc::default(),
+            loopback: false,
             control: None,
         };
         if !one.end.is_empty() {
@@ -127,14 +127,13 @@ impl Container {
             .iter()
             .filter_map(answer_address)
             .collect();
-        // Shared: a hostile answer of thousands of addresses must not be copied for each.
-        let answered = Rc::new(addresses.iter().copied().collect::<BTreeSet<_>>());
+        // Told once: a hostile answer of thousands must not be walked for each.
+        let loopback = !addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback);
         for address in addresses {
             resolved.entry(address).or_insert(one.transaction);
-            let answered = Rc::clone(&answered);
             self.successes.push(Lookup {
                 address: Some(address),
-                answered,
+                loopback,
                 ..one.clone()
             });
         }

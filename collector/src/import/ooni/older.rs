@@ -49,7 +49,8 @@ pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>)
     let control = document.key("control");
     let control = (control.is_object() && failure(document.key("control_failure")).is_none())
         .then_some(control);
-    if names.addresses.is_empty() && names.failure.is_none() && control.is_some() && !secure {
+    let silent = names.addresses.is_empty() && names.failure.is_none();
+    if silent && !secure && failure(document.key("control_failure")).is_none() {
         return unjudged("it holds no lookup of the name");
     }
     let consistent = control.map(|control| names.consistent(control, asn_of));

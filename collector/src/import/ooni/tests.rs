@@ -259,7 +259,7 @@ fn the_verdicts_of_ooni_itself() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn damage(value: &mut Value, path: &[usize], kind: u8) {
+pub(super) fn damage(value: &mut Value, path: &[usize], kind: u8) {
     let next = |len: usize, at: usize| if len == 0 { None } else { Some(at % len) };
     if let Some((first, rest)) = path.split_first() {
         match value {

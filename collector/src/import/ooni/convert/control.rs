@@ -46,7 +46,7 @@ pub(super) fn report(scene: &Scene<'_>, started: UnixTime) -> Option<ControlRepo
     observations.extend(fetch(url, control));
     let helper = text(&document.top("test_helpers")["backend"]["address"]);
     Some(ControlReport {
-        target: document.input().to_owned(),
+        target: super::url(document.input()),
         taken: started,
         vantage: clip(&format!("ooni test helper {helper}"), 255)
             .trim_end()
@@ -101,7 +101,7 @@ fn lookups(host: &str, dns: &Value) -> Vec<Observation> {
             hop_limit: None,
         };
         let step = Step::Lookup(Lookup {
-            name: clip(host.trim_end_matches('.'), 255),
+            name: super::name(host),
             rtype,
             role: ResolverRole::Helper,
             transport: DnsTransport::System,
@@ -143,7 +143,7 @@ fn handshakes(control: &Map<String, Value>) -> Vec<Observation> {
             let step = Step::Handshake(Handshake {
                 ip,
                 port,
-                server_name: (!name.is_empty()).then(|| clip(name, 255)),
+                server_name: (!name.is_empty()).then(|| super::name(name)),
                 role: HandshakeRole::Target,
                 stage: steps::stage(failed, &[]),
                 version: None,
@@ -172,7 +172,7 @@ fn fetch(url: &str, control: &Map<String, Value>) -> Option<Observation> {
     };
     let title = text(&page["title"]);
     let step = Step::Fetch(Fetch {
-        url: clip(url, requests::URL_CAP),
+        url: super::url(url),
         ip: requests::UNTOLD,
         port: super::port(url),
         depth: 0,

@@ -115,7 +115,7 @@ pub fn convert(
         measurement: Measurement {
             id: MeasurementId(id),
             experiment: Experiment::Web,
-            target: target.to_owned(),
+            target: url(target),
             started,
             clock: ClockQuality::Rtc, // what disciplined it is not said
             runtime: words::micros(document.top("test_runtime")),
@@ -230,6 +230,25 @@ fn endpoint(event: &Value) -> Option<(Ip, u16)> {
 fn socket(text: &str) -> Option<(Ip, u16)> {
     let at: SocketAddr = text.parse().ok()?;
     Some((Ip(at.ip()), at.port()))
+}
+
+/// A name as it is asked for: in ASCII (IDNA), without the final dot.
+fn name(text: &str) -> String {
+    let bare = text.trim_end_matches('.');
+    if !bare.is_ascii()
+        && let Ok(host) = url::Host::parse(bare)
+    {
+        return clip(&host.to_string(), 255);
+    }
+    clip(bare, 255)
+}
+
+/// A URL with its host in ASCII; others as they are.
+fn url(text: &str) -> String {
+    match url::Url::parse(text) {
+        Ok(url) if !text.is_ascii() => clip(url.as_str(), requests::URL_CAP),
+        _ => clip(text, requests::URL_CAP),
+    }
 }
 
 /// The port that a URL goes to.

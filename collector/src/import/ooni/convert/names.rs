@@ -25,7 +25,7 @@ pub(super) fn lookups(scene: &mut Scene<'_>) -> Vec<Observation> {
     // Queries for other types of record stand apart.
     let apart = ["x_do53", "x_doh"].map(|name| list(&document.key(name)["queries"]));
     let all = [document.list("queries"), apart[0], apart[1]].concat();
-    let late = document.list("x_dns_duplicate_responses");
+    let late = scene.capped(document.list("x_dns_duplicate_responses"));
     let mut seen = Vec::new();
     for query in scene.capped(&all) {
         for rtype in types(query) {
@@ -71,7 +71,7 @@ fn lookup(query: &Value, rtype: u16) -> Option<Lookup> {
         "doh" | "doh3" => (ResolverRole::Encrypted, DnsTransport::Https),
         _ => (ResolverRole::System, DnsTransport::System),
     };
-    let name = text(&query["hostname"]).trim_end_matches('.');
+    let name = super::name(text(&query["hostname"]));
     if name.is_empty() {
         return None;
     }
@@ -88,7 +88,7 @@ fn lookup(query: &Value, rtype: u16) -> Option<Lookup> {
         || first.raw.is_some()
         || (transport != DnsTransport::System && answered(failure(&query["failure"])));
     Some(Lookup {
-        name: clip(name, 255),
+        name,
         rtype,
         role,
         transport,

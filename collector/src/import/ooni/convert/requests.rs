@@ -80,7 +80,7 @@ fn fetch(scene: &Scene<'_>, event: &Value, depth: u8) -> Option<Fetch> {
     let secure = url.starts_with("https://") && failure(&event["failure"]).is_none();
     let authenticated = secure && (transaction == 0 || steps::proved(scene, transaction));
     Some(Fetch {
-        url: clip(url, URL_CAP),
+        url: super::url(url),
         ip,
         port,
         depth,

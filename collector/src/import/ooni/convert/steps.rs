@@ -50,7 +50,7 @@ pub(super) fn handshakes(scene: &mut Scene<'_>) -> Vec<Observation> {
         let step = Step::Handshake(Handshake {
             ip,
             port,
-            server_name: named(text(&event["server_name"])),
+            server_name: named(&super::name(text(&event["server_name"]))),
             role: HandshakeRole::Target,
             stage: stage(failed, &chain),
             version: words::version(text(&event["tls_version"])),
