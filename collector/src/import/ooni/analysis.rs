@@ -1,10 +1,7 @@
 //! What was expected, what was not, and what cannot be explained? Sets of transactions.
 
-use super::observation::{Container, Endpoint, is_system};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use super::observation::{Container, Endpoint};
+use std::{collections::BTreeSet, net::IpAddr};
 
 type Transactions = BTreeSet<i64>;
 
@@ -16,9 +13,9 @@ pub(super) struct Analysis {
     pub(super) dns_invalid: Transactions,
     pub(super) dns_invalid_classic: Transactions,
     pub(super) dns_valid_classic: Transactions,
-    pub(super) dns_expected_success: Transactions,
     pub(super) dns_unexpected: Transactions,
     pub(super) dns_expected: Transactions,
+    pub(super) dns_unexplained: Transactions,
     pub(super) dns_experiment_failure: Option<String>,
     pub(super) tcp_unexpected: Transactions,
     pub(super) tcp_expected: Transactions,
@@ -46,39 +43,30 @@ impl Analysis {
     fn lookups(&mut self, seen: &Container, asn_of: &dyn Fn(IpAddr) -> Option<u32>) {
         let mut valid = Transactions::new();
         let mut judged = Transactions::new();
-        // Answers to both families share a transaction: they are one answer.
-        let mut answers = BTreeMap::<i64, BTreeSet<IpAddr>>::new();
         for lookup in &seen.successes {
-            let answered = answers.entry(lookup.transaction).or_default();
-            answered.extend(lookup.address);
-        }
-        let nobody = BTreeSet::new();
-        for lookup in seen.successes.iter().filter(|l| l.depth == Some(0)) {
             let transaction = lookup.transaction;
+            // A transaction is judged by the first answer in it, and by its first address.
+            if !judged.insert(transaction) || lookup.depth != Some(0) {
+                continue;
+            }
             self.dns_success.insert(transaction);
             if lookup.address.is_some_and(is_bogon) {
                 self.dns_bogon.insert(transaction);
             }
-            let Some((_, control)) = lookup.control.as_deref() else {
+            // A control that failed has no addresses to compare with.
+            let Some((_, control)) =
+                lookup.control.as_deref().filter(|(end, _)| end.is_empty())
+            else {
                 continue;
             };
-            if control.is_empty() {
-                // The control resolved nothing, and the probe did: a ghost.
-                continue;
-            }
-            self.dns_expected_success.insert(transaction);
-            if !judged.insert(transaction) {
-                continue;
-            }
-            let answered = answers.get(&transaction).unwrap_or(&nobody);
             let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
                 set.iter()
                     .filter_map(|ip| asn_of(*ip))
                     .filter(|asn| *asn != 0)
                     .collect()
             };
-            if !answered.is_disjoint(control)
-                || !networks(answered).is_disjoint(&networks(control))
+            if !lookup.answered.is_disjoint(control)
+                || !networks(&lookup.answered).is_disjoint(&networks(control))
             {
                 valid.insert(transaction);
             } else {
@@ -100,16 +88,19 @@ impl Analysis {
     }
 
     fn failures(&mut self, seen: &Container) {
+        let mut judged = Transactions::new();
         for lookup in &seen.failures {
+            let transaction = lookup.transaction;
             let ignored = lookup.engine == "doh"
                 || (lookup.query_type == "AAAA" && lookup.end == "dns_no_answer");
-            if ignored || lookup.depth != Some(0) {
+            if !judged.insert(transaction) || ignored {
                 continue;
             }
-            if self.dns_experiment_failure.is_none()
-                && is_system(&lookup.engine)
-                && lookup.control.is_some()
-            {
+            if lookup.depth != Some(0) {
+                self.dns_unexplained.insert(transaction);
+                continue;
+            }
+            if self.dns_experiment_failure.is_none() {
                 self.dns_experiment_failure = Some(lookup.end.clone());
             }
             let Some((end, addresses)) = lookup.control.as_deref() else {
@@ -117,9 +108,9 @@ impl Analysis {
             };
             let nothing_there = lookup.end == "dns_no_answer" && addresses.is_empty();
             if !end.is_empty() || nothing_there {
-                self.dns_expected.insert(lookup.transaction);
+                self.dns_expected.insert(transaction);
             } else {
-                self.dns_unexpected.insert(lookup.transaction);
+                self.dns_unexpected.insert(transaction);
             }
         }
     }
@@ -130,7 +121,9 @@ impl Analysis {
         let failed = |end: &str| !end.is_empty();
         if failed(&endpoint.tcp) {
             if !first {
-                self.tcp_unexplained.insert(transaction);
+                if !misconfigured_v6(endpoint) {
+                    self.tcp_unexplained.insert(transaction);
+                }
             } else if !misconfigured_v6(endpoint) {
                 match endpoint.control_tcp.as_deref() {
                     Some("") => self.tcp_unexpected.insert(transaction),

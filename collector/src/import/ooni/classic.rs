@@ -95,7 +95,7 @@ pub(super) fn judge(
         Meaning::Down => (Blocking::None, Some(false)),
         Meaning::Blocked(how) => (Blocking::By(how), Some(false)),
     };
-    let flags = flags(&Analysis::new(&seen, asn_of), &seen, &diff, &classic);
+    let flags = flags(&Analysis::new(&seen, asn_of), &seen);
     ClassicVerdict {
         dns_experiment_failure: analysis.dns_experiment_failure.clone(),
         dns_consistency,
@@ -229,19 +229,18 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
                     // Odd, and OONI's: with no control at all the page counts as accessible.
                     None if control_http.is_none() => Meaning::Accessible,
                     Some((end, _)) if !end.is_empty() => Meaning::Down,
-                    Some((_, addresses))
-                        if lookup.end == "dns_no_answer" && addresses.is_empty() =>
-                    {
+                    // A control that resolved nothing says no more than that.
+                    Some((_, addresses)) if addresses.is_empty() => {
                         return Some(Decision::Page(Meaning::Down));
                     }
                     None | Some(_) => Meaning::Blocked("dns"),
                 }
             }
             Entry::Lookup(lookup) => {
-                let Some((_, control)) = lookup.control.as_deref() else {
+                let Some((end, control)) = lookup.control.as_deref() else {
                     continue;
                 };
-                if !lookup.loopback {
+                if !lookup.loopback || !end.is_empty() {
                     continue;
                 }
                 let too = !control.is_empty() && control.iter().all(IpAddr::is_loopback);
@@ -281,12 +280,8 @@ impl Entry<'_> {
 }
 
 /// The extended flags, over everything seen: DNS, blocking, null-null.
-fn flags(
-    all: &Analysis,
-    seen: &Container,
-    diff: &Diff,
-    classic: &Container,
-) -> (u32, u32, u32) {
+fn flags(all: &Analysis, seen: &Container) -> (u32, u32, u32) {
+    let diff = Diff::new(seen);
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     let control_fine = seen.control.as_ref().is_some_and(|c| c.http.is_empty());
     // A failure after a redirect counts where nothing was had in the end, and the control had.
@@ -294,25 +289,25 @@ fn flags(
     let dns = bit(!all.dns_bogon.is_empty(), 1)
         | bit(!all.dns_unexpected.is_empty(), 2)
         | bit(!all.dns_invalid.is_empty(), 4);
-    let plain_final = classic.endpoints.values().any(|e| {
+    let plain_final = seen.endpoints.values().any(|e| {
         e.page
             .as_ref()
             .is_some_and(super::observation::Page::is_final)
             && e.tls.is_none()
     });
-    let differs = plain_final && classic.control.is_some() && diff.differs();
-    let agrees = plain_final && classic.control.is_some() && !diff.differs();
+    let differs = plain_final && seen.control.is_some() && diff.differs();
+    let agrees = plain_final && seen.control.is_some() && !diff.differs();
     let success = all.final_tls_with_control || all.final_tls_without_control || agrees;
-    let blocking = bit(dns & (2 | 4) != 0, 1)
-        | bit(
-            !all.tcp_unexpected.is_empty() || (unexplained && !all.tcp_unexplained.is_empty()),
-            2,
-        )
-        | bit(
-            !all.tls_unexpected.is_empty() || (unexplained && !all.tls_unexplained.is_empty()),
-            4,
-        )
-        | bit(!all.http_unexpected.is_empty(), 8)
+    let blocking = bit(
+        dns & (2 | 4) != 0 || (unexplained && !all.dns_unexplained.is_empty()),
+        1,
+    ) | bit(
+        !all.tcp_unexpected.is_empty() || (unexplained && !all.tcp_unexplained.is_empty()),
+        2,
+    ) | bit(
+        !all.tls_unexpected.is_empty() || (unexplained && !all.tls_unexplained.is_empty()),
+        4,
+    ) | bit(!all.http_unexpected.is_empty(), 8)
         | bit(differs, 16)
         | bit(success, 32);
     let ghost = !all.dns_success.is_empty()

@@ -25,7 +25,9 @@ pub(super) struct Lookup {
     pub(super) end: End,
     pub(super) depth: Option<i64>,
     pub(super) address: Option<IpAddr>,
-    /// Whether all addresses of the same event are loopback ones, and there are any.
+    /// All addresses of the same event.
+    pub(super) answered: Rc<BTreeSet<IpAddr>>,
+    /// Whether these are all loopback ones, and there are any.
     pub(super) loopback: bool,
     /// Present where the control looked up the same name.
     pub(super) control: Option<Rc<(End, BTreeSet<IpAddr>)>>,
@@ -116,6 +118,7 @@ impl Container {
             end: failure(&event["failure"]).unwrap_or_default().into(),
             depth: depth(event),
             address: None,
+            answered: Rc::default(),
             loopback: false,
             control: None,
         };
@@ -123,16 +126,18 @@ impl Container {
             self.failures.push(one);
             return;
         }
-        let addresses: Vec<IpAddr> = list(&event["answers"])
-            .iter()
-            .filter_map(answer_address)
-            .collect();
+        let addresses = list(&event["answers"]).iter().filter_map(answer_address);
+        let answered = Rc::new(addresses.collect::<BTreeSet<_>>());
         // Told once: a hostile answer of thousands must not be walked for each.
-        let loopback = !addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback);
-        for address in addresses {
+        let loopback = !answered.is_empty() && answered.iter().all(IpAddr::is_loopback);
+        // As texts sort, because the first of them stands for all in one of the rules.
+        let mut sorted: Vec<_> = answered.iter().map(|ip| (ip.to_string(), *ip)).collect();
+        sorted.sort();
+        for (_, address) in sorted {
             resolved.entry(address).or_insert(one.transaction);
             self.successes.push(Lookup {
                 address: Some(address),
+                answered: Rc::clone(&answered),
                 loopback,
                 ..one.clone()
             });
@@ -172,9 +177,9 @@ impl Container {
             endpoint.page = Some(Page {
                 status: number(&response["code"]),
                 length: body.len() as i64,
-                // The code reads the request's flag where the response's is meant.
-                truncated: event["request"]["body_is_truncated"] == true
-                    || response["body_is_truncated"] == true,
+                // The code reads the request's flag, where the response's is meant; so a body
+                // that was cut off is compared as if it were whole.
+                truncated: event["request"]["body_is_truncated"] == true,
                 headers: header_names(&response["headers"]),
                 title: title(&body).unwrap_or_default(),
             });
@@ -241,15 +246,22 @@ impl Container {
         });
     }
 
-    /// What version 0.4 would have seen: the system's resolver, the addresses it gave, and
-    /// the endpoints at these from which the page was fetched.
+    /// What version 0.4 would have seen: the system's resolver, the addresses it gave, those
+    /// that nobody gave (of the URL itself), and the endpoints at these from which the page
+    /// was fetched.
     pub(super) fn classic(&self) -> Self {
         let system = |lookup: &&Lookup| is_system(&lookup.engine);
         let successes: Vec<_> = self.successes.iter().filter(system).cloned().collect();
         let known: BTreeSet<_> = successes.iter().filter_map(|l| l.address).collect();
         let kept = |endpoint: &Endpoint| {
-            endpoint.fetch_body == Some(true)
-                && endpoint.address.is_some_and(|ip| known.contains(&ip))
+            let address = |ip: IpAddr| match endpoint.lookup {
+                Some(_) => known.contains(&ip),
+                None => !self
+                    .control
+                    .as_ref()
+                    .is_some_and(|c| c.addresses.contains(&ip)),
+            };
+            endpoint.fetch_body == Some(true) && endpoint.address.is_some_and(address)
         };
         Self {
             failures: self.failures.iter().filter(system).cloned().collect(),

@@ -22,7 +22,7 @@ impl Diff {
         let control = seen
             .control
             .as_ref()
-            .filter(|control| control.http.is_empty());
+            .filter(|control| control.http.is_empty() && control.page.status > 0);
         let (Some(ours), Some(control)) = (ours, control) else {
             return Self::default();
         };
