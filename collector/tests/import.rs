@@ -50,7 +50,7 @@ fn keep(store: &Sqlite, document: &Document) -> (MeasurementId, Kept) {
     };
     importer.enrol(NOW).unwrap();
     let converted = convert(document, &|_| None).unwrap();
-    let id = converted.measurement.id;
+    let id = importer.identity(&converted);
     (id, importer.keep(converted, NOW).unwrap())
 }
 
@@ -268,6 +268,24 @@ async fn a_verdict_of_the_source_stands_beside_ours_and_survives_a_rebuild() {
         assert_eq!(store.digest().unwrap(), before);
         assert_eq!(served(&app, id).await, whole);
     }
+}
+
+#[test]
+fn nobody_can_take_the_place_of_a_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let document = Document::new(denied("news.example", "0.5.28"));
+    let converted = convert(&document, &|_| None).unwrap();
+    let importer = |key| Importer {
+        store: &*store,
+        enricher: &Nowhere,
+        judge: &Rules,
+        key,
+    };
+    let (one, other) = (key(3), key(4));
+    let ids = [&one, &other].map(|key| importer(key).identity(&converted));
+    assert_ne!(ids[0], ids[1]);
+    assert!(!ids.contains(&converted.measurement.id));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 use faultline_collector::{
     config::Config,
     import::{
-        Importer, KeepError, Kept, convert,
+        Converted, Importer, KeepError, Kept, convert,
         ooni::{Unusable, files, read_measurements},
     },
-    store::StoreError,
+    store::{Facts, Ledger, StoreError},
 };
 use faultline_core::time::UnixTime;
 use faultline_probe::{
@@ -20,6 +20,9 @@ use std::{fmt::Display, path::Path};
 
 /// The key file for imports, in the state folder.
 pub(super) const KEY: &str = "import.key";
+
+/// Documents that wait for the disk together: the store commits them as one group.
+const TOGETHER: usize = 16;
 
 /// What became of the documents.
 #[derive(Default)]
@@ -51,6 +54,7 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
     };
     importer.enrol(now)?;
     let mut tally = Tally::default();
+    let mut waiting = Vec::with_capacity(TOGETHER);
     for file in files(from) {
         let opened = file.and_then(|file| Ok((read_measurements(&file)?, file)));
         let (documents, file) = match opened {
@@ -80,17 +84,13 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
                     continue;
                 }
             };
-            match importer.keep(converted, now) {
-                Ok(Kept::Stored) => tally.stored += 1,
-                Ok(Kept::Known | Kept::KnownOtherwise) => tally.known += 1,
-                // Whatever comes next would fail alike.
-                Err(KeepError::Store(e @ (StoreError::Full | StoreError::Stopped))) => {
-                    return Err(e).with_context(|| format!("stopped at {}", place()));
-                }
-                Err(why) => tally.leave_out(format_args!("{}: {why}", place())),
+            waiting.push((place(), converted));
+            if waiting.len() == TOGETHER {
+                keep(&importer, &mut waiting, now, &mut tally)?;
             }
         }
     }
+    keep(&importer, &mut waiting, now, &mut tally)?;
     let Tally {
         stored,
         known,
@@ -101,4 +101,35 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
         "stored {stored}, known already {known}, of other nettests {others}, left out {left_out}"
     );
     Ok(others + left_out)
+}
+
+/// Keeps what is waiting, and takes note in order.
+fn keep<S: Ledger + Facts>(
+    importer: &Importer<'_, S>,
+    waiting: &mut Vec<(String, Converted)>,
+    now: UnixTime,
+    tally: &mut Tally,
+) -> Result<()> {
+    let done: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = waiting
+            .drain(..)
+            .map(|(place, document)| (place, scope.spawn(move || importer.keep(document, now))))
+            .collect();
+        let ended = started.into_iter();
+        ended
+            .map(|(place, thread)| (place, thread.join()))
+            .collect()
+    });
+    for (place, kept) in done {
+        match kept.map_err(|_| anyhow::anyhow!("stopped at {place}: this is a bug"))? {
+            Ok(Kept::Stored) => tally.stored += 1,
+            Ok(Kept::Known) => tally.known += 1,
+            // Whatever comes next would fail alike.
+            Err(KeepError::Store(e @ (StoreError::Full | StoreError::Stopped))) => {
+                return Err(e).with_context(|| format!("stopped at {place}"));
+            }
+            Err(why) => tally.leave_out(format_args!("{place}: {why}")),
+        }
+    }
+    Ok(())
 }

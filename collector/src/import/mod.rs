@@ -15,7 +15,7 @@ use crate::{
 };
 use faultline_core::{
     codec::{Identity, Purpose},
-    id::{Asn, BatchId, Country},
+    id::{Asn, BatchId, Country, MeasurementId},
     measurement::{Batch, SCHEMA_VERSION},
     time::UnixTime,
     value::{Blob, Ip},
@@ -40,10 +40,8 @@ pub enum KeepError {
 pub enum Kept {
     /// It is new.
     Stored,
-    /// It was there.
+    /// It was there, and stays as it was read then.
     Known,
-    /// It was there, as an earlier version read it or by other geo databases; it stays so.
-    KnownOtherwise,
 }
 
 /// What an import works with.
@@ -71,9 +69,27 @@ impl<S: Ledger + Facts> Importer<'_, S> {
         })
     }
 
+    /// The identity under which a document is kept. It follows from what the document says
+    /// and from the import key: documents are public, and whoever uploads batches of their
+    /// own must not be able to take their places beforehand.
+    pub fn identity(&self, converted: &Converted) -> MeasurementId {
+        let digest = Sha256::new()
+            .chain_update(self.key.public().probe_id().0)
+            .chain_update(converted.measurement.id.0)
+            .finalize();
+        let mut id = [0; 16];
+        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        MeasurementId(id)
+    }
+
     /// Keeps one document. The same document again changes nothing. The control's report is
     /// sealed by the import key, too: it is the document's word, not this collector's.
     pub fn keep(&self, converted: Converted, now: UnixTime) -> Result<Kept, KeepError> {
+        let id = self.identity(&converted);
+        let batch = BatchId(id.0);
+        if self.store.receipt(batch)?.is_some() {
+            return Ok(Kept::Known);
+        }
         let Converted {
             mut measurement,
             control,
@@ -93,13 +109,14 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             let asn = known.or_else(|| networks.get(&ip.0).copied())?;
             Some(AddressAsn { ip, asn })
         };
+        measurement.id = id;
         measurement.control = control
             .as_ref()
             .map(|report| Blob(self.key.seal(Purpose::ControlReport, report)));
         let batch = Batch {
             schema: SCHEMA_VERSION,
             probe: self.key.public().probe_id(),
-            id: BatchId(measurement.id.0),
+            id: batch,
             sequence: 0,
             created: measurement.started,
             measurements: vec![measurement],
@@ -134,11 +151,9 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             bytes,
             rows,
         });
-        match appended {
-            Ok(Appended::Stored) => Ok(Kept::Stored),
-            Ok(Appended::Duplicate) => Ok(Kept::Known),
-            Err(StoreError::Conflict(_)) => Ok(Kept::KnownOtherwise),
-            Err(e) => Err(e.into()),
-        }
+        Ok(match appended? {
+            Appended::Stored => Kept::Stored,
+            Appended::Duplicate => Kept::Known,
+        })
     }
 }
