@@ -236,19 +236,23 @@ fn rewrites(case: &Case<'_>, name: &str, lookup: &Lookup) -> bool {
     })
 }
 
+/// Whether an address proved itself, to the probe or to the control.
 fn certified(case: &Case<'_>, name: &str, ip: IpAddr) -> bool {
-    target_handshakes(case, name).any(|shake| {
-        shake.ip.0 == ip
-            && shake
-                .certificate
-                .as_ref()
-                .is_some_and(|v| v.failure.is_none())
-    })
+    let control = target_handshakes(case.control(), name);
+    target_handshakes(case.seen(), name)
+        .chain(control)
+        .any(|shake| {
+            shake.ip.0 == ip
+                && shake
+                    .certificate
+                    .as_ref()
+                    .is_some_and(|v| v.failure.is_none())
+        })
 }
 
 /// Whether somebody else's certificate came from one of the addresses.
 fn disproved(case: &Case<'_>, name: &str, addresses: &BTreeSet<IpAddr>) -> bool {
-    target_handshakes(case, name).any(|shake| {
+    target_handshakes(case.seen(), name).any(|shake| {
         addresses.contains(&shake.ip.0)
             && shake.certificate.as_ref().is_some_and(|v| {
                 matches!(v.failure, Some(Failure::CertName | Failure::CertChain))
@@ -256,8 +260,11 @@ fn disproved(case: &Case<'_>, name: &str, addresses: &BTreeSet<IpAddr>) -> bool 
     })
 }
 
-fn target_handshakes<'a>(case: &Case<'a>, name: &str) -> impl Iterator<Item = &'a Handshake> {
-    case.seen().filter_map(move |(_, seen)| match &seen.step {
+fn target_handshakes<'a>(
+    seen: impl Iterator<Item = (u16, &'a Observation)>,
+    name: &str,
+) -> impl Iterator<Item = &'a Handshake> {
+    seen.filter_map(move |(_, seen)| match &seen.step {
         Step::Handshake(shake)
             if shake.role == HandshakeRole::Target
                 && shake

@@ -766,23 +766,59 @@ fn a_certificate_that_nobody_showed_and_nobody_explains_accuses_nobody() {
         let seen = vec![connect(TRUE, None), seen(Step::Handshake(wrong), Some(why))];
         web([resolved(), seen].concat(), Some(&good_control()))
     };
+    let forged = || vec![Blob(vec![9])];
+    for why in [
+        Failure::CertInvalid,
+        Failure::CertChain,
+        Failure::CertExpired,
+    ] {
+        means(
+            &with(vec![], why),
+            Inconclusive,
+            None,
+            Rule::ChainNotCompared,
+        );
+        means(
+            &with(forged(), why),
+            Anomaly,
+            Some(Mechanism::TlsMitm),
+            Rule::OtherChain,
+        );
+    }
+    // A certificate for another name is not the one that is valid for this name.
     means(
-        &with(vec![], Failure::CertInvalid),
-        Inconclusive,
-        None,
-        Rule::ClockUntrusted,
-    );
-    means(
-        &with(vec![Blob(vec![9])], Failure::CertInvalid),
+        &with(vec![], Failure::CertName),
         Anomaly,
         Some(Mechanism::TlsMitm),
         Rule::OtherChain,
     );
+}
+
+#[test]
+fn an_address_that_proved_itself_to_the_control_is_no_lie() {
+    let mut there = shake(Target, 1, None);
+    there.ip = ip(LIE);
+    let control = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        seen(Step::Handshake(there), None),
+    ]);
+    let mut old = shake(Target, 9, Some(Failure::CertChain));
+    old.ip = ip(LIE);
+    let mut asked = measurement(
+        Experiment::DnsConsistency,
+        vec![answer(System, &[LIE]), seen(Step::Handshake(old), None)],
+    );
+    let told = judge(&asked, Some(&control), &NoContext);
+    means(&told, Fine, None, Rule::ValidCertificate);
+    // Without that, a strange certificate is a lie's.
+    let silent = report(vec![answer(ResolverRole::Helper, &[TRUE])]);
+    asked.observations.reverse();
+    let told = judge(&asked, Some(&silent), &NoContext);
     means(
-        &with(vec![], Failure::CertChain),
+        &told,
         Anomaly,
-        Some(Mechanism::TlsMitm),
-        Rule::OtherChain,
+        Some(Mechanism::DnsHijackOther),
+        Rule::OtherAnswer,
     );
 }
 

@@ -217,13 +217,14 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
         return Finding::inconclusive(Rule::ClockUntrusted, alloc::vec![at]);
     }
     let mut there = Vec::new();
-    let (mut same, mut valid, mut here) = (false, false, false);
+    let (mut same, mut valid, mut here, mut comparable) = (false, false, false, false);
     for (index, seen) in case.control() {
         let Step::Handshake(control) = &seen.step else {
             continue;
         };
         if control.role == HandshakeRole::Target {
             there.push(index);
+            comparable |= !control.chain.is_empty();
             same |= !control.chain.is_empty() && control.chain.first() == shake.chain.first();
             valid |= control
                 .certificate
@@ -236,9 +237,8 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
         let reason = Reason::new(Rule::ControlFails, alloc::vec![at], there);
         return Finding::new(Outcome::Down, reason);
     }
-    if wrong == Failure::CertInvalid && shake.chain.is_empty() {
-        // Neither the certificate nor what is wrong with it is known: it may be the dates.
-        return Finding::inconclusive(Rule::ClockUntrusted, alloc::vec![at]);
+    if wrong != Failure::CertName && !(comparable && !shake.chain.is_empty()) {
+        return Finding::inconclusive(Rule::ChainNotCompared, alloc::vec![at]);
     }
     if !here {
         // Another edge of a content network may be the one that is misconfigured.
