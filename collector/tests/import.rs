@@ -338,6 +338,11 @@ fn the_commands_take_what_they_can_and_say_what_they_cannot() {
     );
     let at = documents.to_str().unwrap();
 
+    for command in ["import", "judge"] {
+        let nowhere = collector(folder.path(), &[command, "ooni", "nowhere"]);
+        assert_eq!(nowhere.status.code(), Some(2), "{command}");
+        assert!(String::from_utf8_lossy(&nowhere.stderr).contains("nowhere is not there"));
+    }
     let first = collector(folder.path(), &["import", "ooni", at]);
     assert_eq!(first.status.code(), Some(1));
     let said = String::from_utf8(first.stdout).unwrap();

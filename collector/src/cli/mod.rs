@@ -13,7 +13,12 @@ use faultline_collector::{
     store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
 };
 use faultline_core::time::UnixTime;
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 /// Take in, keep and serve what probes measured.
 #[derive(Debug, Parser)]
@@ -100,10 +105,14 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
         Action::Serve => serve::serve(config, now).map(|()| 0),
         Action::Import {
             format: Format::Ooni { from },
-        } => import::ooni(&config, from, now()),
+        } => {
+            there(from)?;
+            import::ooni(&config, from, now())
+        }
         Action::Judge {
             format: Foreign::Ooni { folder, asn_map },
         } => {
+            there(folder)?;
             let map = asn_map.as_deref().map(AsnMap::read).transpose()?;
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
             let done = judge_directory(folder, map.as_ref(), &mut out)
@@ -123,6 +132,16 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             Ok(0)
         }
     }
+}
+
+/// A path that is not there is a mistake, not an input to skip.
+fn there(path: &Path) -> Result<()> {
+    anyhow::ensure!(
+        path == Path::new("-") || path.exists(),
+        "{} is not there: give a file, a folder, or - for standard input",
+        path.display()
+    );
+    Ok(())
 }
 
 /// The rules that verdicts are made by.

@@ -237,7 +237,8 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
         let reason = Reason::new(Rule::ControlFails, alloc::vec![at], there);
         return Finding::new(Outcome::Down, reason);
     }
-    if wrong != Failure::CertName && !(comparable && !shake.chain.is_empty()) {
+    let compared = comparable && !shake.chain.is_empty();
+    if wrong != Failure::CertName && !compared {
         return Finding::inconclusive(Rule::ChainNotCompared, alloc::vec![at]);
     }
     if !here {
