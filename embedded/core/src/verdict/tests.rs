@@ -317,8 +317,14 @@ fn names_that_do_not_exist_and_names_that_are_denied() {
         Rule::PublicToo,
     );
     let ghost = vec![denied(Encrypted), answer(System, &[LIE])];
+    let untested = dns(ghost.clone());
+    means(&untested, Inconclusive, None, Rule::RewritingUntested);
+    let truthful = seen(
+        Step::Lookup(lookup(System, "x7f3.news.example", vec![])),
+        Some(Failure::DnsNxDomain),
+    );
     means(
-        &dns(ghost.clone()),
+        &dns([ghost.clone(), vec![truthful]].concat()),
         Anomaly,
         Some(Mechanism::DnsGhost),
         Rule::GhostAnswer,
@@ -671,6 +677,20 @@ fn redirected(to: &str, then: Vec<Observation>) -> Vec<Observation> {
     hop.location = Some(to.to_string());
     let first = vec![connect(TRUE, None), handshake(Target, None), page(hop)];
     [resolved(), first, then].concat()
+}
+
+#[test]
+fn a_page_for_a_name_that_does_not_exist_is_not_a_site_that_is_down() {
+    let gone = report(vec![
+        no_answer(ResolverRole::Helper, Failure::DnsNxDomain),
+        seen(
+            Step::Fetch(fetch(200, 0, false)),
+            Some(Failure::DnsNxDomain),
+        ),
+    ]);
+    let seen = vec![answer(System, &[LIE]), page(fetch(200, 9, false))];
+    let verdict = web(seen, Some(&gone));
+    means(&verdict, Inconclusive, None, Rule::RewritingUntested);
 }
 
 #[test]

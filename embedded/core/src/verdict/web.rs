@@ -30,6 +30,15 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if case.control.is_empty() {
         return Finding::inconclusive(Rule::NoControl, Vec::new());
     }
+    // Where the probe has answers for a name that the control denies, the control's failure
+    // to fetch says nothing of what the probe got.
+    if names
+        .reasons
+        .iter()
+        .any(|r| r.rule == Rule::RewritingUntested)
+    {
+        return names;
+    }
     let stopped = connects(case).or_else(|| handshakes(case));
     if let Some(finding) = stopped
         && (matches!(finding.outcome, Outcome::Anomaly | Outcome::Down) || control_had(case))
