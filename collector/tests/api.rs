@@ -18,7 +18,9 @@ use faultline_collector::{
 use faultline_core::{
     codec::{Envelope, Identity, Purpose, from_cbor},
     id::{Asn, BatchId, Country, MeasurementId},
-    measurement::{Batch, Driver, Experiment, Measurement, NetworkEpoch, SCHEMA_VERSION},
+    measurement::{
+        Batch, Driver, Experiment, Imported, Measurement, NetworkEpoch, SCHEMA_VERSION, Source,
+    },
     observation::{AddressSource, Connect, Observation, Step},
     protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal},
     time::{ClockQuality, UnixTime},
@@ -158,6 +160,13 @@ fn measurement(id: [u8; 16], network: Option<Blob>) -> Measurement {
             }),
             failure: None,
         }],
+        imported: Some(Imported {
+            source: Source::Ooni,
+            test: "claimed".into(),
+            report: None,
+            uid: None,
+            verdict: Some("{}".into()),
+        }),
     }
 }
 
@@ -269,6 +278,8 @@ async fn evidence_of_volunteers_is_shown_to_the_operator_alone() {
     let (_, whole) = get(&app, &one, Some(OPERATOR)).await;
     assert_eq!(whole["observations"][0]["index"], 0);
     assert_eq!(whole["observations"][0]["step"]["kind"], "connect");
+    // A probe's word on where its measurement comes from is not repeated.
+    assert_eq!((whole.get("classic"), whole.get("imported")), (None, None));
     let text = whole.to_string();
     assert!(!text.contains(&key(1).public().probe_id().to_string()));
 }

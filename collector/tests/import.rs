@@ -1,46 +1,407 @@
-//! Are OONI's documents kept once each, with their place, under the import key?
+//! Are OONI's documents kept once each, with their place, under the import key, and served
+//! with both verdicts and the evidence that ours rests on?
 
-use faultline_collector::{
-    import::{Importer, convert},
-    ingest::Nowhere,
-    rules::Rules,
-    store::{Appended, Facts as _, sqlite::Sqlite},
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::connect_info::MockConnectInfo,
+    http::{Request, StatusCode},
 };
-use faultline_core::{codec::Identity, time::UnixTime};
-use std::path::PathBuf;
+use faultline_collector::{
+    api::{Service, router},
+    config::Config,
+    import::{
+        Importer, Kept, convert,
+        ooni::{Document, files, read_measurements},
+    },
+    ingest::{Enricher, Ingest, Nowhere},
+    rules::Rules,
+    store::{Facts as _, rebuild, sqlite::Sqlite},
+};
+use faultline_core::{codec::Identity, id::MeasurementId, time::UnixTime};
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+};
+use tower::ServiceExt as _;
 
-#[test]
-fn shared_documents_are_stored_once() {
+const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+fn key(byte: u8) -> Identity {
+    Identity::from_bytes(&[byte; 32]).unwrap()
+}
+
+fn open(folder: &Path) -> Arc<Sqlite> {
+    Arc::new(Sqlite::open(&folder.join("collector.db")).unwrap())
+}
+
+fn keep(store: &Sqlite, document: &Document) -> (MeasurementId, Kept) {
+    let importer = Importer {
+        store,
+        enricher: &Nowhere,
+        judge: &Rules,
+        key: &key(3),
+    };
+    importer.enrol(NOW).unwrap();
+    let converted = convert(document, &|_| None).unwrap();
+    let id = importer.identity(&converted);
+    (id, importer.keep(converted, NOW).unwrap())
+}
+
+fn app(store: &Arc<Sqlite>) -> Router {
+    let enricher: Arc<dyn Enricher> = Arc::new(Nowhere);
+    let collector = key(9);
+    let ingest = Ingest::new(
+        Arc::clone(store),
+        Arc::clone(&enricher),
+        Arc::new(Rules),
+        collector.public(),
+    );
+    router(Arc::new(Service {
+        config: Config::default(),
+        control: None,
+        store: Arc::clone(store),
+        ingest,
+        enricher,
+        identity: collector,
+        importer: Some(key(3).public().probe_id()),
+        targets: vec![],
+        now: || NOW,
+    }))
+    .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))))
+}
+
+async fn served(app: &Router, id: MeasurementId) -> Value {
+    let request = Request::get(format!("/v1/measurements/{id}"));
+    let request = request.body(Body::empty()).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK, "{id}");
+    let body = to_bytes(response.into_body(), 32 << 20).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Every index in a reason is that of an observation which is served.
+fn evidence_holds(whole: &Value) {
+    let indexes = |list: &Value| -> Vec<u64> {
+        let list = list.as_array().map_or(&[][..], Vec::as_slice);
+        list.iter().map(|o| o["index"].as_u64().unwrap()).collect()
+    };
+    let (own, there) = (
+        indexes(&whole["observations"]),
+        indexes(&whole["control"]["observations"]),
+    );
+    assert_eq!(own, (0..own.len() as u64).collect::<Vec<_>>());
+    assert_eq!(there, (0..there.len() as u64).collect::<Vec<_>>());
+    let reasons = whole["reasons"].as_array().unwrap();
+    assert!(!reasons.is_empty(), "{whole:#}");
+    for reason in reasons {
+        for (field, known) in [("observations", &own), ("control", &there)] {
+            for index in reason[field].as_array().into_iter().flatten() {
+                assert!(known.contains(&index.as_u64().unwrap()), "{reason}");
+            }
+        }
+    }
+}
+
+fn shared() -> Option<PathBuf> {
     let shared = std::env::var_os("FAULTLINE_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
         PathBuf::from,
     );
-    let Ok(files) = std::fs::read_dir(shared.join("data/ooni/measurements")) else {
-        println!("skipped: no ../shared");
-        return;
-    };
+    let data = shared.join("data/ooni");
+    if data.exists() {
+        return Some(data);
+    }
+    println!("skipped: no ../shared");
+    None
+}
+
+/// What we say of OONI's own samples. Never an accusation where OONI expects `accessible`;
+/// where OONI expects blocking, its mechanism, or why it cannot be told from one document.
+/// The mechanism, or the outcome where there is none; and the rule.
+fn ours() -> BTreeMap<&'static str, (&'static str, &'static str)> {
+    BTreeMap::from([
+        ("badSSLWithExpiredCertificate", ("down", "control.fails")),
+        (
+            "cloudflareCAPTCHAWithHTTP",
+            ("refused", "http.server_refuses"),
+        ),
+        (
+            "controlFailureWithSuccessfulHTTPWebsite",
+            ("inconclusive", "inconclusive.no_control"),
+        ),
+        ("dnsBlockingNXDOMAIN", ("dns.nxdomain", "dns.negative")),
+        ("dnsHijackingToProxyWithHTTPURL", ("ok", "http.page_agrees")),
+        (
+            "ghostDNSBlockingWithHTTP",
+            ("inconclusive", "inconclusive.rewriting_untested"),
+        ),
+        (
+            "httpBlockingConnectionReset",
+            ("inconclusive", "inconclusive.not_repeated"),
+        ),
+        (
+            "httpDiffWithInconsistentDNS",
+            ("http.diff", "http.page_differs"),
+        ),
+        ("localhostWithHTTP", ("down", "control.fails")),
+        (
+            "redirectWithConsistentDNSAndThenConnectionResetForHTTPS",
+            ("inconclusive", "inconclusive.control_elsewhere"),
+        ),
+        (
+            "redirectWithConsistentDNSAndThenTimeoutForHTTP",
+            ("inconclusive", "inconclusive.not_repeated"),
+        ),
+        ("successWithHTTPS", ("ok", "http.authenticated")),
+        (
+            "tcpBlockingConnectTimeout",
+            ("inconclusive", "inconclusive.not_repeated"),
+        ),
+        (
+            "tlsBlockingConnectionResetWithInconsistentDNS",
+            ("inconclusive", "inconclusive.not_repeated"),
+        ),
+        ("websiteDownNoAddrs", ("down", "control.fails")),
+    ])
+}
+
+#[tokio::test]
+async fn the_shared_documents_are_kept_once_and_served_with_both_verdicts() {
+    let Some(data) = shared() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&folder.path().join("collector.db")).unwrap();
-    let importer = Importer {
-        store: &store,
+    let store = open(folder.path());
+    let mut kept = Vec::new();
+    for file in files(&data.join("measurements")) {
+        let file = file.unwrap();
+        for found in read_measurements(&file).unwrap() {
+            let (_, document) = found.unwrap();
+            let (id, first) = keep(&store, &document);
+            let (again, second) = keep(&store, &document);
+            assert_eq!((first, second), (Kept::Stored, Kept::Known));
+            assert_eq!(id, again);
+            kept.push((file.clone(), id));
+        }
+    }
+    assert_eq!(kept.len(), 15);
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(data.join("expected.json")).unwrap()).unwrap();
+    let (app, ours) = (app(&store), ours());
+    for (file, id) in &kept {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let name = name.trim_start_matches("generated__");
+        let whole = served(&app, *id).await;
+        let want = &expected[name]["verdict"];
+        let classic = whole["classic"].as_object().unwrap();
+        assert_eq!(classic.len(), 15, "{classic:?}");
+        for (field, got) in classic.iter().filter(|(field, _)| *field != "rules") {
+            let same = match (got.as_f64(), want[field].as_f64()) {
+                (Some(got), Some(want)) => (got - want).abs() < 1e-9,
+                _ => *got == want[field],
+            };
+            assert!(same, "{name}: {field} is {got}, expected {}", want[field]);
+        }
+        assert_eq!(whole["source"], "import");
+        assert_eq!(whole["imported"]["source"], "ooni");
+        evidence_holds(&whole);
+        let said = whole["mechanism"].as_str().or(whole["outcome"].as_str());
+        let rule = whole["reasons"][0]["rule"].as_str();
+        assert_eq!((said.unwrap(), rule.unwrap()), ours[name], "{name}");
+        if want["accessible"] == true {
+            assert_ne!(whole["outcome"], "anomaly", "{name}");
+        }
+    }
+    let before = store.digest().unwrap();
+    rebuild(&*store, Arc::new(Rules)).unwrap();
+    assert_eq!(store.digest().unwrap(), before);
+}
+
+/// A document of a name that the system's resolver denies and the test helper resolves.
+fn denied(name: &str, version: &str) -> Value {
+    let tags = json!(["classic", "depth=0"]);
+    json!({
+        "test_name": "web_connectivity", "test_version": version,
+        "software_name": "ooniprobe", "software_version": "3.22.0",
+        "report_id": "20240229T000001Z_webconnectivity_XA_64500_n1_x",
+        "input": format!("https://{name}/"), "probe_cc": "XA", "probe_asn": "AS64500",
+        "measurement_start_time": "2024-02-29 00:00:01", "test_runtime": 1.0,
+        "test_keys": {
+            "control_failure": null,
+            "queries": [{
+                "engine": "getaddrinfo", "hostname": name, "query_type": "ANY",
+                "failure": "dns_nxdomain_error", "answers": null,
+                "transaction_id": 1, "t": 0.1, "tags": tags,
+            }],
+            "tcp_connect": [], "tls_handshakes": [], "requests": [],
+            "x_control_request": { "http_request": format!("https://{name}/") },
+            "control": {
+                "dns": { "failure": null, "addrs": ["20.1.0.1"] },
+                "tcp_connect": { "20.1.0.1:443": { "status": true, "failure": null } },
+                "http_request": { "failure": null, "status_code": 200, "headers": {} },
+            },
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_verdict_of_the_source_stands_beside_ours_and_survives_a_rebuild() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let app = app(&store);
+    for (version, x_status) in [("0.5.28", Value::Null), ("0.4.3", json!(2080))] {
+        let (id, kept) = keep(&store, &Document::new(denied("news.example", version)));
+        assert_eq!(kept, Kept::Stored);
+        let whole = served(&app, id).await;
+        evidence_holds(&whole);
+        assert_eq!(whole["mechanism"], "dns.nxdomain");
+        assert_eq!(whole["reasons"][0]["rule"], "dns.negative");
+        assert_eq!(
+            whole["control"]["observations"][0]["step"]["role"],
+            "helper"
+        );
+        assert_eq!(whole["classic"]["rules"], &version[..3]);
+        assert_eq!(whole["classic"]["blocking"], "dns");
+        assert_eq!(whole["classic"]["accessible"], false);
+        assert_eq!(whole["classic"]["x_status"], x_status);
+        assert_eq!(
+            whole["imported"]["test"],
+            format!("web_connectivity {version}")
+        );
+        let before = store.digest().unwrap();
+        rebuild(&*store, Arc::new(Rules)).unwrap();
+        assert_eq!(store.digest().unwrap(), before);
+        assert_eq!(served(&app, id).await, whole);
+    }
+}
+
+#[test]
+fn nobody_can_take_the_place_of_a_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let document = Document::new(denied("news.example", "0.5.28"));
+    let converted = convert(&document, &|_| None).unwrap();
+    let importer = |key| Importer {
+        store: &*store,
         enricher: &Nowhere,
         judge: &Rules,
-        key: &Identity::from_bytes(&[3; 32]).unwrap(),
+        key,
     };
-    let now = UnixTime::from_secs(1_790_000_000);
-    importer.enrol(now).unwrap();
-    let mut count = 0;
-    for file in files {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        let converted = convert(&bytes).unwrap();
-        let id = converted.measurement.id;
-        let first = importer.keep(converted.clone(), now).unwrap();
-        let second = importer.keep(converted.clone(), now).unwrap();
-        assert_eq!((first, second), (Appended::Stored, Appended::Duplicate));
-        let row = store.measurement(id).unwrap().unwrap();
-        assert_eq!((row.country, row.asn), (converted.country, converted.asn));
-        assert!(!row.observations.is_empty());
-        count += 1;
+    let (one, other) = (key(3), key(4));
+    let ids = [&one, &other].map(|key| importer(key).identity(&converted));
+    assert_ne!(ids[0], ids[1]);
+    assert!(!ids.contains(&converted.measurement.id));
+}
+
+#[test]
+fn a_document_is_the_same_however_it_is_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let document = denied("news.example", "0.5.28");
+    let pretty = Document::parse(format!("{document:#}").as_bytes()).unwrap();
+    let (one, kept) = keep(&store, &Document::new(document));
+    assert_eq!(kept, Kept::Stored);
+    assert_eq!(keep(&store, &pretty), (one, Kept::Known));
+}
+
+fn collector(folder: &Path, arguments: &[&str]) -> Output {
+    let config = folder.join("collector.toml");
+    let state = folder.join("state");
+    std::fs::write(&config, format!("state = {:?}\n", state.to_str().unwrap())).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_faultline-collector"))
+        .arg("--config")
+        .arg(config)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_commands_take_what_they_can_and_say_what_they_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = folder.path().join("documents");
+    std::fs::create_dir_all(documents.join("2024/XA")).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(documents.join(name), bytes).unwrap();
+    let other = json!({ "test_name": "whatsapp", "test_keys": {} });
+    let lines = format!(
+        "{}\nnonsense\n{other}\n{}\n",
+        denied("a.example", "0.5.28"),
+        denied("b.example", "0.4.3")
+    );
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    gz.write_all(lines.as_bytes()).unwrap();
+    let mut gz = gz.finish().unwrap();
+    gz.extend_from_slice(b"garbage behind the stream");
+    write("2024/XA/lines.jsonl.gz", &gz);
+    let mut unjudged = denied("c.example", "0.4.3");
+    unjudged["test_keys"]["queries"] = json!([]);
+    write("pretty.json", format!("{unjudged:#}").as_bytes());
+    write("broken.json.gz", b"\x1f\x8b");
+    write(
+        "undated.json",
+        br#"{"test_name":"web_connectivity","input":"http://a.example/"}"#,
+    );
+    let at = documents.to_str().unwrap();
+
+    for command in ["import", "judge"] {
+        let nowhere = collector(folder.path(), &[command, "ooni", "nowhere"]);
+        assert_eq!(nowhere.status.code(), Some(2), "{command}");
+        assert!(String::from_utf8_lossy(&nowhere.stderr).contains("nowhere is not there"));
     }
-    assert!(count > 0);
+    let first = collector(folder.path(), &["import", "ooni", at]);
+    assert_eq!(first.status.code(), Some(1));
+    let said = String::from_utf8(first.stdout).unwrap();
+    assert_eq!(
+        said.trim(),
+        "stored 3, known already 0, of other nettests 1, left out 4"
+    );
+    let talk = String::from_utf8(first.stderr).unwrap();
+    for what in [
+        "lines.jsonl.gz, line 2: not a measurement in JSON",
+        "lines.jsonl.gz cannot be read beyond line 4",
+        "broken.json.gz cannot be read beyond line 0",
+        "undated.json, line 1: its measurement_start_time is missing",
+    ] {
+        assert!(talk.contains(what), "{what}: {talk}");
+    }
+    let again = collector(folder.path(), &["import", "ooni", at]);
+    let said = String::from_utf8(again.stdout).unwrap();
+    assert!(said.starts_with("stored 0, known already 3,"), "{said}");
+
+    let judged = collector(folder.path(), &["judge", "ooni", at]);
+    assert_eq!(judged.status.code(), Some(1));
+    let lines: Vec<Value> = judged
+        .stdout
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let blocked = lines.iter().filter(|l| l["verdict"]["blocking"] == "dns");
+    assert_eq!(blocked.count(), 2);
+    let unjudged: Vec<_> = lines
+        .iter()
+        .filter(|l| l.get("unjudged").is_some())
+        .collect();
+    assert_eq!(unjudged.len(), 2, "no lookup, or nothing at all");
+    for line in unjudged {
+        assert_eq!(line["verdict"]["blocking"], Value::Null);
+        assert_eq!(line["verdict"]["accessible"], Value::Null);
+    }
+    assert_eq!(lines.iter().filter(|l| l.get("error").is_some()).count(), 3);
+    assert_eq!(
+        lines.iter().filter(|l| l.get("skipped").is_some()).count(),
+        1
+    );
+    let talk = String::from_utf8(judged.stderr).unwrap();
+    assert!(
+        talk.contains(
+            "2 judged, 2 without what a judgement needs, 1 of other nettests, 3 unreadable"
+        ),
+        "{talk}"
+    );
 }

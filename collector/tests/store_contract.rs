@@ -108,6 +108,7 @@ fn measurement(n: u32, network: Option<Vec<u8>>) -> Measurement {
             }),
             failure: None,
         }],
+        imported: None,
     }
 }
 fn batch(n: u32) -> Batch {

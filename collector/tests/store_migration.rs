@@ -168,6 +168,7 @@ fn incoming(n: u8) -> Incoming {
             bytes_sent: 1,
             bytes_received: 2,
             network: None,
+            imported: None,
             control: None,
             settings: vec![],
             consent: 1,

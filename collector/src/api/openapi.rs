@@ -75,7 +75,7 @@ const ROUTES: &[Route] = &[
     ),
     get(
         "/v1/measurements/{id}",
-        "One measurement with its observations, verdict and reasons",
+        "One measurement with its observations, the control's, verdict and reasons; for an import also `classic`, the verdict by its source's own rules",
         &[("id", "32 hexadecimal digits")],
     ),
     get(

@@ -14,7 +14,12 @@ use faultline_collector::{
     store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
 };
 use faultline_core::time::UnixTime;
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 /// Take in, keep and serve what probes measured.
 #[derive(Debug, Parser)]
@@ -52,19 +57,21 @@ enum Action {
 
 #[derive(Debug, Subcommand)]
 enum Foreign {
-    /// OONI Web Connectivity: the classic verdict of every measurement in a folder.
+    /// OONI Web Connectivity: the classic verdict of every measurement below a folder.
     Ooni {
-        /// A folder of .json and .jsonl files, gzipped or not.
+        /// A folder of .json and .jsonl files, gzipped or not; a file; or - .
         folder: PathBuf,
-        /// A JSON object of address to AS number.
+        /// A JSON object of address to AS number; without it, the networks that each
+        /// document gives itself.
         #[arg(long, value_name = "FILE")]
-        asn_map: PathBuf,
+        asn_map: Option<PathBuf>,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum Format {
-    /// OONI web_connectivity documents: a file, a folder of .json and .jsonl, or - .
+    /// OONI web_connectivity documents: a file, a folder of .json and .jsonl files, gzipped
+    /// or not, or - .
     Ooni { from: PathBuf },
 }
 
@@ -101,17 +108,24 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
         Action::Serve => serve::serve(config, now).map(|()| 0),
         Action::Import {
             format: Format::Ooni { from },
-        } => import::ooni(&config, from, now()),
+        } => {
+            there(from)?;
+            import::ooni(&config, from, now())
+        }
         Action::Judge {
             format: Foreign::Ooni { folder, asn_map },
         } => {
-            let map = AsnMap::read(asn_map)?;
-            let done = judge_directory(folder, &map, &mut std::io::stdout().lock())?;
+            there(folder)?;
+            let map = asn_map.as_deref().map(AsnMap::read).transpose()?;
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            let done = judge_directory(folder, map.as_ref(), &mut out)
+                .and_then(|done| out.flush().map(|()| done))
+                .context("cannot write the verdicts")?;
             eprintln!(
-                "{} judged, {} of other nettests skipped, {} unreadable",
-                done.judged, done.others, done.unreadable
+                "{} judged, {} without what a judgement needs, {} of other nettests, {} unreadable",
+                done.judged, done.unjudged, done.others, done.unreadable
             );
-            Ok((done.others + done.unreadable) as u64)
+            Ok((done.unjudged + done.others + done.unreadable) as u64)
         }
         Action::Retain => retention::retain(&config, now()).map(|()| 0),
         Action::Rebuild => {
@@ -122,6 +136,16 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             Ok(0)
         }
     }
+}
+
+/// A path that is not there is a mistake, not an input to skip.
+fn there(path: &Path) -> Result<()> {
+    anyhow::ensure!(
+        path == Path::new("-") || path.exists(),
+        "{} is not there: give a file, a folder, or - for standard input",
+        path.display()
+    );
+    Ok(())
 }
 
 /// The rules that verdicts are made by.

@@ -2,13 +2,12 @@
 //! a key of the collector's own for imports, so that they are kept, deduplicated, rebuilt
 //! and told apart from those of volunteers like any batch.
 
-mod convert;
 pub mod ooni;
 
-pub use convert::{Converted, convert};
+pub use ooni::{Converted, convert};
 
 use crate::{
-    ingest::{Enricher, addresses},
+    ingest::{Enricher, MAX_BATCH, addresses},
     store::{
         AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, Place, ProbeRecord,
         ReceiptRecord, Source, StoreError, derive,
@@ -16,13 +15,34 @@ use crate::{
 };
 use faultline_core::{
     codec::{Identity, Purpose},
-    id::{Asn, BatchId, Country},
+    id::{Asn, BatchId, Country, MeasurementId},
     measurement::{Batch, SCHEMA_VERSION},
     time::UnixTime,
     value::{Blob, Ip},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+
+/// Why a document was not kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// More than a batch may hold, even with everything capped.
+    #[error("it holds more than a batch of {MAX_BATCH} bytes can: left out")]
+    TooLarge,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is new.
+    Stored,
+    /// It was there, and stays as it was read then.
+    Known,
+}
 
 /// What an import works with.
 pub struct Importer<'a, S> {
@@ -50,23 +70,58 @@ impl<S: Ledger + Facts> Importer<'_, S> {
         })
     }
 
-    /// Keeps one document. The same document again changes nothing.
-    pub fn keep(&self, converted: Converted, now: UnixTime) -> Result<Appended, StoreError> {
+    /// The identity under which a document is kept. It follows from what the document says
+    /// and from the import key: documents are public, and whoever uploads batches of their
+    /// own must not be able to take their places beforehand.
+    pub fn identity(&self, converted: &Converted) -> MeasurementId {
+        let digest = Sha256::new()
+            .chain_update(self.key.public().probe_id().0)
+            .chain_update(converted.measurement.id.0)
+            .finalize();
+        let mut id = [0; 16];
+        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        MeasurementId(id)
+    }
+
+    /// Keeps one document. The same document again changes nothing. The control's report is
+    /// sealed by the import key, too: it is the document's word, not this collector's.
+    pub fn keep(&self, converted: Converted, now: UnixTime) -> Result<Kept, KeepError> {
+        let id = self.identity(&converted);
+        let batch = BatchId(id.0);
+        if self.store.receipt(batch)?.is_some() {
+            return Ok(Kept::Known);
+        }
         let Converted {
-            measurement,
+            mut measurement,
+            control,
             country,
             asn,
+            networks,
         } = converted;
+        let helped = control
+            .as_ref()
+            .map_or(&[][..], |report| &report.observations);
+        let seen: BTreeSet<Ip> = addresses(&measurement.observations)
+            .into_iter()
+            .chain(addresses(helped))
+            .collect();
+        let network = |ip: Ip| {
+            let known = self.enricher.asn_of(ip.0);
+            let asn = known.or_else(|| networks.get(&ip.0).copied())?;
+            Some(AddressAsn { ip, asn })
+        };
+        measurement.id = id;
+        measurement.control = control
+            .as_ref()
+            .map(|report| Blob(self.key.seal(Purpose::ControlReport, report)));
         let batch = Batch {
             schema: SCHEMA_VERSION,
             probe: self.key.public().probe_id(),
-            id: BatchId(measurement.id.0),
+            id: batch,
             sequence: 0,
             created: measurement.started,
             measurements: vec![measurement],
         };
-        let seen: BTreeSet<Ip> = batch.measurements.iter().flat_map(addresses).collect();
-        let network = |ip: Ip| self.enricher.asn_of(ip.0).map(|asn| AddressAsn { ip, asn });
         let enrichment = Enrichment {
             geo: Blob(self.enricher.digest().to_vec()),
             addresses: seen.into_iter().filter_map(network).collect(),
@@ -74,14 +129,17 @@ impl<S: Ledger + Facts> Importer<'_, S> {
                 known: country != Country::UNKNOWN && asn != Asn(0),
                 country,
                 asn,
-                control_valid: false,
+                control_valid: control.is_some(),
                 control_ignored: false,
                 clock_future: batch.created > now,
             }],
         };
-        let rows = derive(&batch, &enrichment, self.judge);
         let bytes = self.key.seal(Purpose::Batch, &batch);
-        self.store.append(Incoming {
+        if bytes.len() > MAX_BATCH {
+            return Err(KeepError::TooLarge);
+        }
+        let rows = derive(&batch, &enrichment, self.judge);
+        let appended = self.store.append(Incoming {
             receipt: ReceiptRecord {
                 batch: batch.id,
                 probe: batch.probe,
@@ -93,6 +151,10 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             },
             bytes,
             rows,
+        });
+        Ok(match appended? {
+            Appended::Stored => Kept::Stored,
+            Appended::Duplicate => Kept::Known,
         })
     }
 }

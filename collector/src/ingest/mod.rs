@@ -19,7 +19,7 @@ use crate::store::{
 use faultline_core::{
     codec::PublicKey,
     measurement::{Batch, Measurement, NetworkEpoch},
-    observation::Step,
+    observation::{Observation, Step},
     protocol::Receipt,
     time::{Duration, UnixTime},
     value::{Blob, Ip},
@@ -86,7 +86,11 @@ impl<S: Ledger + Facts> Ingest<S> {
     }
 
     fn enrich(&self, batch: &Batch, received: UnixTime) -> Enrichment {
-        let seen: BTreeSet<Ip> = batch.measurements.iter().flat_map(addresses).collect();
+        let seen: BTreeSet<Ip> = batch
+            .measurements
+            .iter()
+            .flat_map(|m| addresses(&m.observations))
+            .collect();
         let asn = |ip: Ip| self.enricher.asn_of(ip.0).map(|asn| AddressAsn { ip, asn });
         Enrichment {
             geo: Blob(self.enricher.digest().to_vec()),
@@ -124,9 +128,9 @@ impl<S: Ledger + Facts> Ingest<S> {
     }
 }
 
-/// Every address that a measurement was told or went to.
-pub(crate) fn addresses(m: &Measurement) -> Vec<Ip> {
-    m.observations
+/// Every address that was told or gone to.
+pub(crate) fn addresses(observations: &[Observation]) -> Vec<Ip> {
+    observations
         .iter()
         .flat_map(|o| match &o.step {
             Step::Lookup(l) => l.replies.iter().flat_map(|r| r.addresses.clone()).collect(),

@@ -281,6 +281,7 @@ mod tests {
                 settings: vec![],
                 consent: 1,
                 observations: vec![],
+                imported: None,
             }],
         }
     }

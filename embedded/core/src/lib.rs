@@ -33,6 +33,8 @@ pub mod measurement;
 #[cfg(feature = "alloc")]
 pub mod observation;
 #[cfg(feature = "alloc")]
+pub mod page;
+#[cfg(feature = "alloc")]
 pub mod protocol;
 pub mod time;
 #[cfg(feature = "alloc")]

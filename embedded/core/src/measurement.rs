@@ -107,6 +107,31 @@ fact! {
         14 consent: u16,
         /// What was seen, in order.
         15 observations: Vec<Observation>,
+        /// Where the measurement was taken over from; absent for those of our own probes.
+        16 imported: Option<Imported>,
+    }
+}
+code! {
+    /// Whose format a measurement was taken over from.
+    pub enum Source {
+        /// OONI, data format 0.2.
+        0 Ooni,
+    }
+}
+fact! {
+    /// What somebody else's measurement said of itself. The verdict is theirs and stands
+    /// beside ours: no rule of ours reads it.
+    pub struct Imported {
+        /// Whose format it came in.
+        0 source: Source,
+        /// Name and version of the test, as its document says.
+        1 test: String,
+        /// The report that it belongs to, where that is said.
+        2 report: Option<String>,
+        /// The identity that its first collector gave it, where that is said.
+        3 uid: Option<String>,
+        /// The verdict by the source's own rules: a JSON object, its keys those of the source.
+        4 verdict: Option<String>,
     }
 }
 fact! {

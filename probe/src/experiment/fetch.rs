@@ -4,13 +4,14 @@
 //! in lower case, as the HTTP library gives them. Of a body that is no readable text only
 //! length and digest are kept: an own address inside could not be found and removed.
 
-use super::{run::Run, title::title};
+use super::run::Run;
 use crate::net::{Clock, Network, at_layer};
 use bytes::Bytes;
 use faultline_core::{
     failure::{Failure, Layer},
     measurement::Limit,
     observation::{Fetch, Header, Observation, Step},
+    page::title,
     value::{Blob, Ip},
 };
 use http_body_util::{BodyExt, Empty};

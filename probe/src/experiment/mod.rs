@@ -22,7 +22,6 @@ mod lookup;
 mod outcome;
 mod plan;
 mod run;
-mod title;
 mod verifier;
 mod watch;
 mod web;

@@ -105,5 +105,6 @@ pub fn measure(surroundings: Surroundings, outcome: Outcome) -> Measurement {
         settings: outcome.settings,
         consent: surroundings.consent,
         observations: outcome.observations,
+        imported: None,
     }
 }

@@ -169,6 +169,7 @@ fn measurement(number: usize, target: usize, network: Blob, control: Blob) -> Me
         bytes_sent: 3_000,
         bytes_received: 40_000,
         network: Some(network),
+        imported: None,
         control: Some(control),
         settings: vec![],
         consent: 1,

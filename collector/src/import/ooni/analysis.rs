@@ -1,6 +1,6 @@
 //! What was expected, what was not, and what cannot be explained? Sets of transactions.
 
-use super::observation::{Container, Endpoint, Lookup, is_system};
+use super::observation::{Container, Endpoint};
 use std::{collections::BTreeSet, net::IpAddr};
 
 type Transactions = BTreeSet<i64>;
@@ -13,9 +13,9 @@ pub(super) struct Analysis {
     pub(super) dns_invalid: Transactions,
     pub(super) dns_invalid_classic: Transactions,
     pub(super) dns_valid_classic: Transactions,
-    pub(super) dns_expected_success: Transactions,
     pub(super) dns_unexpected: Transactions,
     pub(super) dns_expected: Transactions,
+    pub(super) dns_unexplained: Transactions,
     pub(super) dns_experiment_failure: Option<String>,
     pub(super) tcp_unexpected: Transactions,
     pub(super) tcp_expected: Transactions,
@@ -43,32 +43,30 @@ impl Analysis {
     fn lookups(&mut self, seen: &Container, asn_of: &dyn Fn(IpAddr) -> Option<u32>) {
         let mut valid = Transactions::new();
         let mut judged = Transactions::new();
-        for lookup in seen.successes.iter().filter(|l| l.depth == Some(0)) {
+        for lookup in &seen.successes {
             let transaction = lookup.transaction;
+            // A transaction is judged by the first answer in it, and by its first address.
+            if !judged.insert(transaction) || lookup.depth != Some(0) {
+                continue;
+            }
             self.dns_success.insert(transaction);
             if lookup.address.is_some_and(is_bogon) {
                 self.dns_bogon.insert(transaction);
             }
-            let Some((_, control)) = lookup.control.as_deref() else {
+            // A control that failed has no addresses to compare with.
+            let Some((_, control)) =
+                lookup.control.as_deref().filter(|(end, _)| end.is_empty())
+            else {
                 continue;
             };
-            if control.is_empty() {
-                // The control resolved nothing, and the probe did: a ghost.
-                continue;
-            }
-            self.dns_expected_success.insert(transaction);
-            if !judged.insert(transaction) {
-                continue;
-            }
-            let answered = answered(seen, lookup);
             let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
                 set.iter()
                     .filter_map(|ip| asn_of(*ip))
                     .filter(|asn| *asn != 0)
                     .collect()
             };
-            if !answered.is_disjoint(control)
-                || !networks(&answered).is_disjoint(&networks(control))
+            if !lookup.answered.is_disjoint(control)
+                || !networks(&lookup.answered).is_disjoint(&networks(control))
             {
                 valid.insert(transaction);
             } else {
@@ -90,16 +88,19 @@ impl Analysis {
     }
 
     fn failures(&mut self, seen: &Container) {
+        let mut judged = Transactions::new();
         for lookup in &seen.failures {
+            let transaction = lookup.transaction;
             let ignored = lookup.engine == "doh"
                 || (lookup.query_type == "AAAA" && lookup.end == "dns_no_answer");
-            if ignored || lookup.depth != Some(0) {
+            if !judged.insert(transaction) || ignored {
                 continue;
             }
-            if self.dns_experiment_failure.is_none()
-                && is_system(&lookup.engine)
-                && lookup.control.is_some()
-            {
+            if lookup.depth != Some(0) {
+                self.dns_unexplained.insert(transaction);
+                continue;
+            }
+            if self.dns_experiment_failure.is_none() {
                 self.dns_experiment_failure = Some(lookup.end.clone());
             }
             let Some((end, addresses)) = lookup.control.as_deref() else {
@@ -107,9 +108,9 @@ impl Analysis {
             };
             let nothing_there = lookup.end == "dns_no_answer" && addresses.is_empty();
             if !end.is_empty() || nothing_there {
-                self.dns_expected.insert(lookup.transaction);
+                self.dns_expected.insert(transaction);
             } else {
-                self.dns_unexpected.insert(lookup.transaction);
+                self.dns_unexpected.insert(transaction);
             }
         }
     }
@@ -120,7 +121,9 @@ impl Analysis {
         let failed = |end: &str| !end.is_empty();
         if failed(&endpoint.tcp) {
             if !first {
-                self.tcp_unexplained.insert(transaction);
+                if !misconfigured_v6(endpoint) {
+                    self.tcp_unexplained.insert(transaction);
+                }
             } else if !misconfigured_v6(endpoint) {
                 match endpoint.control_tcp.as_deref() {
                     Some("") => self.tcp_unexpected.insert(transaction),
@@ -158,15 +161,6 @@ impl Analysis {
             }
         }
     }
-}
-
-/// Answers to both families share a transaction: they are one answer.
-fn answered(seen: &Container, lookup: &Lookup) -> BTreeSet<IpAddr> {
-    seen.successes
-        .iter()
-        .filter(|other| other.transaction == lookup.transaction)
-        .flat_map(|other| other.answered.iter().copied())
-        .collect()
 }
 
 fn misconfigured_v6(endpoint: &Endpoint) -> bool {

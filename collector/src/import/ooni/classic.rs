@@ -11,9 +11,10 @@ use serde::Serialize;
 use std::{cmp::Reverse, net::IpAddr};
 
 /// What OONI's test keys say of blocking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blocking {
     /// Cannot be told: `null`.
+    #[default]
     Unknown,
     /// `false`.
     None,
@@ -32,7 +33,7 @@ impl Serialize for Blocking {
 }
 
 /// The classic fields of Web Connectivity's test keys.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ClassicVerdict {
     /// First failure of the system's resolver.
     pub dns_experiment_failure: Option<String>,
@@ -52,13 +53,22 @@ pub struct ClassicVerdict {
     pub headers_match: Option<bool>,
     /// Whether the titles' long words are the same.
     pub title_match: Option<bool>,
-    /// 1 bogon, 2 unexpected failure, 4 unexpected addresses.
-    pub x_dns_flags: u32,
-    /// 1 DNS, 2 TCP/IP, 4 TLS, 8 HTTP failure, 16 HTTP diff, 32 success.
-    pub x_blocking_flags: u32,
-    /// 1, 2, 4 expected DNS, TCP, TLS failure; 8 HTTPS success without control; 16 DNS
-    /// success where the control resolved nothing.
-    pub x_null_null_flags: u32,
+    /// How version 0.4 came to its verdict; 0.5 does not compute it. 1 secure success, 2
+    /// cleartext success, 4 name does not exist, 8 control unreachable, 16 control failed,
+    /// 32 DNS, 64 HTTP diff, 128 connect, 256 read or write, 512 unknown, 1024 TLS, and in
+    /// which step: 2048 DNS, 4096 connect, 8192 HTTP; 16384 no requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_status: Option<u32>,
+    /// Version 0.5 only: 1 bogon, 2 unexpected failure, 4 unexpected addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_dns_flags: Option<u32>,
+    /// Version 0.5 only: 1 DNS, 2 TCP/IP, 4 TLS, 8 HTTP failure, 16 HTTP diff, 32 success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_blocking_flags: Option<u32>,
+    /// Version 0.5 only: 1, 2, 4 expected DNS, TCP, TLS failure; 8 HTTPS success without
+    /// control; 16 DNS success where the control resolved nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_null_null_flags: Option<u32>,
     /// Whether the page could be had.
     pub accessible: Option<bool>,
     /// Whether and how it was blocked.
@@ -85,7 +95,7 @@ pub(super) fn judge(
         Meaning::Down => (Blocking::None, Some(false)),
         Meaning::Blocked(how) => (Blocking::By(how), Some(false)),
     };
-    let flags = flags(&Analysis::new(&seen, asn_of), &seen, &diff, &classic);
+    let flags = flags(&Analysis::new(&seen, asn_of), &seen);
     ClassicVerdict {
         dns_experiment_failure: analysis.dns_experiment_failure.clone(),
         dns_consistency,
@@ -96,9 +106,10 @@ pub(super) fn judge(
         status_code_match: diff.status,
         headers_match: diff.headers,
         title_match: diff.title,
-        x_dns_flags: flags.0,
-        x_blocking_flags: flags.1,
-        x_null_null_flags: flags.2,
+        x_status: None,
+        x_dns_flags: Some(flags.0),
+        x_blocking_flags: Some(flags.1),
+        x_null_null_flags: Some(flags.2),
         accessible,
         blocking,
     }
@@ -218,25 +229,22 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
                     // Odd, and OONI's: with no control at all the page counts as accessible.
                     None if control_http.is_none() => Meaning::Accessible,
                     Some((end, _)) if !end.is_empty() => Meaning::Down,
-                    Some((_, addresses))
-                        if lookup.end == "dns_no_answer" && addresses.is_empty() =>
-                    {
+                    // A control that resolved nothing says no more than that.
+                    Some((_, addresses)) if addresses.is_empty() => {
                         return Some(Decision::Page(Meaning::Down));
                     }
                     None | Some(_) => Meaning::Blocked("dns"),
                 }
             }
             Entry::Lookup(lookup) => {
-                let Some((_, control)) = lookup.control.as_deref() else {
+                let Some((end, control)) = lookup.control.as_deref() else {
                     continue;
                 };
-                let loopback = |set: &std::collections::BTreeSet<IpAddr>| {
-                    !set.is_empty() && set.iter().all(IpAddr::is_loopback)
-                };
-                if !loopback(&lookup.answered) {
+                if !lookup.loopback || !end.is_empty() {
                     continue;
                 }
-                return Some(Decision::Page(if loopback(control) {
+                let too = !control.is_empty() && control.iter().all(IpAddr::is_loopback);
+                return Some(Decision::Page(if too {
                     Meaning::Down
                 } else {
                     Meaning::Blocked("dns")
@@ -272,12 +280,8 @@ impl Entry<'_> {
 }
 
 /// The extended flags, over everything seen: DNS, blocking, null-null.
-fn flags(
-    all: &Analysis,
-    seen: &Container,
-    diff: &Diff,
-    classic: &Container,
-) -> (u32, u32, u32) {
+fn flags(all: &Analysis, seen: &Container) -> (u32, u32, u32) {
+    let diff = Diff::new(seen);
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     let control_fine = seen.control.as_ref().is_some_and(|c| c.http.is_empty());
     // A failure after a redirect counts where nothing was had in the end, and the control had.
@@ -285,25 +289,25 @@ fn flags(
     let dns = bit(!all.dns_bogon.is_empty(), 1)
         | bit(!all.dns_unexpected.is_empty(), 2)
         | bit(!all.dns_invalid.is_empty(), 4);
-    let plain_final = classic.endpoints.values().any(|e| {
+    let plain_final = seen.endpoints.values().any(|e| {
         e.page
             .as_ref()
             .is_some_and(super::observation::Page::is_final)
             && e.tls.is_none()
     });
-    let differs = plain_final && classic.control.is_some() && diff.differs();
-    let agrees = plain_final && classic.control.is_some() && !diff.differs();
+    let differs = plain_final && seen.control.is_some() && diff.differs();
+    let agrees = plain_final && seen.control.is_some() && !diff.differs();
     let success = all.final_tls_with_control || all.final_tls_without_control || agrees;
-    let blocking = bit(dns & (2 | 4) != 0, 1)
-        | bit(
-            !all.tcp_unexpected.is_empty() || (unexplained && !all.tcp_unexplained.is_empty()),
-            2,
-        )
-        | bit(
-            !all.tls_unexpected.is_empty() || (unexplained && !all.tls_unexplained.is_empty()),
-            4,
-        )
-        | bit(!all.http_unexpected.is_empty(), 8)
+    let blocking = bit(
+        dns & (2 | 4) != 0 || (unexplained && !all.dns_unexplained.is_empty()),
+        1,
+    ) | bit(
+        !all.tcp_unexpected.is_empty() || (unexplained && !all.tcp_unexplained.is_empty()),
+        2,
+    ) | bit(
+        !all.tls_unexpected.is_empty() || (unexplained && !all.tls_unexplained.is_empty()),
+        4,
+    ) | bit(!all.http_unexpected.is_empty(), 8)
         | bit(differs, 16)
         | bit(success, 32);
     let ghost = !all.dns_success.is_empty()

@@ -1,6 +1,6 @@
 //! `judge ooni DIR --asn-map FILE`: classic verdicts as JSON lines, without a store.
 
-use super::{ReadError, judge, read_measurements};
+use super::{files, judge, read_measurements};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -46,83 +46,74 @@ impl AsnMap {
 pub struct Summary {
     /// Measurements judged.
     pub judged: usize,
-    /// Measurements of other nettests, not judged.
+    /// Measurements that do not hold what a judgement needs.
+    pub unjudged: usize,
+    /// Measurements of other nettests.
     pub others: usize,
-    /// Files that could not be read to their end.
+    /// Documents, files and folders that could not be read.
     pub unreadable: usize,
 }
 
-/// Judges every measurement of every JSON file in a folder, in the order of file names.
+/// Judges every measurement below a folder (or in a file), in the order of file names. Each
+/// gives a line, and so does whatever cannot be read. Without a map, the networks are those
+/// that each document gives itself.
 pub fn judge_directory(
     folder: &Path,
-    asn_map: &AsnMap,
+    asn_map: Option<&AsnMap>,
     out: &mut dyn Write,
-) -> Result<Summary, JudgeError> {
+) -> io::Result<Summary> {
     let mut summary = Summary::default();
-    for path in files(folder).map_err(|source| ReadError::File {
-        path: folder.into(),
-        source,
-    })? {
-        let file = path.file_name().map(|n| n.to_string_lossy().into_owned());
-        let measurements = match read_measurements(&path) {
-            Ok(measurements) => measurements,
+    for path in files(folder) {
+        let opened = path.and_then(|path| Ok((read_measurements(&path)?, path)));
+        let (measurements, path) = match opened {
+            Ok(opened) => opened,
             Err(e) => {
                 summary.unreadable += 1;
-                writeln!(out, "{}", json!({ "file": file, "error": e.to_string() }))?;
+                writeln!(out, "{}", json!({ "file": null, "error": e.to_string() }))?;
                 continue;
             }
         };
+        let name = path.strip_prefix(folder).unwrap_or(&path);
+        let file = if name.as_os_str().is_empty() {
+            &path
+        } else {
+            name
+        };
+        let file = file.to_string_lossy();
         for measurement in measurements {
-            match measurement {
-                Ok(document) if document.test_name() == "web_connectivity" => {
-                    summary.judged += 1;
-                    let verdict = judge(&document, &|ip| asn_map.asn_of(ip));
-                    writeln!(out, "{}", json!({ "file": file, "verdict": verdict }))?;
+            let line = match measurement {
+                Ok((at, document)) if document.test_name() == "web_connectivity" => {
+                    let own: BTreeMap<_, _> = document.networks().collect();
+                    let judged = judge(&document, &|ip| match asn_map {
+                        Some(map) => map.asn_of(ip),
+                        None => own.get(&ip).copied(),
+                    });
+                    if judged.unjudged.is_some() {
+                        summary.unjudged += 1;
+                    } else {
+                        summary.judged += 1;
+                    }
+                    let mut line = json!({
+                        "file": file, "line": at, "input": document.input(),
+                        "rules": judged.rules, "verdict": judged.verdict,
+                    });
+                    if let Some(why) = judged.unjudged {
+                        line["unjudged"] = why.into();
+                    }
+                    line
                 }
-                Ok(document) => {
+                Ok((at, document)) => {
                     summary.others += 1;
                     let skipped = format!("not web_connectivity: {}", document.test_name());
-                    writeln!(out, "{}", json!({ "file": file, "skipped": skipped }))?;
+                    json!({ "file": file, "line": at, "skipped": skipped })
                 }
                 Err(e) => {
                     summary.unreadable += 1;
-                    writeln!(out, "{}", json!({ "file": file, "error": e.to_string() }))?;
+                    json!({ "file": file, "error": e.to_string() })
                 }
-            }
+            };
+            writeln!(out, "{line}")?;
         }
     }
     Ok(summary)
-}
-
-/// Why a run stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum JudgeError {
-    /// The folder cannot be listed.
-    #[error(transparent)]
-    Folder(#[from] ReadError),
-    /// Results cannot be written.
-    #[error("cannot write the verdicts")]
-    Output(#[from] io::Error),
-}
-
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files: Vec<_> = fs::read_dir(folder)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<io::Result<Vec<_>>>()?
-        .into_iter()
-        .filter(|path| {
-            let ends = |path: &Path, with: &[&str]| {
-                path.extension()
-                    .is_some_and(|e| with.iter().any(|w| e == *w))
-            };
-            let inner = if ends(path, &["gz"]) {
-                path.with_extension("")
-            } else {
-                path.clone()
-            };
-            ends(&inner, &["json", "jsonl"])
-        })
-        .collect();
-    files.sort();
-    Ok(files)
 }

@@ -1,17 +1,16 @@
 //! Flat observations: one a failed lookup, one an answered address, one an endpoint, with
 //! what the control saw of the same thing beside it.
 
-use super::{
-    document::{Document, body, failure, header_names, tag, text},
-    pages::title,
+use super::document::{
+    Document, answer_address, body, failure, header_names, hostname, list, number, tag, text,
 };
+use faultline_core::page::title;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     rc::Rc,
 };
-use url::Url;
 
 /// How an operation ended: the empty string is success.
 pub(super) type End = String;
@@ -28,6 +27,8 @@ pub(super) struct Lookup {
     pub(super) address: Option<IpAddr>,
     /// All addresses of the same event.
     pub(super) answered: Rc<BTreeSet<IpAddr>>,
+    /// Whether these are all loopback ones, and there are any.
+    pub(super) loopback: bool,
     /// Present where the control looked up the same name.
     pub(super) control: Option<Rc<(End, BTreeSet<IpAddr>)>>,
 }
@@ -118,29 +119,26 @@ impl Container {
             depth: depth(event),
             address: None,
             answered: Rc::default(),
+            loopback: false,
             control: None,
         };
         if !one.end.is_empty() {
             self.failures.push(one);
             return;
         }
-        let answers = event["answers"].as_array().map_or(&[][..], Vec::as_slice);
-        let addresses: Vec<IpAddr> = answers
-            .iter()
-            .filter_map(|answer| match text(&answer["answer_type"]) {
-                "A" => text(&answer["ipv4"]).parse().ok(),
-                "AAAA" => text(&answer["ipv6"]).parse().ok(),
-                _ => None,
-            })
-            .collect();
-        // Shared: a hostile answer of thousands of addresses must not be copied for each.
-        let answered = Rc::new(addresses.iter().copied().collect::<BTreeSet<_>>());
-        for address in addresses {
+        let addresses = list(&event["answers"]).iter().filter_map(answer_address);
+        let answered = Rc::new(addresses.collect::<BTreeSet<_>>());
+        // Told once: a hostile answer of thousands must not be walked for each.
+        let loopback = !answered.is_empty() && answered.iter().all(IpAddr::is_loopback);
+        // As texts sort, because the first of them stands for all in one of the rules.
+        let mut sorted: Vec<_> = answered.iter().map(|ip| (ip.to_string(), *ip)).collect();
+        sorted.sort();
+        for (_, address) in sorted {
             resolved.entry(address).or_insert(one.transaction);
-            let answered = Rc::clone(&answered);
             self.successes.push(Lookup {
                 address: Some(address),
-                answered,
+                answered: Rc::clone(&answered),
+                loopback,
                 ..one.clone()
             });
         }
@@ -179,11 +177,11 @@ impl Container {
             endpoint.page = Some(Page {
                 status: number(&response["code"]),
                 length: body.len() as i64,
-                // The code reads the request's flag where the response's is meant.
-                truncated: event["request"]["body_is_truncated"] == true
-                    || response["body_is_truncated"] == true,
+                // The code reads the request's flag, where the response's is meant; so a body
+                // that was cut off is compared as if it were whole.
+                truncated: event["request"]["body_is_truncated"] == true,
                 headers: header_names(&response["headers"]),
-                title: title(&body),
+                title: title(&body).unwrap_or_default(),
             });
         }
     }
@@ -197,9 +195,7 @@ impl Container {
         let Some(host) = hostname(text(&request["http_request"])) else {
             return;
         };
-        let addresses: BTreeSet<IpAddr> = control["dns"]["addrs"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice)
+        let addresses: BTreeSet<IpAddr> = list(&control["dns"]["addrs"])
             .iter()
             .filter_map(|ip| text(ip).parse().ok())
             .collect();
@@ -250,15 +246,22 @@ impl Container {
         });
     }
 
-    /// What version 0.4 would have seen: the system's resolver, the addresses it gave, and
-    /// the endpoints at these from which the page was fetched.
+    /// What version 0.4 would have seen: the system's resolver, the addresses it gave, those
+    /// that nobody gave (of the URL itself), and the endpoints at these from which the page
+    /// was fetched.
     pub(super) fn classic(&self) -> Self {
         let system = |lookup: &&Lookup| is_system(&lookup.engine);
         let successes: Vec<_> = self.successes.iter().filter(system).cloned().collect();
         let known: BTreeSet<_> = successes.iter().filter_map(|l| l.address).collect();
         let kept = |endpoint: &Endpoint| {
-            endpoint.fetch_body == Some(true)
-                && endpoint.address.is_some_and(|ip| known.contains(&ip))
+            let address = |ip: IpAddr| match endpoint.lookup {
+                Some(_) => known.contains(&ip),
+                None => !self
+                    .control
+                    .as_ref()
+                    .is_some_and(|c| c.addresses.contains(&ip)),
+            };
+            endpoint.fetch_body == Some(true) && endpoint.address.is_some_and(address)
         };
         Self {
             failures: self.failures.iter().filter(system).cloned().collect(),
@@ -279,22 +282,6 @@ pub(super) fn is_system(engine: &str) -> bool {
     matches!(engine, "getaddrinfo" | "golang_net_resolver" | "system")
 }
 
-fn number(value: &Value) -> i64 {
-    value.as_i64().unwrap_or_default()
-}
-
 fn depth(event: &Value) -> Option<i64> {
     tag(event, "depth")?.parse().ok()
-}
-
-/// The host of a URL as written: not lower-cased, not made ASCII, as Go's `url.Hostname`.
-fn hostname(url: &str) -> Option<String> {
-    Url::parse(url).ok()?;
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    if let Some(bracketed) = host.strip_prefix('[') {
-        return bracketed.split(']').next().map(Into::into);
-    }
-    Some(host.split(':').next()?.into())
 }

@@ -1,7 +1,7 @@
 //! Are two pages alike? The four measures of the HTTP diff.
 
 use super::observation::{Container, Page};
-use std::collections::BTreeSet;
+use faultline_core::page::{long_words, uncommon_headers};
 
 /// The HTTP diff of the first final response with the control's; `None` is "cannot tell".
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,7 +22,7 @@ impl Diff {
         let control = seen
             .control
             .as_ref()
-            .filter(|control| control.http.is_empty());
+            .filter(|control| control.http.is_empty() && control.page.status > 0);
         let (Some(ours), Some(control)) = (ours, control) else {
             return Self::default();
         };
@@ -36,25 +36,13 @@ impl Diff {
             ours.length.max(control.length),
         );
         let equal = ours.status == control.status;
-        let uncommon = |names: &BTreeSet<String>| -> BTreeSet<String> {
-            let lower = names.iter().map(|name| name.to_lowercase());
-            lower
-                .filter(|name| !COMMON_HEADERS.contains(&name.as_str()))
-                .collect()
-        };
-        let words = |title: &str| -> BTreeSet<String> {
-            title
-                .split(' ')
-                .filter(|w| w.len() >= 5)
-                .map(str::to_lowercase)
-                .collect()
-        };
+        let uncommon = |page: &Page| uncommon_headers(page.headers.iter().map(String::as_str));
         Self {
             proportion: measurable.then(|| short as f64 / long as f64),
             // A control that was turned away cannot say that another answer is wrong.
             status: (equal || control.status / 100 == 2).then_some(equal),
-            headers: Some(!uncommon(&ours.headers).is_disjoint(&uncommon(&control.headers))),
-            title: Some(words(&ours.title) == words(&control.title)),
+            headers: Some(!uncommon(ours).is_disjoint(&uncommon(control))),
+            title: Some(long_words(&ours.title) == long_words(&control.title)),
         }
     }
 
@@ -69,53 +57,3 @@ impl Diff {
         self.status != yes || !alike
     }
 }
-
-/// The text of the first `<title>`: 1 to 512 characters without `<`, any case.
-pub(super) fn title(body: &[u8]) -> String {
-    let page = String::from_utf8_lossy(body);
-    // Lower-casing ASCII only keeps every offset.
-    let lower = page.to_ascii_lowercase();
-    let mut from = 0;
-    while let Some(found) = lower[from..].find("<title>") {
-        let start = from + found + "<title>".len();
-        if let Some(end) = lower[start..].find('<') {
-            let inside = &page[start..start + end];
-            if lower[start + end..].starts_with("</title>")
-                && (1..=512).contains(&inside.chars().count())
-            {
-                return inside.to_owned();
-            }
-        }
-        from = start;
-    }
-    String::new()
-}
-
-/// Headers that every site sends (probe-cli `minipipeline/httpdiff.go`).
-const COMMON_HEADERS: [&str; 25] = [
-    "accept-ranges",
-    "age",
-    "cache-control",
-    "cf-ray",
-    "content-encoding",
-    "content-language",
-    "content-type",
-    "date",
-    "etag",
-    "expires",
-    "last-modified",
-    "link",
-    "location",
-    "p3p",
-    "pragma",
-    "server",
-    "set-cookie",
-    "strict-transport-security",
-    "vary",
-    "via",
-    "x-content-type-options",
-    "x-frame-options",
-    "x-powered-by",
-    "x-varnish",
-    "x-xss-protection",
-];

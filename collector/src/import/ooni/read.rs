@@ -1,17 +1,24 @@
-//! Reading measurements: JSON, JSON lines, either gzipped.
+//! Which measurements are in a file? One document, one a line, or several one after the
+//! other, gzipped or not. What cannot be read is said with its line, and the rest is read
+//! all the same; never more than one document is held.
 
 use super::Document;
 use flate2::read::MultiGzDecoder;
 use std::{
+    collections::VecDeque,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
+
+/// The longest document, bytes. Those of OONI have up to about one million; parsed, a document
+/// takes many times its length.
+pub const LONGEST: usize = 16 << 20;
 
 /// Why a measurement could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The file cannot be opened or read.
+    /// The file or folder cannot be opened.
     #[error("cannot read {path}: {source}")]
     File {
         /// Which file.
@@ -20,52 +27,389 @@ pub enum ReadError {
         source: io::Error,
     },
     /// Not JSON, or cut short.
-    #[error("{path} is not JSON after {whole} whole measurements: {reason}")]
+    #[error("{path}, line {line}: not a measurement in JSON: {reason}")]
     Json {
         /// Which file.
         path: PathBuf,
-        /// Measurements read before.
-        whole: usize,
-        /// What and where.
+        /// Where the document begins.
+        line: u64,
+        /// What and where in it.
         reason: String,
+    },
+    /// Too long to be a measurement.
+    #[error("{path}, line {line}: longer than {} MiB: left out", LONGEST >> 20)]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+        /// Where the document begins.
+        line: u64,
+    },
+    /// The file ends before its end.
+    #[error("{path} cannot be read beyond line {line}: {source}; what came before was taken")]
+    Broken {
+        /// Which file.
+        path: PathBuf,
+        /// Lines read.
+        line: u64,
+        /// What the system or the compression said.
+        source: io::Error,
     },
 }
 
-/// The measurements of a file, one or many; after an error there are no more.
-pub fn read_measurements(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<Document, ReadError>> + use<>, ReadError> {
-    let file_error = |source| ReadError::File {
+/// A measurement, and the line that it begins on.
+pub type Found = (u64, Document);
+
+/// The measurements of a file; `-` is standard input.
+pub fn read_measurements(path: &Path) -> Result<Documents<Box<dyn BufRead>>, ReadError> {
+    let wrong = |source| ReadError::File {
         path: path.into(),
         source,
     };
-    let file = BufReader::new(File::open(path).map_err(file_error)?);
-    let bytes: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
+    let mut raw: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(BufReader::new(io::stdin()))
     } else {
-        Box::new(file)
+        Box::new(BufReader::new(File::open(path).map_err(wrong)?))
     };
-    let path = path.to_owned();
-    let mut whole = 0;
-    let mut ended = false;
-    let mut values = serde_json::Deserializer::from_reader(bytes).into_iter();
-    Ok(std::iter::from_fn(move || {
-        if ended {
-            return None;
+    let gzipped = raw.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]);
+    if gzipped {
+        raw = Box::new(BufReader::new(MultiGzDecoder::new(raw)));
+    }
+    Ok(Documents::new(path, raw))
+}
+
+/// The measurements of a stream, in order.
+pub struct Documents<R> {
+    path: PathBuf,
+    reader: R,
+    line: u64,
+    ended: bool,
+    /// What ends the stream once the line before it is taken.
+    failed: Option<io::Error>,
+    /// A document that began on an earlier line.
+    open: Option<Open>,
+    ready: VecDeque<Result<Found, ReadError>>,
+}
+
+struct Open {
+    line: u64,
+    bytes: Vec<u8>,
+    nesting: Nesting,
+}
+
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+    End(Option<io::Error>),
+}
+
+impl<R: BufRead> Documents<R> {
+    /// `path` is for messages.
+    pub fn new(path: &Path, reader: R) -> Self {
+        Self {
+            path: path.into(),
+            reader,
+            line: 0,
+            ended: false,
+            failed: None,
+            open: None,
+            ready: VecDeque::new(),
         }
-        Some(match values.next()? {
-            Ok(json) => {
-                whole += 1;
-                Ok(Document::new(json))
+    }
+
+    fn step(&mut self) {
+        match self.next_line() {
+            Line::Whole(bytes) => {
+                self.line += 1;
+                let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+                self.take(bytes.trim_ascii());
             }
+            Line::TooLong => {
+                self.line += 1;
+                self.give_up();
+                let (path, line) = (self.path.clone(), self.line);
+                self.ready.push_back(Err(ReadError::TooLong { path, line }));
+            }
+            Line::End(error) => {
+                self.give_up();
+                self.ended = true;
+                if let Some(source) = error {
+                    let (path, line) = (self.path.clone(), self.line);
+                    self.ready
+                        .push_back(Err(ReadError::Broken { path, line, source }));
+                }
+            }
+        }
+    }
+
+    /// A line without its end. What stands before an error is a line, too.
+    fn next_line(&mut self) -> Line {
+        if let Some(error) = self.failed.take() {
+            return Line::End(Some(error));
+        }
+        let (mut bytes, mut long) = (Vec::new(), false);
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if bytes.is_empty() && !long => return Line::End(Some(e)),
+                Err(e) => {
+                    self.failed = Some(e);
+                    break;
+                }
+            };
+            if buffer.is_empty() {
+                if bytes.is_empty() && !long {
+                    return Line::End(None);
+                }
+                break;
+            }
+            let end = buffer.iter().position(|b| *b == b'\n');
+            let piece = end.map_or(buffer, |end| &buffer[..end]);
+            long |= bytes.len() + piece.len() > LONGEST;
+            if long {
+                bytes.clear();
+            } else {
+                bytes.extend_from_slice(piece);
+            }
+            let used = end.map_or(buffer.len(), |end| end + 1);
+            self.reader.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        if long {
+            Line::TooLong
+        } else {
+            Line::Whole(bytes)
+        }
+    }
+
+    fn take(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        let Some(mut open) = self.open.take() else {
+            return self.begin(text);
+        };
+        // A measurement whole on its own line ends whatever was left open before it.
+        if text.starts_with(b"{")
+            && text.ends_with(b"}")
+            && Document::parse(text).is_ok_and(|document| document.is_measurement())
+        {
+            self.open = Some(open);
+            self.give_up();
+            return self.begin(text);
+        }
+        open.bytes.push(b'\n');
+        open.bytes.extend_from_slice(text);
+        open.nesting.read(text);
+        if open.bytes.len() > LONGEST {
+            let (path, line) = (self.path.clone(), open.line);
+            self.ready.push_back(Err(ReadError::TooLong { path, line }));
+        } else if open.nesting.is_open() {
+            self.open = Some(open);
+        } else {
+            let parsed = Document::parse(&open.bytes);
+            self.found(open.line, parsed);
+        }
+    }
+
+    fn begin(&mut self, text: &[u8]) {
+        let parsed = Document::parse(text);
+        let mut nesting = Nesting::default();
+        nesting.read(text);
+        if parsed.as_ref().is_err_and(serde_json::Error::is_eof) && nesting.is_open() {
+            self.open = Some(Open {
+                line: self.line,
+                bytes: text.to_vec(),
+                nesting,
+            });
+        } else {
+            self.found(self.line, parsed);
+        }
+    }
+
+    fn found(&mut self, line: u64, parsed: Result<Document, serde_json::Error>) {
+        let reason = match parsed {
+            Ok(document) if document.is_measurement() => {
+                return self.ready.push_back(Ok((line, document)));
+            }
+            Ok(_) => "it has neither test_name nor test_keys".to_owned(),
             Err(e) => {
-                ended = true;
-                Err(ReadError::Json {
-                    path: path.clone(),
-                    whole,
-                    reason: e.to_string(),
-                })
+                // The library counts lines from the document's own first.
+                let what = e.to_string();
+                let what = what.split(" at line ").next().unwrap_or_default();
+                let below = (e.line() as u64).saturating_sub(1);
+                format!("{what} (line {}, column {})", line + below, e.column())
             }
-        })
-    }))
+        };
+        let path = self.path.clone();
+        self.ready
+            .push_back(Err(ReadError::Json { path, line, reason }));
+    }
+
+    /// Whatever is open will not be whole.
+    fn give_up(&mut self) {
+        if let Some(open) = self.open.take() {
+            let parsed = Document::parse(&open.bytes);
+            self.found(open.line, parsed);
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Documents<R> {
+    type Item = Result<Found, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() && !self.ended {
+            self.step();
+        }
+        self.ready.pop_front()
+    }
+}
+
+/// How deep in brackets the text so far ends. Strings do not go on over lines.
+#[derive(Default)]
+struct Nesting {
+    depth: u64,
+    broken: bool,
+}
+
+impl Nesting {
+    fn read(&mut self, line: &[u8]) {
+        let (mut quoted, mut escaped) = (false, false);
+        for byte in line {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b'{' | b'[' if !quoted => self.depth += 1,
+                b'}' | b']' if !quoted => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.broken |= quoted;
+    }
+
+    fn is_open(&self) -> bool {
+        self.depth > 0 && !self.broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+    use std::io::{Cursor, Write as _};
+
+    fn read(bytes: &[u8]) -> Vec<Result<u64, String>> {
+        Documents::new(Path::new("x"), Cursor::new(bytes))
+            .map(|found| found.map(|(line, _)| line).map_err(|e| e.to_string()))
+            .collect()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+        gz.write_all(bytes).unwrap();
+        gz.finish().unwrap()
+    }
+
+    fn from_file(name: &str, bytes: &[u8]) -> Vec<Result<u64, String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        read_measurements(&path)
+            .unwrap()
+            .map(|found| found.map(|(line, _)| line).map_err(|e| e.to_string()))
+            .collect()
+    }
+
+    const ONE: &str = r#"{"test_name":"t","test_keys":{"a":["}",1]}}"#;
+
+    #[test]
+    fn a_bad_line_costs_itself_only() {
+        let text =
+            format!("{ONE}\nnonsense\n\n{ONE}\n{{\"x\": [1, 2\n{ONE}\n{{\"a\": \"cut\n{ONE}");
+        let found = read(text.as_bytes());
+        let lines: Vec<_> = found.iter().filter_map(|f| f.as_ref().ok()).collect();
+        assert_eq!(lines, [&1, &4, &6, &8]);
+        let errors: Vec<_> = found.iter().filter_map(|f| f.as_ref().err()).collect();
+        assert_eq!(errors.len(), 3);
+        for (error, line) in errors.into_iter().zip([2, 5, 7]) {
+            assert!(error.starts_with(&format!("x, line {line}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn documents_may_be_written_over_many_lines() {
+        let json: serde_json::Value = serde_json::from_str(ONE).unwrap();
+        let pretty = format!("{json:#}\n{json:#}\n");
+        assert_eq!(read(pretty.as_bytes()), [Ok(1), Ok(10)]);
+        let flush_left = pretty.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+        assert_eq!(read(flush_left.as_bytes()), [Ok(1), Ok(10)]);
+        let cut = &pretty[..pretty.len() - 6];
+        let found = read(cut.as_bytes());
+        assert_eq!(found.len(), 2);
+        assert!(found[1].is_err());
+    }
+
+    #[test]
+    fn what_is_no_measurement_is_said() {
+        for text in ["[1]", "7", "{\"a\":1}", "\"x\""] {
+            let found = read(text.as_bytes());
+            assert!(matches!(found.as_slice(), [Err(_)]), "{text}: {found:?}");
+        }
+        assert_eq!(read(b""), []);
+        assert_eq!(read(format!("\u{feff}{ONE}").as_bytes()), [Ok(1)]);
+    }
+
+    #[test]
+    fn gzip_may_have_members_and_end_badly() {
+        let line = format!("{ONE}\n");
+        let two = [gzip(line.as_bytes()), gzip(line.as_bytes())].concat();
+        assert_eq!(from_file("a.jsonl.gz", &two), [Ok(1), Ok(2)]);
+        // Recognised by its first bytes, not by its name.
+        assert_eq!(from_file("a.jsonl", &two), [Ok(1), Ok(2)]);
+        let garbage = [two.as_slice(), b"garbage"].concat();
+        let found = from_file("a.jsonl.gz", &garbage);
+        assert_eq!(found[..2], [Ok(1), Ok(2)]);
+        assert!(
+            matches!(&found[2..], [Err(e)] if e.contains("beyond line 2")),
+            "{found:?}"
+        );
+        let cut = &two[..two.len() - 20];
+        let found = from_file("a.jsonl.gz", cut);
+        assert_eq!(found[0], Ok(1));
+        assert!(found.last().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_line_without_end_is_left_out_and_the_rest_is_read() {
+        let long = io::repeat(b'x').take(LONGEST as u64 + 1);
+        let rest = format!("\n{ONE}\n");
+        let both = io::Read::chain(long, Cursor::new(rest.into_bytes()));
+        let found: Vec<_> = Documents::new(Path::new("x"), BufReader::new(both)).collect();
+        assert!(matches!(&found[0], Err(ReadError::TooLong { line: 1, .. })));
+        assert!(matches!(&found[1], Ok((2, _))));
+        assert_eq!(found.len(), 2);
+    }
+
+    use io::Read as _;
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            read(&bytes);
+        }
+
+        #[test]
+        fn whole_lines_survive_any_neighbours(
+            before in "[ -~]{0,40}", after in "[ -~]{0,40}"
+        ) {
+            let text = format!("{before}\n{ONE}\n{after}\n{ONE}");
+            let whole = read(text.as_bytes()).into_iter().filter(|f| matches!(f, Ok(2 | 4)));
+            prop_assert_eq!(whole.count(), 2);
+        }
+    }
 }

@@ -43,6 +43,19 @@ pub fn appends_idempotently<S: Ledger + Facts>(store: &S, batch: &Incoming) {
         store.receipt(batch.receipt.batch).ok().flatten().as_ref(),
         Some(&batch.receipt)
     );
+    keeps_batches_verbatim(store, batch);
+}
+
+/// A stored batch comes back byte for byte; one that never came is absent, not an error.
+fn keeps_batches_verbatim<S: Facts>(store: &S, batch: &Incoming) {
+    let kept = store.batch(batch.receipt.batch).ok().flatten();
+    assert_eq!(
+        kept.map(|kept| (kept.receipt, kept.bytes)),
+        Some((batch.receipt.clone(), batch.bytes.clone()))
+    );
+    let mut other = batch.receipt.batch;
+    other.0[0] ^= 0xff;
+    assert!(matches!(store.batch(other), Ok(None)));
 }
 
 /// Windows are half open and ordered by start, whatever the order of arrival.

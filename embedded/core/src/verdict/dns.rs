@@ -145,13 +145,11 @@ fn story(
     let addresses = addresses(lookup);
     match failure {
         None if addresses.is_empty() => Story::Nothing,
-        None if control.denied => {
-            if rewrites(case, name, lookup) {
-                Story::Agrees(Rule::NxRewriting)
-            } else {
-                Story::Lies(Rule::GhostAnswer)
-            }
-        }
+        None if control.denied => match rewrites(case, name, lookup) {
+            Some(true) => Story::Agrees(Rule::NxRewriting),
+            Some(false) => Story::Lies(Rule::GhostAnswer),
+            None => Story::Agrees(Rule::RewritingUntested),
+        },
         None => compare(case, control, name, &addresses),
         Some(Failure::DnsNxDomain) if control.denied => Story::Agrees(Rule::NameDoesNotExist),
         // A name may have only one family, and some servers deny the other with NXDOMAIN.
@@ -221,34 +219,45 @@ fn compare(
     }
 }
 
-/// Whether the resolver of `lookup` answers for a random label below the name.
-fn rewrites(case: &Case<'_>, name: &str, lookup: &Lookup) -> bool {
+/// Whether the resolver of `lookup` answers for a random label below the name; `None` where
+/// it was not asked, or said nothing.
+fn rewrites(case: &Case<'_>, name: &str, lookup: &Lookup) -> Option<bool> {
     let below = format!(".{name}");
-    case.seen().any(|(_, seen)| match &seen.step {
-        Step::Lookup(random) => {
-            random.role == lookup.role
+    let mut told = case.seen().filter_map(|(_, seen)| match &seen.step {
+        Step::Lookup(random)
+            if random.role == lookup.role
                 && random.resolver == lookup.resolver
-                && random.name.to_ascii_lowercase().ends_with(&below)
-                && seen.failure.is_none()
-                && !addresses(random).is_empty()
+                && random.name.to_ascii_lowercase().ends_with(&below) =>
+        {
+            match seen.failure {
+                None => Some(!addresses(random).is_empty()),
+                Some(Failure::DnsNxDomain | Failure::DnsNoAnswer) => Some(false),
+                Some(_) => None,
+            }
         }
-        _ => false,
-    })
+        _ => None,
+    });
+    let first = told.next()?;
+    Some(first || told.any(|answered| answered))
 }
 
+/// Whether an address proved itself, to the probe or to the control.
 fn certified(case: &Case<'_>, name: &str, ip: IpAddr) -> bool {
-    target_handshakes(case, name).any(|shake| {
-        shake.ip.0 == ip
-            && shake
-                .certificate
-                .as_ref()
-                .is_some_and(|v| v.failure.is_none())
-    })
+    let control = target_handshakes(case.control(), name);
+    target_handshakes(case.seen(), name)
+        .chain(control)
+        .any(|shake| {
+            shake.ip.0 == ip
+                && shake
+                    .certificate
+                    .as_ref()
+                    .is_some_and(|v| v.failure.is_none())
+        })
 }
 
 /// Whether somebody else's certificate came from one of the addresses.
 fn disproved(case: &Case<'_>, name: &str, addresses: &BTreeSet<IpAddr>) -> bool {
-    target_handshakes(case, name).any(|shake| {
+    target_handshakes(case.seen(), name).any(|shake| {
         addresses.contains(&shake.ip.0)
             && shake.certificate.as_ref().is_some_and(|v| {
                 matches!(v.failure, Some(Failure::CertName | Failure::CertChain))
@@ -256,8 +265,11 @@ fn disproved(case: &Case<'_>, name: &str, addresses: &BTreeSet<IpAddr>) -> bool 
     })
 }
 
-fn target_handshakes<'a>(case: &Case<'a>, name: &str) -> impl Iterator<Item = &'a Handshake> {
-    case.seen().filter_map(move |(_, seen)| match &seen.step {
+fn target_handshakes<'a>(
+    seen: impl Iterator<Item = (u16, &'a Observation)>,
+    name: &str,
+) -> impl Iterator<Item = &'a Handshake> {
+    seen.filter_map(move |(_, seen)| match &seen.step {
         Step::Handshake(shake)
             if shake.role == HandshakeRole::Target
                 && shake
@@ -366,15 +378,20 @@ impl Groups {
                 let (_, first) = told.first()?;
                 Some((*first, told.iter().map(|(at, _)| *at).collect()))
             };
-            let untried = Story::Agrees(Rule::AddressNotTried);
-            let agrees = of(&|s| matches!(s, Story::Agrees(_)) && s != untried);
+            let unclear = |s| {
+                matches!(
+                    s,
+                    Story::Agrees(Rule::AddressNotTried | Rule::RewritingUntested)
+                )
+            };
+            let agrees = of(&|s| matches!(s, Story::Agrees(_)) && !unclear(s));
             let lies = of(&|s| matches!(s, Story::Lies(_) | Story::Denies(_)));
             let fails = of(&|s| matches!(s, Story::Fails(_)));
             if agrees.is_some() {
                 good = good.or(agrees);
             } else if lies.is_some() {
                 bad = bad.or(lies);
-            } else if let Some(unclear) = of(&|s| s == untried) {
+            } else if let Some(unclear) = of(&unclear) {
                 open = open.or(Some(unclear));
             } else if let Some((story, at)) = fails {
                 let unheard = matches!(story, Story::Fails(f) if f.is_timeout()
@@ -416,7 +433,7 @@ fn alive(case: &Case<'_>, (role, resolver): Resolver) -> bool {
 fn agreed(rule: Rule, at: Vec<u16>, control: &ControlView) -> Finding {
     let outcome = match rule {
         Rule::NameDoesNotExist | Rule::NxRewriting => Outcome::Down,
-        Rule::AddressNotTried => Outcome::Inconclusive,
+        Rule::AddressNotTried | Rule::RewritingUntested => Outcome::Inconclusive,
         _ => Outcome::Ok,
     };
     let evidence = if control.here.is_empty() {

@@ -154,6 +154,7 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
         settings: vec![],
         consent: 1,
         observations,
+        imported: None,
     }
 }
 
@@ -316,8 +317,14 @@ fn names_that_do_not_exist_and_names_that_are_denied() {
         Rule::PublicToo,
     );
     let ghost = vec![denied(Encrypted), answer(System, &[LIE])];
+    let untested = dns(ghost.clone());
+    means(&untested, Inconclusive, None, Rule::RewritingUntested);
+    let truthful = seen(
+        Step::Lookup(lookup(System, "x7f3.news.example", vec![])),
+        Some(Failure::DnsNxDomain),
+    );
     means(
-        &dns(ghost.clone()),
+        &dns([ghost.clone(), vec![truthful]].concat()),
         Anomaly,
         Some(Mechanism::DnsGhost),
         Rule::GhostAnswer,
@@ -681,6 +688,178 @@ fn the_site_may_send_its_visitors_to_its_own_secure_page() {
         Anomaly,
         Some(Mechanism::HttpRedirect),
         Rule::RedirectedElsewhere,
+    );
+}
+
+/// A redirect over a valid certificate, and what came of following it.
+fn redirected(to: &str, then: Vec<Observation>) -> Vec<Observation> {
+    let mut hop = fetch(308, 0, true);
+    hop.url = "https://news.example/".to_string();
+    hop.location = Some(to.to_string());
+    let first = vec![connect(TRUE, None), handshake(Target, None), page(hop)];
+    [resolved(), first, then].concat()
+}
+
+#[test]
+fn a_page_for_a_name_that_does_not_exist_is_not_a_site_that_is_down() {
+    let gone = report(vec![
+        no_answer(ResolverRole::Helper, Failure::DnsNxDomain),
+        seen(
+            Step::Fetch(fetch(200, 0, false)),
+            Some(Failure::DnsNxDomain),
+        ),
+    ]);
+    let seen = vec![answer(System, &[LIE]), page(fetch(200, 9, false))];
+    let verdict = web(seen, Some(&gone));
+    means(&verdict, Inconclusive, None, Rule::RewritingUntested);
+}
+
+#[test]
+fn a_redirect_is_not_the_page() {
+    let mut beyond = shake(Target, 1, None);
+    beyond.ip = ip(LIE);
+    (beyond.certificate, beyond.stage) = (None, HandshakeStage::HelloSent);
+    let reset = seen(Step::Handshake(beyond), Some(Failure::TlsReset));
+    let verdict = web(
+        redirected("https://elsewhere.example.org/", vec![reset]),
+        Some(&good_control()),
+    );
+    means(&verdict, Inconclusive, None, Rule::ControlElsewhere);
+    assert_eq!(verdict.reasons[0].observations, [5]);
+}
+
+#[test]
+fn an_authenticated_redirect_vouches_for_where_it_leads() {
+    let mut there = fetch(200, 5, true);
+    (there.depth, there.url) = (1, "https://elsewhere.example.org/x".to_string());
+    let seen = redirected("https://elsewhere.example.org/x", vec![page(there)]);
+    means(
+        &web(seen.clone(), Some(&good_control())),
+        Fine,
+        None,
+        Rule::Authenticated,
+    );
+    // A redirect that anybody on the path could have written vouches for nothing.
+    let forged = seen.into_iter().map(|mut o| {
+        if let Step::Fetch(fetch) = &mut o.step
+            && fetch.depth == 0
+        {
+            fetch.authenticated = false;
+        }
+        o
+    });
+    let verdict = web(forged.collect(), Some(&good_control()));
+    assert_ne!(verdict.outcome, Fine, "{verdict:?}");
+}
+
+#[test]
+fn a_certificate_below_the_same_domain_counts_whoever_redirects() {
+    for (host, fine) in [
+        ("www.news.example", true),
+        ("de.news.example", true),
+        ("notnews.example", false),
+        ("news.example.org", false),
+        ("example", false),
+    ] {
+        let mut hop = fetch(301, 0, false);
+        hop.location = Some(alloc::format!("https://{host}/"));
+        let mut there = fetch(200, 5, true);
+        (there.depth, there.url) = (1, alloc::format!("https://{host}/"));
+        let plain = report(vec![
+            answer(ResolverRole::Helper, &[TRUE]),
+            page(fetch(200, 1000, false)),
+        ]);
+        let seen = [resolved(), vec![page(hop), page(there)]].concat();
+        let verdict = web(seen, Some(&plain));
+        assert_eq!(verdict.outcome == Fine, fine, "{host}: {verdict:?}");
+    }
+}
+
+#[test]
+fn the_same_page_behind_the_sites_other_door_agrees() {
+    let titled = |mut fetch: Fetch| {
+        fetch.title = Some("Morning news".to_string());
+        fetch
+    };
+    let mut hop = fetch(301, 0, false);
+    hop.location = Some("http://www.news.example.org/".to_string());
+    let mut there = titled(fetch(200, 5, false));
+    (there.depth, there.url) = (1, "http://www.news.example.org/".to_string());
+    let plain = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        page(titled(fetch(200, 1000, false))),
+    ]);
+    let with = |status| {
+        let mut there = there.clone();
+        there.status = Some(status);
+        let seen = [resolved(), vec![page(hop.clone()), page(there)]].concat();
+        web(seen, Some(&plain))
+    };
+    means(&with(200), Fine, None, Rule::PageAgrees);
+    means(&with(404), Inconclusive, None, Rule::RedirectedElsewhere);
+}
+
+#[test]
+fn a_certificate_that_nobody_showed_and_nobody_explains_accuses_nobody() {
+    let with = |chain: Vec<Blob>, why| {
+        let mut wrong = shake(Target, 9, Some(why));
+        wrong.chain = chain;
+        let seen = vec![connect(TRUE, None), seen(Step::Handshake(wrong), Some(why))];
+        web([resolved(), seen].concat(), Some(&good_control()))
+    };
+    let forged = || vec![Blob(vec![9])];
+    for why in [
+        Failure::CertInvalid,
+        Failure::CertChain,
+        Failure::CertExpired,
+    ] {
+        means(
+            &with(vec![], why),
+            Inconclusive,
+            None,
+            Rule::ChainNotCompared,
+        );
+        means(
+            &with(forged(), why),
+            Anomaly,
+            Some(Mechanism::TlsMitm),
+            Rule::OtherChain,
+        );
+    }
+    // A certificate for another name is not the one that is valid for this name.
+    means(
+        &with(vec![], Failure::CertName),
+        Anomaly,
+        Some(Mechanism::TlsMitm),
+        Rule::OtherChain,
+    );
+}
+
+#[test]
+fn an_address_that_proved_itself_to_the_control_is_no_lie() {
+    let mut there = shake(Target, 1, None);
+    there.ip = ip(LIE);
+    let control = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        seen(Step::Handshake(there), None),
+    ]);
+    let mut old = shake(Target, 9, Some(Failure::CertChain));
+    old.ip = ip(LIE);
+    let mut asked = measurement(
+        Experiment::DnsConsistency,
+        vec![answer(System, &[LIE]), seen(Step::Handshake(old), None)],
+    );
+    let told = judge(&asked, Some(&control), &NoContext);
+    means(&told, Fine, None, Rule::ValidCertificate);
+    // Without that, a strange certificate is a lie's.
+    let silent = report(vec![answer(ResolverRole::Helper, &[TRUE])]);
+    asked.observations.reverse();
+    let told = judge(&asked, Some(&silent), &NoContext);
+    means(
+        &told,
+        Anomaly,
+        Some(Mechanism::DnsHijackOther),
+        Rule::OtherAnswer,
     );
 }
 

@@ -4,6 +4,7 @@ use super::{Case, Finding, Mechanism, Outcome, Reason, Rule, dns};
 use crate::{
     failure::Failure,
     observation::{Fetch, Handshake, HandshakeRole, HandshakeStage, Observation, Step},
+    page::{long_words, uncommon_headers},
     time::ClockQuality,
 };
 use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, vec::Vec};
@@ -20,6 +21,15 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     }
     if case.control.is_empty() {
         return Finding::inconclusive(Rule::NoControl, Vec::new());
+    }
+    // Where the probe has answers for a name that the control denies, the control's failure
+    // to fetch says nothing of what the probe got.
+    if names
+        .reasons
+        .iter()
+        .any(|r| r.rule == Rule::RewritingUntested)
+    {
+        return names;
     }
     let stopped = connects(case).or_else(|| handshakes(case));
     if let Some(finding) = stopped
@@ -41,7 +51,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     }
     pages(case, &known).unwrap_or_else(|| match names.outcome {
         Outcome::Inconclusive | Outcome::Down => names,
-        _ => Finding::inconclusive(Rule::NothingSeen, Vec::new()),
+        _ => stranded(case),
     })
 }
 
@@ -50,30 +60,33 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
 /// of the network, but not the page either.
 fn authenticated(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
     let proven = |(_, fetch, failure): &(u16, &Fetch, Option<Failure>)| {
-        let host = host_of(&fetch.url);
+        // A redirect is not the page, however well it is authenticated.
         fetch.authenticated
             && failure.is_none()
-            && host.is_some_and(|host| known.contains(&host))
+            && !is_redirect(fetch)
+            && host_of(&fetch.url)
+                .is_some_and(|host| known.contains(&host) || same_domain(&host, &case.name()))
     };
-    let (mut first, mut refused) = (None, None);
+    let mut refused = None;
     for (at, fetch, _) in fetches(case.seen()).filter(proven) {
-        first = first.or(Some(at));
         if turns_away(fetch) {
             refused = refused.or(Some(at));
-        } else if !is_redirect(fetch) {
+        } else {
             let reason = Reason::new(Rule::Authenticated, alloc::vec![at], Vec::new());
             return Some(Finding::new(Outcome::Ok, reason));
         }
     }
+    let at = refused?;
     let served = fetches(case.control())
         .find(|(_, f, failure)| failure.is_none() && !is_redirect(f) && !turns_away(f));
-    if let (Some(at), Some((there, ..))) = (refused, served) {
+    let proof = alloc::vec![at];
+    Some(if let Some((there, ..)) = served {
         let reason = Reason::new(Rule::ServerRefuses, alloc::vec![at], alloc::vec![there]);
-        let proof = Finding::new(Outcome::Refused, reason);
-        return Some(proof.because(Rule::Authenticated, alloc::vec![at]));
-    }
-    let reason = Reason::new(Rule::Authenticated, alloc::vec![first?], Vec::new());
-    Some(Finding::new(Outcome::Ok, reason))
+        Finding::new(Outcome::Refused, reason).because(Rule::Authenticated, proof)
+    } else {
+        let reason = Reason::new(Rule::Authenticated, proof, Vec::new());
+        Finding::new(Outcome::Ok, reason)
+    })
 }
 
 /// Whether a server's status turns a visitor away (RFC 9110, RFC 6585, RFC 7725).
@@ -81,18 +94,82 @@ fn turns_away(fetch: &Fetch) -> bool {
     matches!(fetch.status, Some(401 | 403 | 429 | 451 | 503))
 }
 
+/// Nothing came back and nothing can be compared: were there failures that the control
+/// cannot speak to, as after a redirect that it does not tell of?
+fn stranded(case: &Case<'_>) -> Finding {
+    let connected = endpoints(case.control(), |o| matches!(o.step, Step::Connect(_)));
+    let greeted = endpoints(case.control(), |o| matches!(o.step, Step::Handshake(_)));
+    let reached = |there: &Reached, ip: IpAddr, port: u16| {
+        there.iter().any(|(endpoint, _)| *endpoint == (ip, port))
+    };
+    let failed: Vec<u16> = case
+        .seen()
+        .filter(|(_, o)| o.failure.is_some())
+        .filter(|(_, o)| match &o.step {
+            Step::Connect(c) => !reached(&connected, c.ip.0, c.port),
+            Step::Handshake(h) => {
+                h.role == HandshakeRole::Target && !reached(&greeted, h.ip.0, h.port)
+            }
+            _ => false,
+        })
+        .map(|(at, _)| at)
+        .collect();
+    let rule = if failed.is_empty() {
+        Rule::NothingSeen
+    } else {
+        Rule::ControlElsewhere
+    };
+    Finding::inconclusive(rule, failed)
+}
+
 /// Whether the control had the page.
 fn control_had(case: &Case<'_>) -> bool {
     fetches(case.control()).any(|(.., failure)| failure.is_none())
 }
 
-/// The target's host and those that the control was sent to.
+/// The target's host, those that the control was sent to, and those that one of these sent
+/// the probe to over a certificate valid for its name.
 fn known_hosts(case: &Case<'_>) -> BTreeSet<String> {
-    fetches(case.control())
+    let mut known: BTreeSet<String> = fetches(case.control())
         .flat_map(|(_, f, _)| [host_of(&f.url), f.location.as_deref().and_then(host_of)])
         .flatten()
         .chain([case.name()])
-        .collect()
+        .collect();
+    let mut sent = BTreeMap::<String, Vec<String>>::new();
+    for (_, fetch, failure) in fetches(case.seen()) {
+        let link = || Some((host_of(&fetch.url)?, host_of(fetch.location.as_deref()?)?));
+        if fetch.authenticated
+            && failure.is_none()
+            && is_redirect(fetch)
+            && let Some((from, to)) = link()
+        {
+            sent.entry(from).or_default().push(to);
+        }
+    }
+    // Links may stand in any order; each is followed once.
+    let mut open: Vec<String> = known.iter().cloned().collect();
+    while let Some(host) = open.pop() {
+        for to in sent.remove(&host).into_iter().flatten() {
+            if known.insert(to.clone()) {
+                open.push(to);
+            }
+        }
+    }
+    known
+}
+
+/// Whether one host is the other, or lies below it; `www.` aside. A certificate valid for
+/// either then speaks for the same owner.
+fn same_domain(one: &str, other: &str) -> bool {
+    let bare = |host: &str| -> String { host.strip_prefix("www.").unwrap_or(host).into() };
+    let (one, other) = (bare(one), bare(other));
+    let below = |inner: &str, outer: &str| {
+        outer.contains('.')
+            && inner
+                .strip_suffix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    below(&one, &other) || below(&other, &one)
 }
 
 /// `Some` where no connection came about, or nothing can be said.
@@ -180,13 +257,14 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
         return Finding::inconclusive(Rule::ClockUntrusted, alloc::vec![at]);
     }
     let mut there = Vec::new();
-    let (mut same, mut valid, mut here) = (false, false, false);
+    let (mut same, mut valid, mut here, mut comparable) = (false, false, false, false);
     for (index, seen) in case.control() {
         let Step::Handshake(control) = &seen.step else {
             continue;
         };
         if control.role == HandshakeRole::Target {
             there.push(index);
+            comparable |= !control.chain.is_empty();
             same |= !control.chain.is_empty() && control.chain.first() == shake.chain.first();
             valid |= control
                 .certificate
@@ -198,6 +276,10 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
     if same || !valid {
         let reason = Reason::new(Rule::ControlFails, alloc::vec![at], there);
         return Finding::new(Outcome::Down, reason);
+    }
+    let compared = comparable && !shake.chain.is_empty();
+    if wrong != Failure::CertName && !compared {
+        return Finding::inconclusive(Rule::ChainNotCompared, alloc::vec![at]);
     }
     if !here {
         // Another edge of a content network may be the one that is misconfigured.
@@ -261,8 +343,13 @@ fn pages(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
     });
     if let Some((at, host)) = elsewhere {
         // Sites send visitors to their national editions; forgers send them to strangers.
-        let same = landed().any(|(_, fetch)| same_words(fetch, control));
-        return Some(if same || kin(&host, &case.name()) {
+        let same = landed()
+            .find(|(_, fetch)| fetch.status == control.status && same_words(fetch, control));
+        let kin = kin(&host, &case.name());
+        return Some(if let (Some((page, _)), true) = (same, kin) {
+            // The site's own other door to the same page, of which the control did not tell.
+            Finding::new(Outcome::Ok, reason(Rule::PageAgrees, *page))
+        } else if same.is_some() || kin {
             Finding::inconclusive(Rule::RedirectedElsewhere, alloc::vec![at])
         } else {
             Finding::anomaly(
@@ -329,33 +416,24 @@ fn agrees(fetch: &Fetch, control: &Fetch) -> bool {
     // A proportion of exactly 0.7 is not enough.
     let length = !fetch.body_truncated && long > 0 && short * 10 > long * 7;
     length
-        || uncommon_headers(fetch).any(|h| uncommon_headers(control).any(|c| c == h))
+        || !telling_headers(fetch).is_disjoint(&telling_headers(control))
         || same_words(fetch, control)
         || (fetch.body_sha256.is_some() && fetch.body_sha256 == control.body_sha256)
 }
 
-fn uncommon_headers(fetch: &Fetch) -> impl Iterator<Item = String> {
-    fetch
-        .headers
-        .iter()
-        .map(|header| header.name.to_ascii_lowercase())
-        .filter(|name| !COMMON_HEADERS.contains(&name.as_str()))
+/// OONI's uncommon headers, without those of transport.
+fn telling_headers(fetch: &Fetch) -> BTreeSet<String> {
+    let mut names = uncommon_headers(fetch.headers.iter().map(|header| header.name.as_str()));
+    names.retain(|name| !TRANSPORT_HEADERS.contains(&name.as_str()));
+    names
 }
 
-/// Titles agree where their words of at least five bytes are the same.
+/// Titles agree where their long words are the same, and there are any.
 fn same_words(fetch: &Fetch, control: &Fetch) -> bool {
-    let words = |title: &Option<String>| -> BTreeSet<String> {
-        title
-            .iter()
-            .flat_map(|t| t.split(' '))
-            .filter(|w| w.len() >= 5)
-            .map(str::to_lowercase)
-            .collect()
-    };
     match (&fetch.title, &control.title) {
-        (Some(_), Some(_)) => {
-            let (ours, theirs) = (words(&fetch.title), words(&control.title));
-            !ours.is_empty() && ours == theirs
+        (Some(ours), Some(theirs)) => {
+            let ours = long_words(ours);
+            !ours.is_empty() && ours == long_words(theirs)
         }
         _ => false,
     }
@@ -441,34 +519,5 @@ fn host_of(url: &str) -> Option<String> {
     Some(host.split(':').next()?.to_ascii_lowercase())
 }
 
-/// Headers that say nothing about which page this is: OONI's list, and those of transport.
-const COMMON_HEADERS: &[&str] = &[
-    "date",
-    "content-type",
-    "server",
-    "cache-control",
-    "vary",
-    "set-cookie",
-    "location",
-    "expires",
-    "x-powered-by",
-    "content-encoding",
-    "last-modified",
-    "accept-ranges",
-    "pragma",
-    "x-frame-options",
-    "etag",
-    "x-content-type-options",
-    "age",
-    "via",
-    "p3p",
-    "x-xss-protection",
-    "content-language",
-    "cf-ray",
-    "strict-transport-security",
-    "link",
-    "x-varnish",
-    "content-length",
-    "connection",
-    "transfer-encoding",
-];
+/// Headers of transport, which say nothing about which page this is.
+const TRANSPORT_HEADERS: &[&str] = &["connection", "content-length", "transfer-encoding"];
