@@ -151,13 +151,19 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         Ok(())
     }
 
-    /// Targets of `offered` that the owner's consent covers.
+    /// Targets of `offered` that the owner's consent covers. A list that comes from elsewhere
+    /// must not send a probe to devices in its owner's home.
     pub fn agreed<'t>(
         &self,
         offered: &'t [TargetItem],
     ) -> impl Iterator<Item = &'t TargetItem> + use<'t, N, C> {
         let most: Risk = self.consent.risk;
-        offered.iter().filter(move |target| target.risk <= most)
+        let special = self.plan.contact_bogons;
+        offered.iter().filter(move |target| {
+            target.risk <= most
+                && (special
+                    || !Target::parse(&target.url).is_ok_and(|target| target.is_special()))
+        })
     }
 
     /// Measures one target as far as consent goes: a name by lookups, a page by visits too.
@@ -357,6 +363,12 @@ impl Target {
         bare.parse::<std::net::IpAddr>().is_err()
     }
 
+    /// Whether its host is an address at which no public site can live.
+    pub fn is_special(&self) -> bool {
+        let bare = self.name().trim_matches(['[', ']']);
+        bare.parse().is_ok_and(is_bogon)
+    }
+
     /// The name to look up.
     pub fn name(&self) -> &str {
         match self {
@@ -389,8 +401,18 @@ mod tests {
             assert_eq!((target.name(), target.url()), (name, url), "{text}");
             assert!(target.is_named(), "{text}");
         }
-        for text in ["https://192.0.2.1/", "http://[2001:db8::1]:80/"] {
-            assert!(!Target::parse(text).unwrap().is_named(), "{text}");
+        for (text, special) in [
+            ("https://192.168.1.1/", true),
+            ("http://0x7f.1/", true),
+            ("http://[fe80::1]:80/", true),
+            ("http://[2600::1]:80/", false),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!(
+                (target.is_named(), target.is_special()),
+                (false, special),
+                "{text}"
+            );
         }
         for text in [
             "",
