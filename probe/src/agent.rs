@@ -51,6 +51,9 @@ pub struct Agent<'a, N, C> {
     pub learned: Learned,
     /// The network in which the collector was asked last.
     pub asked_in: Option<Fingerprint>,
+    /// Whether the collector was out of reach when it was asked last. Waiting for it again at
+    /// each target would cost a minute each where it is blocked.
+    pub away: bool,
 }
 
 /// Why a target was not measured.
@@ -90,6 +93,12 @@ const LEAST: u64 = 64 << 10;
 impl<N: Network, C: Clock> Agent<'_, N, C> {
     /// Makes the probe known and asks what to measure and which network this is.
     pub async fn check_in(&mut self) -> Result<Option<CheckInReply>, AgentError> {
+        let asked = self.ask_collector().await;
+        self.away = matches!(asked, Err(AgentError::Uplink(_)));
+        asked
+    }
+
+    async fn ask_collector(&mut self) -> Result<Option<CheckInReply>, AgentError> {
         let Some(collector) = &self.collector else {
             return Ok(None);
         };
@@ -228,8 +237,13 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     }
 
     /// The control's view of a target; without one, verdicts say so.
-    async fn control(&self, target: &str, name: &str, seen: &[Observation]) -> Option<Blob> {
-        let collector = self.collector.as_ref()?;
+    async fn control(
+        &mut self,
+        target: &str,
+        name: &str,
+        seen: &[Observation],
+    ) -> Option<Blob> {
+        let collector = self.collector.as_ref().filter(|_| !self.away)?;
         let mut addresses = experiment::told(name, seen);
         addresses.retain(|ip| self.plan.contact_bogons || !is_bogon(ip.0));
         addresses.retain(|ip| !self.scrubber.is_own(ip.0));
@@ -240,10 +254,9 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let (net, clock) = (self.world.net, self.world.clock);
-        let reply = collector
-            .post(net, clock, "/v1/control", sealed)
-            .await
-            .ok()?;
+        let reply = collector.post(net, clock, "/v1/control", sealed).await;
+        self.away = matches!(reply, Err(UplinkError::Unreachable { .. }));
+        let reply = reply.ok()?;
         let blob = (reply.status == 200).then_some(Blob(reply.body))?;
         // What another than the collector wrote is no control's view.
         self.open_control(&blob)

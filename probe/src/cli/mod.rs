@@ -113,6 +113,7 @@ pub async fn run<N: Network, C: Clock>(
         own_targets: config.targets.clone(),
         learned,
         asked_in: None,
+        away: false,
     };
     match args.action {
         Action::Once { targets, .. } => {
