@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 use faultline_probe::{
-    cli::{Action, Args, Exit, run},
+    cli::{Action, Args, Exit, run, say, whole},
     net::{OsNetwork, SystemClock},
     random::OsEntropy,
 };
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(e) if broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("faultline-probe: {e:#}");
+            say(&whole(&e));
             ExitCode::from(Exit::Failed as u8)
         }
     }

@@ -30,10 +30,9 @@ impl Volunteer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_faultline-probe"));
         command
             .env_clear()
+            .env("FAULTLINE_STATE", self.state())
             .arg("--config")
             .arg(self.folder.path().join("probe.toml"))
-            .arg("--state")
-            .arg(self.state())
             .args(words);
         command
     }
@@ -233,6 +232,9 @@ fn what_was_typed_wrong_is_named() {
     assert_eq!((status, out.as_str()), (2, ""));
     let (status, _, told) = volunteer.types(&["--collector", "c.example", "doctor"]);
     assert!(status == 2 && told.contains("c.example"), "{told}");
+    let (status, _, told) = volunteer.types(&["--state", "/nonexistent/state", "doctor"]);
+    assert!(status == 2 && told.contains("--state DIR"), "{told}");
+    assert_eq!(told.matches("No such file").count(), 1, "{told}");
     for words in [&["measure"][..], &["once", "--frobnicate"], &[]] {
         assert_eq!(volunteer.types(words).0, 2, "{words:?}");
     }

@@ -132,6 +132,18 @@ pub fn say(text: &dyn std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "faultline-probe: {text}");
 }
 
+/// An error with its causes, each said once: some of our sentences tell theirs already.
+pub fn whole(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            told if told.contains(&cause) => text,
+            told => format!("{told}: {cause}"),
+        }
+    })
+}
+
 /// Flag before environment before file before default.
 fn settings(args: &Args) -> anyhow::Result<Config> {
     let mut config = match &args.config {
