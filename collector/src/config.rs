@@ -74,7 +74,7 @@ impl Default for Control {
             cache_for: 600,
             at_once: 16,
             per_probe: 600,
-            per_target: 120,
+            per_target: 600,
             own_addresses: Vec::new(),
             extra_roots: None,
             allow_special: false,
