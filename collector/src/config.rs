@@ -1,6 +1,7 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
+use faultline_probe::config::explain;
 use serde::Deserialize;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -77,7 +78,7 @@ impl Default for Control {
             cache_for: 600,
             at_once: 16,
             per_probe: 600,
-            per_target: 120,
+            per_target: 600,
             own_addresses: Vec::new(),
             extra_roots: None,
             allow_special: false,
@@ -134,7 +135,7 @@ impl Config {
     /// From the text of a settings file.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self =
-            toml::from_str(text).map_err(|e| ConfigError::Content(e.to_string()))?;
+            toml::from_str(text).map_err(|e| ConfigError::Content(explain(&e)))?;
         if config.country_db.is_some() != config.asn_db.is_some() {
             return Err(ConfigError::Content(
                 "country_db and asn_db go together: give both or none".into(),

@@ -180,6 +180,8 @@ async fn upload(app: &Router) -> Vec<u8> {
     let (_, body) = post(app, "/v1/check-in", check_in(&probe)).await;
     let reply: CheckInReply = from_cbor(&body).unwrap();
     assert_eq!((reply.time, reply.targets.is_empty()), (NOW, false));
+    let seen = Ip(IpAddr::from([192, 0, 2, 1]));
+    assert_eq!(reply.address, Some(seen), "where the request came from");
     let token = reply.network.unwrap();
     let epoch: NetworkEpoch = Envelope::parse(&token.0)
         .unwrap()

@@ -51,6 +51,9 @@ pub struct Agent<'a, N, C> {
     pub learned: Learned,
     /// The network in which the collector was asked last.
     pub asked_in: Option<Fingerprint>,
+    /// Whether the collector was out of reach when it was asked last. Waiting for it again at
+    /// each target would cost a minute each where it is blocked.
+    pub away: bool,
 }
 
 /// Why a target was not measured.
@@ -90,6 +93,12 @@ const LEAST: u64 = 64 << 10;
 impl<N: Network, C: Clock> Agent<'_, N, C> {
     /// Makes the probe known and asks what to measure and which network this is.
     pub async fn check_in(&mut self) -> Result<Option<CheckInReply>, AgentError> {
+        let asked = self.ask_collector().await;
+        self.away = matches!(asked, Err(AgentError::Uplink(_)));
+        asked
+    }
+
+    async fn ask_collector(&mut self) -> Result<Option<CheckInReply>, AgentError> {
         let Some(collector) = &self.collector else {
             return Ok(None);
         };
@@ -151,13 +160,19 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         Ok(())
     }
 
-    /// Targets of `offered` that the owner's consent covers.
+    /// Targets of `offered` that the owner's consent covers. A list that comes from elsewhere
+    /// must not send a probe to devices in its owner's home.
     pub fn agreed<'t>(
         &self,
         offered: &'t [TargetItem],
     ) -> impl Iterator<Item = &'t TargetItem> + use<'t, N, C> {
         let most: Risk = self.consent.risk;
-        offered.iter().filter(move |target| target.risk <= most)
+        let special = self.plan.contact_bogons;
+        offered.iter().filter(move |target| {
+            target.risk <= most
+                && (special
+                    || !Target::parse(&target.url).is_ok_and(|target| target.is_special()))
+        })
     }
 
     /// Measures one target as far as consent goes: a name by lookups, a page by visits too.
@@ -222,8 +237,13 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     }
 
     /// The control's view of a target; without one, verdicts say so.
-    async fn control(&self, target: &str, name: &str, seen: &[Observation]) -> Option<Blob> {
-        let collector = self.collector.as_ref()?;
+    async fn control(
+        &mut self,
+        target: &str,
+        name: &str,
+        seen: &[Observation],
+    ) -> Option<Blob> {
+        let collector = self.collector.as_ref().filter(|_| !self.away)?;
         let mut addresses = experiment::told(name, seen);
         addresses.retain(|ip| self.plan.contact_bogons || !is_bogon(ip.0));
         addresses.retain(|ip| !self.scrubber.is_own(ip.0));
@@ -234,10 +254,9 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let (net, clock) = (self.world.net, self.world.clock);
-        let reply = collector
-            .post(net, clock, "/v1/control", sealed)
-            .await
-            .ok()?;
+        let reply = collector.post(net, clock, "/v1/control", sealed).await;
+        self.away = matches!(reply, Err(UplinkError::Unreachable { .. }));
+        let reply = reply.ok()?;
         let blob = (reply.status == 200).then_some(Blob(reply.body))?;
         // What another than the collector wrote is no control's view.
         self.open_control(&blob)
@@ -357,6 +376,12 @@ impl Target {
         bare.parse::<std::net::IpAddr>().is_err()
     }
 
+    /// Whether its host is an address at which no public site can live.
+    pub fn is_special(&self) -> bool {
+        let bare = self.name().trim_matches(['[', ']']);
+        bare.parse().is_ok_and(is_bogon)
+    }
+
     /// The name to look up.
     pub fn name(&self) -> &str {
         match self {
@@ -389,8 +414,18 @@ mod tests {
             assert_eq!((target.name(), target.url()), (name, url), "{text}");
             assert!(target.is_named(), "{text}");
         }
-        for text in ["https://192.0.2.1/", "http://[2001:db8::1]:80/"] {
-            assert!(!Target::parse(text).unwrap().is_named(), "{text}");
+        for (text, special) in [
+            ("https://192.168.1.1/", true),
+            ("http://0x7f.1/", true),
+            ("http://[fe80::1]:80/", true),
+            ("http://[2600::1]:80/", false),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!(
+                (target.is_named(), target.is_special()),
+                (false, special),
+                "{text}"
+            );
         }
         for text in [
             "",

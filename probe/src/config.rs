@@ -104,11 +104,27 @@ impl Config {
             path: path.into(),
             source,
         })?;
-        toml::from_str(&text).map_err(|e: toml::de::Error| ConfigError::Content {
+        toml::from_str(&text).map_err(|e| ConfigError::Content {
             path: path.into(),
-            reason: e.to_string(),
+            reason: explain(&e),
         })
     }
+}
+
+/// What is wrong in a settings file, where, and which known key an unknown one is most like.
+pub fn explain(error: &toml::de::Error) -> String {
+    let place = error.to_string();
+    let mut words = error.message().split('`').skip(1).step_by(2);
+    let unknown = words
+        .next()
+        .filter(|_| error.message().starts_with("unknown field"));
+    let likeness = |known: &str| strsim::jaro_winkler(unknown.unwrap_or_default(), known);
+    words
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+        .filter(|known| likeness(known) > 0.8)
+        .map_or(place.clone(), |known| {
+            format!("{}\ndid you mean `{known}`?", place.trim_end())
+        })
 }
 
 impl Default for Config {
@@ -165,6 +181,22 @@ mod tests {
         // The optional keys cannot show an absent value: the example has them commented.
         default.collector.clone_from(&example.collector);
         assert_eq!(format!("{example:?}"), format!("{default:?}"));
+        // What is commented out could be written so, too.
+        let whole: String = EXAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest)
+                    if rest
+                        .split_once(" = ")
+                        .is_some_and(|(key, _)| !key.contains(' ')) =>
+                {
+                    format!("{rest}\n")
+                }
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let whole: Config = toml::from_str(&whole).unwrap();
+        assert!(whole.collector.is_some() && whole.captive_check.is_some());
         let listed = toml::from_str::<Config>("no_such_key = 1")
             .unwrap_err()
             .to_string();
@@ -187,8 +219,17 @@ mod tests {
         let path = folder.path().join("probe.toml");
         fs::write(&path, "bugdet = \"5 MB\"").unwrap();
         let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains("did you mean `budget`?"), "{error}");
+        fs::write(&path, "colector = \"x\"\n").unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
         assert!(
-            error.contains("bugdet") && error.contains("budget"),
+            error.contains("line 1") && error.contains("did you mean `collector`?"),
+            "{error}"
+        );
+        fs::write(&path, "zzz = 1").unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("zzz") && !error.contains("did you mean"),
             "{error}"
         );
         fs::write(&path, "every = \"often\"").unwrap();

@@ -100,16 +100,6 @@ impl Consent {
         Ok(consent)
     }
 
-    /// Agreement to nothing at all.
-    pub const fn none() -> Self {
-        Self {
-            version: VERSION,
-            given: String::new(),
-            groups: Vec::new(),
-            risk: faultline_core::protocol::Risk::Low,
-        }
-    }
-
     /// Notes consent.
     pub fn write(&self, path: &Path) -> Result<(), ConsentError> {
         let text = serde_json::to_string_pretty(self).map_err(|e| file_error(path, &e))?;

@@ -2,14 +2,20 @@
 
 use clap::Parser as _;
 use faultline_probe::{
-    cli::{Args, Exit, run},
+    cli::{Action, Args, Exit, run, say, whole},
     net::{OsNetwork, SystemClock},
     random::OsEntropy,
 };
 use std::{cell::RefCell, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    // A probe that runs until it is stopped has done what was asked when it is.
+    let stopped = match args.action {
+        Action::Run { .. } => Exit::Fine,
+        _ => Exit::Failed,
+    };
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -19,10 +25,12 @@ fn main() -> ExitCode {
                 let (net, clock) = (OsNetwork::new(), SystemClock::new());
                 let entropy = RefCell::new(OsEntropy);
                 let mut out = std::io::stdout().lock();
+                let mut terminate = signal(SignalKind::terminate())?;
                 tokio::select! {
                     ended = run(args, &net, &clock, &entropy, &mut out) => ended,
                     // What was measured is durable already; the rest is not begun.
-                    _ = tokio::signal::ctrl_c() => Ok(Exit::Failed),
+                    _ = tokio::signal::ctrl_c() => Ok(stopped),
+                    _ = terminate.recv() => Ok(stopped),
                 }
             })
         });
@@ -30,7 +38,7 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(e) if broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("faultline-probe: {e:#}");
+            say(&whole(&e));
             ExitCode::from(Exit::Failed as u8)
         }
     }

@@ -117,3 +117,27 @@ fn a_token_that_ended_is_not_used() {
         );
     });
 }
+
+#[test]
+fn a_collector_out_of_reach_is_asked_once_a_cycle_and_network() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        let it = Moving::new(folder.path()).await;
+        // Something that takes connections and says nothing that a collector would.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+        let count = std::rc::Rc::clone(&asked);
+        tokio::task::spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.set(count.get() + 1);
+                drop(stream);
+            }
+        });
+        it.probe.once(&it.line, &at, &[NAME, NAME, NAME]).await;
+        assert_eq!(asked.get(), 2, "a check-in, and the upload at the end");
+        it.line.moves.set(Some((3, 2)));
+        it.probe.once(&it.line, &at, &[NAME, NAME, NAME]).await;
+        assert_eq!(asked.get(), 5, "once more in the other network");
+    });
+}

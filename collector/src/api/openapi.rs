@@ -65,7 +65,7 @@ const ROUTES: &[Route] = &[
     ),
     post(
         "/v1/control",
-        "Ask for the control's view: sealed ControlRequest",
+        "Ask for the control's view: sealed ControlRequest, reply sealed ControlReport",
     ),
     get("/v1/health", "Whether the collector works", &[]),
     get(

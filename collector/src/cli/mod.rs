@@ -84,7 +84,10 @@ pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
         // Whoever read the output has seen enough.
         Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("faultline-collector: {error:#}");
+            eprintln!(
+                "faultline-collector: {}",
+                faultline_probe::cli::whole(&error)
+            );
             ExitCode::from(2)
         }
     }

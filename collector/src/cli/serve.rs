@@ -17,7 +17,13 @@ use faultline_probe::{
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 
-pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
+pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
+    let listen = config.listen;
+    let listener = std::net::TcpListener::bind(listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
+    // The control must know where its own API is, also where the system chose the port.
+    config.listen = listener.local_addr()?;
     let service = Arc::new(service(config, now)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -25,10 +31,7 @@ pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
         .context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = stop()?;
-        let listen = service.config.listen;
-        let listener = tokio::net::TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
         super::retention::start(Arc::clone(&service.store), &service.config, now);
         println!("listening on http://{}", listener.local_addr()?);
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();

@@ -123,6 +123,25 @@ pub fn open(config: &Config, targets: &[TargetItem]) -> Result<Desk, ControlErro
         .build()?;
     let (desk, errands) = desk(Admission::new(&config.control, targets));
     let config = config.clone();
+    tracing::info!(
+        resolvers = config.control.resolvers.len(),
+        targets = targets.len(),
+        "the control is open: targets are contacted on behalf of probes"
+    );
+    for (set, says) in [
+        (
+            config.control.any_target,
+            "control.any_target: anybody can have any public page fetched from here",
+        ),
+        (
+            config.control.allow_special,
+            "control.allow_special: private addresses are contacted; for closed worlds only",
+        ),
+    ] {
+        if set {
+            tracing::warn!("{says}");
+        }
+    }
     std::thread::Builder::new()
         .name("control".into())
         .spawn(move || {

@@ -45,3 +45,78 @@ fn is_about(target: &str, measurement: &Measurement) -> bool {
 const fn is_near(taken: UnixTime, started: UnixTime) -> bool {
     taken.0.abs_diff(started.0) <= FAR
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use faultline_core::{
+        codec::Identity, id::MeasurementId, measurement::Driver, time::ClockQuality,
+    };
+
+    const PAGE: &str = "https://news.example:8443/";
+    const DAY: i64 = 86_400;
+
+    fn accepted(experiment: Experiment, target: &str, started: i64, key: u8) -> bool {
+        let report = ControlReport {
+            target: PAGE.into(),
+            taken: UnixTime::from_secs(10 * DAY),
+            vantage: "ZZ".into(),
+            observations: Vec::new(),
+        };
+        let collector = Identity::from_bytes(&[9; 32]).unwrap();
+        let signer = Identity::from_bytes(&[key; 32]).unwrap();
+        let sealed = signer.seal(Purpose::ControlReport, &report);
+        let measurement = Measurement {
+            id: MeasurementId([1; 16]),
+            experiment,
+            target: target.into(),
+            started: UnixTime::from_secs(started),
+            clock: ClockQuality::Ntp,
+            runtime: 0,
+            software: String::new(),
+            driver: Driver::Simulated,
+            limits: Vec::new(),
+            bytes_sent: 0,
+            bytes_received: 0,
+            network: None,
+            control: None,
+            settings: Vec::new(),
+            consent: 1,
+            observations: Vec::new(),
+        };
+        verify(&sealed, &collector.public(), &measurement).is_some()
+    }
+
+    #[test]
+    fn a_report_is_about_its_page_and_the_name_of_its_host() {
+        let now = 10 * DAY;
+        assert!(accepted(Experiment::Web, PAGE, now, 9));
+        assert!(accepted(Experiment::DnsConsistency, "news.example", now, 9));
+        assert!(!accepted(Experiment::Web, "https://news.example/", now, 9));
+        assert!(!accepted(Experiment::Web, "news.example", now, 9));
+        assert!(!accepted(
+            Experiment::DnsConsistency,
+            "other.example",
+            now,
+            9
+        ));
+        assert!(!accepted(Experiment::Web, PAGE, now, 8), "somebody else's");
+    }
+
+    #[test]
+    fn a_report_of_another_day_proves_nothing() {
+        for (started, counts) in [
+            (9 * DAY, true),
+            (11 * DAY, true),
+            (9 * DAY - 1, false),
+            (11 * DAY + 1, false),
+            (i64::MIN / 1_000_000, false),
+        ] {
+            assert_eq!(
+                accepted(Experiment::Web, PAGE, started, 9),
+                counts,
+                "{started}"
+            );
+        }
+    }
+}

@@ -4,12 +4,14 @@ use crate::consent::Group;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+const EXIT: &str = "Exit status: 0 measured and nothing anomalous; 1 an anomaly was found; \
+    2 something could not be measured, read or written, also beside an anomaly.";
+
 /// A volunteer's probe: measures names and pages, keeps what it saw, and hands it over.
 ///
-/// Exit status: 0 measured and nothing anomalous; 1 an anomaly was found; 2 something could
-/// not be measured, read or written.
+/// Start with `faultline-probe consent`: nothing is sent before you have agreed.
 #[derive(Debug, Parser)]
-#[command(name = "faultline-probe", version, max_term_width = 96)]
+#[command(name = "faultline-probe", version, max_term_width = 96, after_help = EXIT)]
 pub struct Args {
     /// Settings file; every key is in probe.example.toml.
     #[arg(
@@ -49,6 +51,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Measure now, once, and show what was seen.
+    #[command(after_help = EXIT)]
     Once {
         /// URLs (pages and their names) or bare names (lookups only); without any, the
         /// targets of the settings file and of the collector.
@@ -56,17 +59,19 @@ pub enum Action {
         /// Say what would be sent and to whom, and send nothing.
         #[arg(long)]
         dry_run: bool,
-        /// Keep the results on this machine.
+        /// Keep the results on this machine, and ask the collector nothing.
         #[arg(long)]
         no_upload: bool,
     },
-    /// Measure every so often and upload, until stopped.
+    /// Measure every so often and upload, until stopped; the worst cycle gives the status.
+    #[command(after_help = EXIT)]
     Run {
         /// Stop after so many cycles.
         #[arg(long, value_name = "N")]
         cycles: Option<u64>,
     },
-    /// Check settings, folder, key, consent, clock, resolvers and the way to the collector.
+    /// Check settings, folder, key, consent, clock, network and the way to the collector.
+    #[command(after_help = "Exit status: 0 a measurement would work; 2 something is wrong.")]
     Doctor,
     /// Read what measuring means, give consent or withdraw it.
     Consent {

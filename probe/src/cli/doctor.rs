@@ -2,7 +2,7 @@
 //!
 //! Sends nothing without consent; with it, one request to the collector.
 
-use super::Exit;
+use super::{Exit, consent::terms};
 use crate::{
     config::Config,
     consent::Consent,
@@ -11,6 +11,7 @@ use crate::{
     state::State,
     uplink::Collector,
 };
+use bytesize::ByteSize;
 use faultline_core::time::ClockQuality;
 use std::io::Write;
 
@@ -34,7 +35,7 @@ pub(super) async fn doctor<N: Network, C: Clock>(
         Ok((held, waiting)) => {
             report.good(
                 "folder",
-                &format!("{folder}; {waiting} batches wait, {held} bytes"),
+                &format!("{folder}; {waiting} batches wait, {held} bytes in all"),
             )?;
         }
         Err(e) => report.bad("folder", &e.to_string())?,
@@ -50,26 +51,55 @@ pub(super) async fn doctor<N: Network, C: Clock>(
     }
     match clock.quality() {
         ClockQuality::None => report.bad("clock", "not set; certificates cannot be judged")?,
-        quality => report.good("clock", &format!("{} ({quality:?})", clock.unix()))?,
+        ClockQuality::Ntp => {
+            report.good("clock", &format!("{}, synchronised", clock.unix()))?;
+        }
+
+        _ => report.good(
+            "clock",
+            &format!(
+                "{}, no sign of NTP: dates of certificates are judged with care",
+                clock.unix()
+            ),
+        )?,
+    }
+    let attached = net.attach();
+    match (attached.vpn, config.line_is_tunnel) {
+        (false, _) => report.good("network", "no VPN seen")?,
+        (true, true) => report.good("network", "through a tunnel, which is the line")?,
+        (true, false) => report.note(
+            "network",
+            "packets leave through a tunnel: results are labelled as taken behind a VPN and \
+             never scored; set line_is_tunnel = true if the line itself is one (PPPoE)",
+        )?,
     }
     match net.announced_resolvers().as_slice() {
         [] => report.bad("resolvers", "the network announced none (no resolv.conf?)")?,
-        some => report.good("resolvers", &format!("{some:?}"))?,
+        some => {
+            let some: Vec<_> = some.iter().map(ToString::to_string).collect();
+            report.good("resolvers", &some.join(", "))?;
+        }
     }
-    let left = state.budget(config).left(clock.unix());
-    report.good(
-        "budget",
-        &format!("{left} of {} bytes are left today", config.budget.as_u64()),
-    )?;
+    let left = ByteSize(state.budget(config).left(clock.unix()));
+    if left.as_u64() == 0 {
+        report.bad("budget", "spent for today; measuring goes on tomorrow")?;
+    } else {
+        let text = format!(
+            "{} of {} are left today",
+            left.display().si(),
+            config.budget.display().si()
+        );
+        report.good("budget", &text)?;
+    }
     let consent = Consent::read(&state.consent());
     match (&consent, collector) {
         (Err(e), _) => report.bad("consent", &e.to_string())?,
         (Ok(given), None) => {
-            report.good("consent", &format!("groups {:?}", given.groups))?;
+            report.good("consent", &terms(given))?;
             report.good("collector", "none set; results stay on this machine")?;
         }
         (Ok(given), Some(collector)) => {
-            report.good("consent", &format!("groups {:?}", given.groups))?;
+            report.good("consent", &terms(given))?;
             // An empty body is refused in the collector's own words: proof that it is there.
             match collector.reachable(net, clock).await {
                 Ok(()) => report.good("collector", "answers")?,
@@ -88,6 +118,10 @@ struct Report<'a> {
 impl Report<'_> {
     fn good(&mut self, what: &str, text: &str) -> std::io::Result<()> {
         writeln!(self.out, "ok    {what:<10} {text}")
+    }
+    /// Nothing is wrong, but what is measured counts for less.
+    fn note(&mut self, what: &str, text: &str) -> std::io::Result<()> {
+        writeln!(self.out, "note  {what:<10} {text}")
     }
     fn bad(&mut self, what: &str, text: &str) -> std::io::Result<()> {
         self.worst = Exit::Failed;

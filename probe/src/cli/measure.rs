@@ -1,10 +1,10 @@
 //! `faultline-probe once` and `run`: cycles of measuring and uploading.
 
-use super::{Exit, args::Format, output::Output};
+use super::{Exit, args::Format, output::Output, say};
 use crate::{
-    agent::{Agent, AgentError, Target},
-    experiment::Plan,
+    agent::{Agent, AgentError},
     net::{Clock, Network},
+    spool::SpoolError,
     uplink::{UplinkError, backoff},
 };
 use faultline_core::{
@@ -14,7 +14,6 @@ use faultline_core::{
 };
 use std::{
     io::{IsTerminal as _, Write},
-    net::SocketAddr,
     time::Duration,
 };
 
@@ -32,7 +31,10 @@ pub(super) async fn once<N: Network, C: Clock>(
     match agent.check_in().await {
         Ok(Some(reply)) => offered = reply.targets,
         Ok(None) => {}
-        Err(e) => exit = failed(&e),
+        Err(e) => {
+            say(&e);
+            exit = Exit::Failed;
+        }
     }
     if targets.is_empty() {
         targets = agent
@@ -42,13 +44,12 @@ pub(super) async fn once<N: Network, C: Clock>(
         targets.extend(agent.own_targets.iter().cloned());
     }
     if targets.is_empty() {
-        eprintln!(
-            "faultline-probe: nothing to measure; name a URL, set `targets`, or set a collector"
-        );
+        say(&"nothing to measure; name a URL, set `targets`, or set a collector");
         return Ok(Exit::Failed);
     }
     let mut output = Output::new(format, out);
     let progress = std::io::stderr().is_terminal();
+    let mut stopped = None;
     for (done, target) in targets.iter().enumerate() {
         // Withdrawing works at once, also on a probe that is running.
         agent.reconsider()?;
@@ -62,41 +63,42 @@ pub(super) async fn once<N: Network, C: Clock>(
         }
         let settled = agent.settle().await;
         let measured = agent.measure(target).await;
-        let kept = measured.and_then(|measured| {
-            agent.keep(measured.clone())?;
-            Ok(measured)
-        });
+        let kept = match &measured {
+            Ok(measured) => agent.keep(measured.clone()).map(drop),
+            Err(_) => Ok(()),
+        };
         clear(progress);
         if let Err(e) = settled {
-            exit = failed(&e);
+            say(&e);
+            exit = Exit::Failed;
         }
-        let measured = match kept {
+        let measured = match measured {
             Ok(measured) => measured,
             Err(e @ (AgentError::Target(_) | AgentError::Secret | AgentError::Consent(_))) => {
-                exit = failed(&e);
+                say(&e);
+                exit = Exit::Failed;
                 continue;
             }
-            // Without room or budget the other targets must wait, too.
             Err(e) => {
-                exit = failed(&e);
+                stopped = Some(anyhow::Error::from(e));
                 break;
             }
         };
+        if let Err(e) = kept {
+            stopped = Some(e.into());
+            break;
+        }
         for measurement in &measured {
             output.measurement(measurement)?;
             exit = exit.max(preview(agent, measurement, &mut output)?);
         }
     }
-    Ok(exit.max(hand_over(agent).await))
+    // Also where measuring had to stop: uploading is what empties a full spool.
+    exit = exit.max(hand_over(agent).await);
+    stopped.map_or(Ok(exit), Err)
 }
 
-fn failed(error: &AgentError) -> Exit {
-    eprintln!("faultline-probe: {error}");
-    Exit::Failed
-}
-
-/// Cycles until stopped, or `cycles` of them. What passes by itself (no collector, no room,
-/// no budget left today) does not end it.
+/// Cycles until stopped, or `cycles` of them.
 pub(super) async fn run<N: Network, C: Clock>(
     agent: &mut Agent<'_, N, C>,
     every: Duration,
@@ -109,7 +111,14 @@ pub(super) async fn run<N: Network, C: Clock>(
     let mut done = 0;
     while cycles.is_none_or(|most| done < most) {
         let started = agent.world.clock.now();
-        let ended = once(agent, Vec::new(), format, out).await?;
+        let ended = match once(agent, Vec::new(), format, out).await {
+            Ok(ended) => ended,
+            Err(e) if passes(&e) => {
+                say(&e);
+                Exit::Failed
+            }
+            Err(e) => return Err(e),
+        };
         exit = exit.max(ended);
         done += 1;
         if cycles.is_some_and(|most| done >= most) {
@@ -130,92 +139,14 @@ pub(super) async fn run<N: Network, C: Clock>(
     Ok(exit)
 }
 
-/// What `once` would send, and to whom.
-pub(super) fn dry_run<N: Network, C: Clock>(
-    agent: &Agent<'_, N, C>,
-    targets: &[String],
-    out: &mut dyn Write,
-) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Fine;
-    for target in targets.iter().chain(&agent.own_targets) {
-        match Target::parse(target) {
-            Ok(target) => {
-                describe(
-                    &agent.plan,
-                    &agent.world.net.announced_resolvers(),
-                    &target,
-                    out,
-                )?;
-            }
-            Err(e) => {
-                eprintln!("faultline-probe: {e}");
-                exit = Exit::Failed;
-            }
-        }
-    }
-    match &agent.collector {
-        Some(collector) => writeln!(out, "then the results, signed, to {}", collector.base())?,
-        None => writeln!(out, "results stay on this machine (no collector is set)")?,
-    }
-    Ok(exit)
-}
-
-/// Every packet's purpose and destination, as far as they are known before any is sent.
-fn describe(
-    plan: &Plan,
-    announced: &[SocketAddr],
-    target: &Target,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    let name = target.name();
-    writeln!(
-        out,
-        "{name}: A and AAAA, up to {} tries each, of",
-        plan.attempts
-    )?;
-    writeln!(out, "  the operating system's resolver")?;
-    for resolver in announced {
-        writeln!(
-            out,
-            "  {resolver} (announced by the network), UDP, and TCP if cut short"
-        )?;
-    }
-    for resolver in &plan.public_resolvers {
-        writeln!(out, "  {resolver} (public), UDP")?;
-    }
-    for resolver in &plan.encrypted {
-        writeln!(
-            out,
-            "  {} at {} (encrypted, control)",
-            resolver.name, resolver.addr
-        )?;
-    }
-    if let Some(nobody) = plan.non_resolver {
-        writeln!(
-            out,
-            "  {nobody} (runs no resolver: any answer is an injection), UDP"
-        )?;
-    }
-    writeln!(
-        out,
-        "{name}: one random label below it, of the same resolvers"
-    )?;
-    if let Some(check) = &plan.captive {
-        writeln!(out, "{}: fetched, to notice captive portals", check.url)?;
-    }
-    if let Some(url) = target.url() {
-        writeln!(
-            out,
-            "{url}: connected to and fetched at up to {} addresses",
-            plan.max_addresses
-        )?;
-        writeln!(
-            out,
-            "  a failed handshake is repeated with the name {} to the same address",
-            plan.neutral_name
-        )?;
-    }
-    Ok(())
+/// Whether waiting helps: tomorrow has a budget, an uplink may empty the spool, and a disk
+/// that is full now has room later.
+fn passes(error: &anyhow::Error) -> bool {
+    error.is::<SpoolError>()
+        || matches!(
+            error.downcast_ref::<AgentError>(),
+            Some(AgentError::Budget | AgentError::Spool(_) | AgentError::Account(_))
+        )
 }
 
 /// A preview for the owner by the collector's own rules; the collector judges anew, with
@@ -248,19 +179,19 @@ fn preview<N: Network, C: Clock>(
 async fn hand_over<N: Network, C: Clock>(agent: &Agent<'_, N, C>) -> Exit {
     match agent.upload().await {
         Ok(done) if done.set_aside > 0 => {
-            eprintln!(
-                "faultline-probe: {} batches were refused and set aside, see spool/refused",
+            say(&format_args!(
+                "{} batches were refused and set aside, see spool/refused",
                 done.set_aside
-            );
+            ));
             Exit::Failed
         }
         Ok(_) => Exit::Fine,
         Err((_, e @ UplinkError::Refused { .. })) => {
-            eprintln!("faultline-probe: {e}; results wait in the spool");
+            say(&format_args!("{e}; results wait in the spool"));
             Exit::Failed
         }
         Err((_, e)) => {
-            eprintln!("faultline-probe: {e}");
+            say(&e);
             Exit::Failed
         }
     }

@@ -3,6 +3,7 @@
 mod args;
 mod consent;
 mod doctor;
+mod dry_run;
 mod measure;
 mod output;
 mod show;
@@ -59,14 +60,30 @@ pub async fn run<N: Network, C: Clock>(
             let collector = collector(&config)?;
             return doctor::doctor(net, clock, &config, &state, collector.as_ref(), out).await;
         }
+        Action::Once {
+            mut targets,
+            dry_run: true,
+            no_upload,
+        } => {
+            let collector = collector(&config)?.filter(|_| !no_upload);
+            let consent = match Consent::read(&state.consent()) {
+                Err(ConsentError::Missing) => None,
+                read => Some(read?),
+            };
+            let intent = dry_run::Intent {
+                plan: &plan(&config)?,
+                announced: &net.announced_resolvers(),
+                collector: collector.as_ref(),
+                consent: consent.as_ref(),
+            };
+            if targets.is_empty() {
+                targets.clone_from(&config.targets);
+            }
+            return intent.tell(&targets, out);
+        }
         Action::Once { .. } | Action::Run { .. } => {}
     }
-    let dry = matches!(args.action, Action::Once { dry_run: true, .. });
-    let consent = match Consent::read(&state.consent()) {
-        // A dry run sends nothing, so it may come before consent.
-        Err(ConsentError::Missing) if dry => Consent::none(),
-        read => read?,
-    };
+    let consent = Consent::read(&state.consent())?;
     let no_upload = matches!(
         args.action,
         Action::Once {
@@ -96,13 +113,9 @@ pub async fn run<N: Network, C: Clock>(
         own_targets: config.targets.clone(),
         learned,
         asked_in: None,
+        away: false,
     };
     match args.action {
-        Action::Once {
-            targets,
-            dry_run: true,
-            ..
-        } => measure::dry_run(&agent, &targets, out),
         Action::Once { targets, .. } => {
             measure::once(&mut agent, targets, args.format, out).await
         }
@@ -111,6 +124,24 @@ pub async fn run<N: Network, C: Clock>(
         }
         Action::Consent { .. } | Action::Show { .. } | Action::Doctor => Ok(Exit::Fine),
     }
+}
+
+/// Says something on standard error, whether or not anybody can hear it: a log on a full disk
+/// must not end the probe, as `eprintln!` would.
+pub fn say(text: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "faultline-probe: {text}");
+}
+
+/// An error with its causes, each said once: some of our sentences tell theirs already.
+pub fn whole(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            told if told.contains(&cause) => text,
+            told => format!("{told}: {cause}"),
+        }
+    })
 }
 
 /// Flag before environment before file before default.

@@ -1,6 +1,6 @@
 //! `faultline-probe show`: everything this probe saw, without a network.
 
-use super::{args, output::Output};
+use super::{args, output::Output, say};
 use crate::{config::Config, identity, state::State};
 use faultline_core::{
     codec::{Envelope, Purpose},
@@ -18,28 +18,31 @@ pub(super) fn show(
     let mut output = Output::new(format, out);
     let kept = state.spool(config)?.kept()?;
     if kept.is_empty() {
-        eprintln!(
-            "faultline-probe: nothing was measured yet; start with: faultline-probe once"
-        );
+        say(&"nothing was measured yet; start with: faultline-probe once");
         return Ok(());
     }
     // Without the key nothing could have been kept, so none is drawn here.
     let key = identity::load(&state.key())?.public();
+    let mut shown = false;
     for (sequence, sealed) in kept {
         let batch: Batch = match Envelope::parse(&sealed)
             .and_then(|envelope| envelope.open(Purpose::Batch, &key))
         {
             Ok(batch) => batch,
             Err(e) => {
-                eprintln!("faultline-probe: batch {sequence} cannot be read: {e}");
+                say(&format_args!("batch {sequence} cannot be read: {e}"));
                 continue;
             }
         };
         for measurement in &batch.measurements {
             if filter.is_none_or(|part| measurement.target.contains(part)) {
                 output.measurement(measurement)?;
+                shown = true;
             }
         }
+    }
+    if let (false, Some(part)) = (shown, filter) {
+        say(&format_args!("no target that was measured contains {part}"));
     }
     Ok(())
 }

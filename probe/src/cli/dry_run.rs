@@ -1,0 +1,157 @@
+//! `faultline-probe once --dry-run`: what would be sent and to whom? Sends nothing, needs no
+//! consent and leaves no trace.
+
+use super::{Exit, say};
+use crate::{
+    agent::{AgentError, Target},
+    consent::{Consent, Group},
+    experiment::Plan,
+    uplink::Collector,
+};
+use std::{io::Write, net::SocketAddr};
+
+/// What is known before anything is sent.
+pub(super) struct Intent<'a> {
+    pub(super) plan: &'a Plan,
+    /// Resolvers that the network announced.
+    pub(super) announced: &'a [SocketAddr],
+    pub(super) collector: Option<&'a Collector>,
+    /// What was agreed to, if anything was.
+    pub(super) consent: Option<&'a Consent>,
+}
+
+impl Intent<'_> {
+    /// Tells of these targets.
+    pub(super) fn tell(&self, targets: &[String], out: &mut dyn Write) -> anyhow::Result<Exit> {
+        if self.consent.is_none() {
+            say(
+                &"nothing was agreed to yet, so nothing would be sent; after consent to all groups:",
+            );
+        }
+        if let Some(collector) = self.collector {
+            writeln!(
+                out,
+                "first to {}: this probe's key and the number of the text agreed to",
+                collector.base()
+            )?;
+        }
+        let mut exit = Exit::Fine;
+        for target in targets {
+            match Target::parse(target) {
+                Ok(target) => self.target(&target, out)?,
+                Err(e @ (AgentError::Target(_) | AgentError::Secret)) => {
+                    say(&e);
+                    exit = Exit::Failed;
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        match (self.collector, targets.is_empty()) {
+            (Some(_), true) => writeln!(
+                out,
+                "then what is said here of a URL that you name, for each that it asks for"
+            )?,
+            (None, true) => {
+                say(&"nothing to measure; name a URL, set `targets`, or set a collector");
+                return Ok(Exit::Failed);
+            }
+            (_, false) => {}
+        }
+        match self.collector {
+            Some(collector) => {
+                writeln!(out, "then to {}: the results, signed", collector.base())?;
+            }
+            None => writeln!(out, "results stay on this machine (no collector is set)")?,
+        }
+        Ok(exit)
+    }
+
+    fn agreed(&self, group: Group) -> bool {
+        self.consent.is_none_or(|given| given.allows(group).is_ok())
+    }
+
+    /// Every packet's purpose and destination, as far as they are known before any is sent.
+    fn target(&self, target: &Target, out: &mut dyn Write) -> std::io::Result<()> {
+        let (plan, name) = (self.plan, target.name());
+        let names = target.is_named() && self.agreed(Group::Dns);
+        let page = target.url().filter(|_| self.agreed(Group::Web));
+        if !names && page.is_none() {
+            let what = target.url().unwrap_or(name);
+            return writeln!(out, "{what}: nothing, what was agreed to does not cover it");
+        }
+        if names {
+            writeln!(
+                out,
+                "{name}: A and AAAA, up to {} tries each, of",
+                plan.attempts
+            )?;
+            self.resolvers(out)?;
+            for resolver in &plan.public_resolvers {
+                writeln!(out, "  {resolver} (public), UDP, and TCP if cut short")?;
+            }
+            if let Some(nobody) = plan.non_resolver {
+                writeln!(
+                    out,
+                    "  {nobody} (runs no resolver: any answer is an injection), UDP, once"
+                )?;
+            }
+            writeln!(
+                out,
+                "one random label below {name}: A, once, of the first of these"
+            )?;
+        }
+        if let Some(check) = &plan.captive {
+            writeln!(out, "{}: fetched, to notice captive portals", check.url)?;
+        }
+        if let Some(collector) = self.collector {
+            writeln!(
+                out,
+                "to {}: {} and its addresses, for the control's view",
+                collector.base(),
+                page.unwrap_or(name)
+            )?;
+        }
+        let Some(url) = page else { return Ok(()) };
+        if target.is_named() {
+            writeln!(out, "{name}: again A and AAAA, of")?;
+            self.resolvers(out)?;
+        }
+        writeln!(
+            out,
+            "{url}: connected to at up to {} addresses, up to {} tries each, and fetched",
+            plan.max_addresses, plan.attempts
+        )?;
+        writeln!(
+            out,
+            "  up to {} redirects are followed, wherever they lead",
+            plan.max_redirects
+        )?;
+        if url.starts_with("https:") {
+            writeln!(
+                out,
+                "  a failed handshake is repeated with the name {} to the same address",
+                plan.neutral_name
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whom every measurement of a name asks.
+    fn resolvers(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out, "  the operating system's resolver")?;
+        for resolver in self.announced {
+            writeln!(
+                out,
+                "  {resolver} (announced by the network), UDP, and TCP if cut short"
+            )?;
+        }
+        for resolver in &self.plan.encrypted {
+            writeln!(
+                out,
+                "  {} at {} (encrypted, for comparison)",
+                resolver.name, resolver.addr
+            )?;
+        }
+        Ok(())
+    }
+}
