@@ -39,3 +39,4 @@ pub mod time;
 pub mod value;
 #[cfg(feature = "alloc")]
 pub mod verdict;
+pub mod wire;
