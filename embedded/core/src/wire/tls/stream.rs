@@ -70,7 +70,8 @@ impl<'a> Stream<'a> {
     {
         while self.open.is_empty() {
             let Some(record) = self.records.next().transpose()? else {
-                return Ok(Next::Incomplete { begun: None });
+                let begun = begun(self.records.remainder());
+                return Ok(Next::Incomplete { begun });
             };
             match record.content {
                 ContentType::HANDSHAKE => self.enter(&record),
@@ -148,6 +149,16 @@ impl<'a> Stream<'a> {
     fn advance(&mut self, rest: &'a [u8]) {
         self.at += self.open.len() - rest.len();
         self.open = rest;
+    }
+}
+
+/// The type of the message that begins in a record which is not whole.
+fn begun(record: &[u8]) -> Option<MessageType> {
+    match record {
+        [content, _, _, _, _, kind, ..] if *content == ContentType::HANDSHAKE.0 => {
+            Some(MessageType(*kind))
+        }
+        _ => None,
     }
 }
 

@@ -248,7 +248,7 @@ fn what_is_not_whole_says_how_far_it_came() {
     ]
     .concat();
     for end in 0..octets.len() {
-        let begun = (end >= 8).then_some(MessageType::SERVER_HELLO);
+        let begun = (end >= 6).then_some(MessageType::SERVER_HELLO);
         let next = Stream::new(&octets[..end]).next(&mut [0; 16]).map(|next| {
             let Next::Incomplete { begun } = next else {
                 panic!("{next:?}")
