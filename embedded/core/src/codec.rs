@@ -147,7 +147,8 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Takes an envelope apart. Only the one encoding that [`Identity::seal`] writes is
-    /// accepted: what is kept as evidence must have one form.
+    /// accepted: what is kept as evidence must have one form. The signature alone has two,
+    /// `(r, s)` and `(r, n - s)`, of which secure elements write either.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CodecError> {
         let bad = |_| CodecError::Envelope;
         let mut d = Decoder::new(bytes);
@@ -174,12 +175,16 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// Checks the signature, then decodes the payload.
+    /// Checks that the envelope claims this key and that the signature is by it, then decodes
+    /// the payload. The claim is not signed, so only the key itself can prove it.
     pub fn open<T: Decode<'a, ()>>(
         &self,
         purpose: Purpose,
         key: &PublicKey,
     ) -> Result<T, CodecError> {
+        if key.probe_id() != self.signer {
+            return Err(CodecError::Signature);
+        }
         let signature =
             Signature::from_slice(self.signature).map_err(|_| CodecError::Signature)?;
         key.0
@@ -290,7 +295,6 @@ mod tests {
         let opens = |bytes: &[u8]| {
             Envelope::parse(bytes)
                 .ok()
-                .filter(|e| e.signer == probe.public().probe_id())
                 .and_then(|e| e.open::<Batch>(Purpose::Batch, &probe.public()).ok())
                 .is_some()
         };
