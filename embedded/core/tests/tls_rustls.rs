@@ -3,6 +3,11 @@
 //! rustls speaks TLS as servers and clients do; what its two sides write is parsed here, and
 //! what [`Hello`] writes is answered by it.
 
+#[cfg(feature = "alloc")]
+use faultline_core::engine::{
+    Want,
+    handshake::{Event, Greeting, Trial},
+};
 use faultline_core::wire::tls::{
     Alert, AlertDescription, ClientHello, Group, Hello, KeyShare, Next, ServerHello, Stream,
     Version,
@@ -254,5 +259,51 @@ fn real_servers_answer_our_hello() {
                 assert_eq!(server.alpn_protocol(), protocol);
             }
         }
+    }
+}
+
+/// The engine that a board runs, against real servers: each answer comes octet by octet.
+#[cfg(feature = "alloc")]
+#[test]
+fn trials_end_as_the_server_answers() {
+    use faultline_core::failure::Failure;
+    use faultline_core::observation::{HandshakeRole, HandshakeStage, Step};
+    use faultline_core::time::{Duration, Instant};
+
+    for (versions, alpn, failure, version) in [
+        (BOTH, "h2", None, Some(0x0304)),
+        (ONLY_12, "h2", None, Some(0x0303)),
+        // Only TLS 1.2 refuses a protocol in the clear.
+        (ONLY_12, "dot", Some(Failure::TlsAlert(120)), None),
+    ] {
+        let greeting = Greeting {
+            to: "192.0.2.7:443".parse().unwrap(),
+            server_name: Some("a.example".to_owned()),
+            role: HandshakeRole::Target,
+            alpn: vec![alpn.to_owned()],
+            patience: Duration::from_secs(10),
+        };
+        let mut server = server(versions, ring::default_provider(), |config| {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+        });
+        let mut trial = Trial::new(greeting, Instant(0), Instant(0), &[0x11; 96]);
+        let Want::Send(hello) = trial.poll(Instant(0)) else {
+            panic!()
+        };
+        for octet in answer(&mut server, hello) {
+            trial.handle(Instant(9), Event::Received(&[octet]));
+        }
+        let seen = trial.finish(Instant(10));
+        let Step::Handshake(fact) = &seen.step else {
+            panic!()
+        };
+        assert_eq!((seen.failure, fact.version), (failure, version));
+        let came = failure.is_none();
+        assert_eq!(fact.stage == HandshakeStage::ServerHello, came);
+        let suite = server
+            .negotiated_cipher_suite()
+            .map(|s| u16::from(s.suite()));
+        assert_eq!(fact.cipher, suite.filter(|_| came));
+        assert_eq!(fact.first_bytes, None);
     }
 }
