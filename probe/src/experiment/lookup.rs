@@ -69,7 +69,8 @@ pub(super) async fn persist<N: Network, C: Clock>(
             };
             seen.push(lookup(run, &ask, attempt).await);
         }
-        if answered {
+        // What was cut short would be cut short again.
+        if answered || truncated {
             break;
         }
     }

@@ -232,14 +232,25 @@ fn streams_have_one_reply_and_no_window() {
 
 #[test]
 fn truncation_asks_for_a_stream() {
-    for (flags, id, truncated) in [(0x83, 0, true), (0x81, 0, false), (0x83, 1, false)] {
+    let cut_short = Some(Failure::DnsTruncated);
+    let [none, foreign] = [Failure::DnsNoAnswer, Failure::DnsMismatch].map(Some);
+    let address = Some([5, 6, 7, 8]);
+    for (flags, id, address, truncated, failure) in [
+        // Cut to nothing, it does not say that there is nothing.
+        (0x83, 0, None, true, cut_short),
+        (0x83, 0, address, true, None),
+        (0x81, 0, None, false, none),
+        (0x83, 1, None, false, foreign),
+    ] {
         let (mut inquiry, query) = asked(Settings::default());
-        let mut cut = reply(&query, Rcode::NO_ERROR, None);
+        let mut cut = reply(&query, Rcode::NO_ERROR, address);
         cut[0] ^= id;
         cut[2] = flags;
         inquiry.handle(ms(9), resolver(), &cut, None);
-        assert_eq!(is_truncated(&inquiry.finish(ms(509))), truncated);
+        let seen = inquiry.finish(ms(509));
+        assert_eq!((is_truncated(&seen), seen.failure), (truncated, failure));
     }
+    assert!(!is_answer(cut_short));
 }
 
 #[test]

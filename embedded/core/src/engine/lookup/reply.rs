@@ -44,7 +44,11 @@ pub fn addresses(observation: &Observation) -> &[Ip] {
 pub(super) fn conclude(replies: &[Reply], network: Option<Failure>) -> Option<Failure> {
     if let Some(reply) = replies.iter().find(|reply| reply.failure.is_none()) {
         let rcode = u8::try_from(reply.rcode).unwrap_or(u8::MAX);
-        let empty = reply.addresses.is_empty().then_some(Failure::DnsNoAnswer);
+        let nothing = match reply.flags & TC {
+            0 => Failure::DnsNoAnswer,
+            _ => Failure::DnsTruncated,
+        };
+        let empty = reply.addresses.is_empty().then_some(nothing);
         return Failure::from_rcode(rcode).or(empty);
     }
     let unusable = replies.first().and_then(|reply| reply.failure);
