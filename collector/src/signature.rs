@@ -12,9 +12,7 @@ pub(crate) fn open<'a, T: Decode<'a, ()>>(
     purpose: Purpose,
     key: &PublicKey,
 ) -> Result<T, CodecError> {
-    envelope.open_with(purpose, |signed, signature| {
-        verifies(key, signed, signature)
-    })
+    envelope.open_with(purpose, key, verifies)
 }
 
 fn verifies(key: &PublicKey, signed: &[u8], signature: &[u8]) -> bool {
@@ -41,10 +39,14 @@ mod tests {
         let sealed = key.seal(Purpose::Request, &n);
         let mut parts = (Vec::new(), Vec::new());
         let envelope = Envelope::parse(&sealed).unwrap();
-        let _ = envelope.open_with::<u32>(Purpose::Request, |signed, signature| {
-            parts = (signed.into(), signature.into());
-            true
-        });
+        let _ = envelope.open_with::<u32>(
+            Purpose::Request,
+            &key.public(),
+            |_, signed, signature| {
+                parts = (signed.into(), signature.into());
+                true
+            },
+        );
         parts
     }
 

@@ -82,9 +82,10 @@ mod tests {
             control: None,
             settings: Vec::new(),
             consent: 1,
+            imported: None,
             observations: Vec::new(),
         };
-        verify(&sealed, &collector.public(), &measurement).is_some()
+        verify(&sealed, &Reports::new(), &collector.public(), &measurement)
     }
 
     #[test]

@@ -158,7 +158,8 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Takes an envelope apart. Only the one encoding that [`Identity::seal`] writes is
-    /// accepted: what is kept as evidence must have one form.
+    /// accepted: what is kept as evidence must have one form. The signature alone has two,
+    /// `(r, s)` and `(r, n - s)`, of which secure elements write either.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CodecError> {
         let bad = |_| CodecError::Envelope;
         let mut d = Decoder::new(bytes);
@@ -185,13 +186,14 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// Checks the signature, then decodes the payload.
+    /// Checks that the envelope claims this key and that the signature is by it, then decodes
+    /// the payload. The claim is not signed, so only the key itself can prove it.
     pub fn open<T: Decode<'a, ()>>(
         &self,
         purpose: Purpose,
         key: &PublicKey,
     ) -> Result<T, CodecError> {
-        self.open_with(purpose, |signed, signature| key.verifies(signed, signature))
+        self.open_with(purpose, key, PublicKey::verifies)
     }
 
     /// Likewise, with an ES256 verifier of the caller's: of the bytes that were signed, and
@@ -199,9 +201,13 @@ impl<'a> Envelope<'a> {
     pub fn open_with<T: Decode<'a, ()>>(
         &self,
         purpose: Purpose,
-        verifies: impl FnOnce(&[u8], &[u8]) -> bool,
+        key: &PublicKey,
+        verifies: impl FnOnce(&PublicKey, &[u8], &[u8]) -> bool,
     ) -> Result<T, CodecError> {
-        if !verifies(&sig_structure(purpose, self.payload), self.signature) {
+        if key.probe_id() != self.signer {
+            return Err(CodecError::Signature);
+        }
+        if !verifies(key, &sig_structure(purpose, self.payload), self.signature) {
             return Err(CodecError::Signature);
         }
         from_cbor(self.payload)
@@ -310,7 +316,6 @@ mod tests {
         let opens = |bytes: &[u8]| {
             Envelope::parse(bytes)
                 .ok()
-                .filter(|e| e.signer == probe.public().probe_id())
                 .and_then(|e| e.open::<Batch>(Purpose::Batch, &probe.public()).ok())
                 .is_some()
         };

@@ -134,6 +134,8 @@ failures! {
     DnsTemporary = 111, "dns.temporary", "dns_temporary_failure";
     /// Android's cache had no data (EAI_NODATA); the reason is not known.
     DnsAndroidNoData = 112, "dns.android_no_data", "android_dns_cache_no_data";
+    /// A reply cut down to nothing (TC): the answer is to be had over TCP only.
+    DnsTruncated = 113, "dns.truncated", "unknown_failure";
 
     /// RST in answer to the SYN.
     TcpRefused = 200, "tcp.refused", "connection_refused";

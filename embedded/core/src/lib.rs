@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Without features the crate is `no_std` and allocates nothing; `alloc` adds owned
-//! messages, measurements, the codec and verdicts; `std` and `serde` add trait
+//! messages, measurements, engines, the codec and verdicts; `std` and `serde` add trait
 //! implementations only. No feature changes what code does.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,6 +26,8 @@ extern crate std;
 #[cfg(feature = "alloc")]
 pub mod codec;
 pub mod dns;
+#[cfg(feature = "alloc")]
+pub mod engine;
 pub mod failure;
 pub mod id;
 #[cfg(feature = "alloc")]
@@ -41,3 +43,4 @@ pub mod time;
 pub mod value;
 #[cfg(feature = "alloc")]
 pub mod verdict;
+pub mod wire;

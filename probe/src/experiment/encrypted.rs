@@ -5,7 +5,7 @@
 //! is the control. Resolvers that speak only HTTP/2 cannot be asked over HTTPS.
 
 use super::handshake::{Greeting, handshake};
-use super::lookup::{Ask, Asked, framed};
+use super::lookup::{Ask, framed};
 use super::run::Run;
 use crate::net::{Clock, Network, at_layer};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ const MEDIA: &str = "application/dns-message";
 pub(super) async fn ask<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
-    asked: &Asked,
+    query: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let stream = run.connect(ask.resolver).await;
     let stream = stream.map_err(|error| at_layer(&error, Layer::Tcp))?;
@@ -44,9 +44,9 @@ pub(super) async fn ask<N: Network, C: Clock>(
     }
     let mut stream = greeted.stream.ok_or(Failure::TlsHandshake)?;
     if https {
-        post(stream, server, &asked.wire).await
+        post(stream, server, query).await
     } else {
-        framed(&mut stream, &asked.wire)
+        framed(&mut stream, query)
             .await
             .map_err(|error| at_layer(&error, Layer::Dns))
     }

@@ -1,97 +1,30 @@
-//! What does one resolver answer to one question?
+//! Who is asked, how often, and over which sockets?
 //!
-//! UDP (RFC 1035 section 4.2.1), TCP (RFC 7766) and the operating system's resolver; see
-//! `encrypted` for the others. Every datagram that comes back is recorded, also those that
-//! cannot be the answer (RFC 5452 section 9.1): an injected reply often comes first and the
-//! true one after it (Duan et al., "Hold-On", 2012).
+//! A thin driver: the query, the watch for late replies and the judgement of how a lookup
+//! ended are [`faultline_core::engine::lookup`]'s, which a board runs too. Here are UDP, TCP
+//! (RFC 7766) and the operating system's resolver; see `encrypted` for the others.
 
 use super::run::Run;
-use crate::net::{Clock, Datagram, Network, Patience, at_layer};
+use crate::net::{Clock, Network, Patience, at_layer};
 use faultline_core::{
-    dns::{EdnsRequest, Message, NameBuf, Query, RData, RecordType, encode_0x20},
+    engine::{
+        Want,
+        framing::{Deframer, frame},
+        lookup::{Inquiry, Settings, is_truncated},
+    },
     failure::{Failure, Layer},
     observation::{DnsTransport, Lookup, Observation, Reply, ResolverRole, Step},
-    time::Duration,
-    value::{Blob, Ip},
+    time::Instant,
+    value::Ip,
 };
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Octets kept of a reply.
-const RAW_CAP: usize = 4096;
+pub(super) use faultline_core::engine::lookup::{Question as Ask, addresses, is_answer};
+
 /// Header bytes of a UDP datagram over IPv4 (RFC 791, RFC 768); 20 more over IPv6.
 const UDP_HEADERS: usize = 28;
-
-/// A question to be asked.
-#[derive(Clone, Debug)]
-pub(super) struct Ask {
-    pub(super) name: String,
-    pub(super) rtype: u16,
-    pub(super) role: ResolverRole,
-    pub(super) transport: DnsTransport,
-    pub(super) resolver: SocketAddr,
-    /// For encrypted transports.
-    pub(super) resolver_name: Option<String>,
-}
-
-/// A question as it went out.
-pub(super) struct Asked {
-    pub(super) id: u16,
-    pub(super) name: NameBuf,
-    pub(super) rtype: RecordType,
-    pub(super) wire: Vec<u8>,
-}
-
-impl Ask {
-    /// The query's octets; over UDP with letter case mixed at random. `None` where the name
-    /// is no domain name.
-    pub(super) fn emit<N: Network, C: Clock>(&self, run: &Run<'_, N, C>) -> Option<Asked> {
-        let name: NameBuf = self.name.parse().ok()?;
-        let [a, b, case @ ..] = run.random::<34>();
-        let (id, name) = match self.transport {
-            DnsTransport::Udp | DnsTransport::Tcp => {
-                (u16::from_be_bytes([a, b]), encode_0x20(&name, &case))
-            }
-            // RFC 8484 section 4.1: zero, so that caches can work.
-            DnsTransport::Https => (0, name),
-            _ => (u16::from_be_bytes([a, b]), name),
-        };
-        let rtype = RecordType(self.rtype);
-        let edns = EdnsRequest {
-            udp_size: 1232,
-            dnssec_ok: false,
-            nsid: false,
-        };
-        let query = Query {
-            edns: Some(edns),
-            ..Query::new(id, name, rtype)
-        };
-        let mut wire = vec![0; Query::MAX_LEN];
-        let length = query.emit(&mut wire).ok()?;
-        wire.truncate(length);
-        Some(Asked {
-            id,
-            name,
-            rtype,
-            wire,
-        })
-    }
-
-    pub(super) fn seen(&self, replies: Vec<Reply>, watched: Duration, attempt: u8) -> Step {
-        Step::Lookup(Lookup {
-            name: self.name.clone(),
-            rtype: self.rtype,
-            role: self.role,
-            transport: self.transport,
-            resolver: Some(Ip(self.resolver.ip())),
-            resolver_name: self.resolver_name.clone(),
-            replies,
-            watched: watched.as_micros() as u64,
-            attempt,
-        })
-    }
-}
 
 /// Asks once, over the transport that `ask` names.
 pub(super) async fn lookup<N: Network, C: Clock>(
@@ -99,37 +32,23 @@ pub(super) async fn lookup<N: Network, C: Clock>(
     ask: &Ask,
     attempt: u8,
 ) -> Observation {
-    let started = run.elapsed();
-    let Some(asked) = ask.emit(run) else {
-        let step = ask.seen(Vec::new(), Duration::ZERO, attempt);
-        return run.ended(started, step, Some(Failure::LocalError));
+    let clock = run.world.clock;
+    let settings = Settings {
+        first: run.plan.timeouts.dns,
+        further: run.plan.timeouts.watch,
+        ..Settings::default()
     };
-    if ask.transport == DnsTransport::Udp {
-        return over_udp(run, ask, &asked, attempt).await;
-    }
-    let sent = run.world.clock.now();
-    let exchange = async {
+    let sent = clock.now();
+    let entropy = run.random();
+    let mut inquiry = Inquiry::new(ask.clone(), settings, attempt, run.start, sent, &entropy);
+    if let Want::Send(query) = inquiry.poll(sent) {
+        let query = query.to_vec();
         match ask.transport {
-            DnsTransport::Tcp => over_tcp(run, ask, &asked).await,
-            _ => super::encrypted::ask(run, ask, &asked).await,
+            DnsTransport::Udp => over_udp(run, ask, &query, sent, &mut inquiry).await,
+            _ => over_stream(run, ask, &query, &mut inquiry).await,
         }
-    };
-    let result = run.within(run.plan.timeouts.dns, exchange).await;
-    let (replies, failure) = match result.unwrap_or(Err(Failure::DnsTimeout)) {
-        Err(failure) => (Vec::new(), Some(failure)),
-        Ok(payload) => {
-            let datagram = Datagram {
-                after: run.world.clock.now() - sent,
-                from: ask.resolver,
-                payload,
-                hop_limit: None,
-            };
-            let replies = vec![read(&asked, ask.resolver, &datagram)];
-            let failure = conclude(&replies, None);
-            (replies, failure)
-        }
-    };
-    run.ended(started, ask.seen(replies, Duration::ZERO, attempt), failure)
+    }
+    inquiry.finish(clock.now())
 }
 
 /// Asks, and asks again where no answer came: up to the plan's number of attempts.
@@ -150,7 +69,8 @@ pub(super) async fn persist<N: Network, C: Clock>(
             };
             seen.push(lookup(run, &ask, attempt).await);
         }
-        if answered {
+        // What was cut short would be cut short again.
+        if answered || truncated {
             break;
         }
     }
@@ -201,148 +121,88 @@ pub(super) async fn ask_system<N: Network, C: Clock>(
     types.iter().map(|rtype| observe(*rtype)).collect()
 }
 
-/// Whether the resolver has spoken: addresses, or that there are none.
-pub(super) fn is_answer(failure: Option<Failure>) -> bool {
-    matches!(
-        failure,
-        None | Some(Failure::DnsNxDomain | Failure::DnsNoAnswer)
-    )
-}
-
-/// The addresses of a successful lookup's first true reply.
-pub(super) fn addresses(observation: &Observation) -> &[Ip] {
-    match &observation.step {
-        Step::Lookup(lookup) if observation.failure.is_none() => lookup
-            .replies
-            .iter()
-            .find(|reply| reply.failure.is_none())
-            .map_or(&[], |reply| &reply.addresses),
-        _ => &[],
-    }
-}
-
-/// TC of any reply that counts (RFC 1035 section 4.1.1, bit 0x0200).
-fn is_truncated(observation: &Observation) -> bool {
-    matches!(&observation.step, Step::Lookup(lookup)
-        if lookup.replies.iter().any(|r| r.failure.is_none() && r.flags & 0x0200 != 0))
-}
-
+/// Everything that comes back goes through the inquiry, at the time at which it came.
 async fn over_udp<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
-    asked: &Asked,
-    attempt: u8,
-) -> Observation {
-    let started = run.elapsed();
+    query: &[u8],
+    sent: Instant,
+    inquiry: &mut Inquiry,
+) {
     let timeouts = run.plan.timeouts;
     let patience = Patience {
         first: timeouts.dns,
         further: timeouts.watch,
     };
     let headers = UDP_HEADERS + if ask.resolver.is_ipv6() { 20 } else { 0 };
-    run.traffic.add_sent(asked.wire.len() + headers);
-    let exchange = run
-        .world
-        .net
-        .exchange(ask.resolver, &asked.wire, patience)
-        .await;
+    run.traffic.add_sent(query.len() + headers);
+    let net = run.world.net;
+    let exchange = net.exchange(ask.resolver, query, patience).await;
     for datagram in &exchange.datagrams {
         run.traffic.add_received(datagram.payload.len() + headers);
+        let at = sent + datagram.after;
+        inquiry.handle(at, datagram.from, &datagram.payload, datagram.hop_limit);
     }
-    let replies: Vec<Reply> = exchange
-        .datagrams
-        .iter()
-        .map(|d| read(asked, ask.resolver, d))
-        .collect();
-    let failure = conclude(&replies, exchange.failure);
-    run.ended(
-        started,
-        ask.seen(replies, exchange.watched, attempt),
-        failure,
-    )
+    if let Some(failure) = exchange.failure {
+        // The watch began with the first thing that came, an error included.
+        let now = run.world.clock.now();
+        let watched = exchange.watched.as_micros() as u64;
+        inquiry.fail(Instant(now.0.saturating_sub(watched)), failure);
+    }
+}
+
+/// One message over a connection of its own.
+async fn over_stream<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    query: &[u8],
+    inquiry: &mut Inquiry,
+) {
+    let exchange = async {
+        match ask.transport {
+            DnsTransport::Tcp => over_tcp(run, ask, query).await,
+            _ => super::encrypted::ask(run, ask, query).await,
+        }
+    };
+    let result = run.within(run.plan.timeouts.dns, exchange).await;
+    let now = run.world.clock.now();
+    match result.unwrap_or(Err(Failure::DnsTimeout)) {
+        Ok(message) => inquiry.handle(now, ask.resolver, &message, None),
+        Err(failure) => inquiry.fail(now, failure),
+    }
 }
 
 async fn over_tcp<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
-    asked: &Asked,
+    query: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let stream = run.connect(ask.resolver).await;
     let mut stream = stream.map_err(|error| at_layer(&error, Layer::Dns))?;
-    let reply = framed(&mut stream, &asked.wire).await;
+    let reply = framed(&mut stream, query).await;
     reply.map_err(|error| at_layer(&error, Layer::Dns))
 }
 
-/// One message each way, behind two octets of length (RFC 1035 section 4.2.2).
+/// One message each way, each in its frame.
 pub(super) async fn framed<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     query: &[u8],
 ) -> io::Result<Vec<u8>> {
-    // In one write (RFC 7766 section 8).
-    let mut frame = (query.len() as u16).to_be_bytes().to_vec();
-    frame.extend_from_slice(query);
-    stream.write_all(&frame).await?;
+    let query = frame(query).ok_or(io::ErrorKind::InvalidInput)?;
+    stream.write_all(&query).await?;
     stream.flush().await?;
-    let length = stream.read_u16().await?;
-    let mut reply = vec![0; usize::from(length)];
-    stream.read_exact(&mut reply).await?;
-    Ok(reply)
-}
-
-/// How the lookup as a whole ended: by the first reply that can be an answer.
-fn conclude(replies: &[Reply], network: Option<Failure>) -> Option<Failure> {
-    if let Some(reply) = replies.iter().find(|reply| reply.failure.is_none()) {
-        let rcode = u8::try_from(reply.rcode).unwrap_or(u8::MAX);
-        let empty = reply.addresses.is_empty().then_some(Failure::DnsNoAnswer);
-        return Failure::from_rcode(rcode).or(empty);
-    }
-    let unusable = replies.first().and_then(|reply| reply.failure);
-    Some(unusable.or(network).unwrap_or(Failure::DnsTimeout))
-}
-
-/// What a datagram says, as far as it says anything.
-fn read(asked: &Asked, resolver: SocketAddr, datagram: &Datagram) -> Reply {
-    let raw = datagram.payload.get(..RAW_CAP).unwrap_or(&datagram.payload);
-    let mut reply = Reply {
-        from: Some(Ip(datagram.from.ip())),
-        raw: Some(Blob(raw.to_vec())),
-        hop_limit: datagram.hop_limit,
-        ..synthetic(datagram.after.as_micros() as u64, Vec::new())
-    };
-    let Ok(message) = Message::parse(&datagram.payload) else {
-        reply.failure = Some(Failure::DnsMalformed);
-        return reply;
-    };
-    reply.rcode = message.rcode().0;
-    reply.flags = message.header().flags();
-    reply.edns = message.edns().is_some();
-    let question = message.question();
-    reply.case_echoed = question.map(|q| q.name.eq_exact(&asked.name.as_name()));
-    // REFUSED and FORMERR may come without the question.
-    let same_question = match question {
-        Some(q) => q.asks(&asked.name, asked.rtype, faultline_core::dns::Class::IN),
-        None => reply.rcode != 0,
-    };
-    let header = message.header();
-    if header.id() != asked.id || !header.qr() || !same_question || datagram.from != resolver {
-        reply.failure = Some(Failure::DnsMismatch);
-    }
-    for record in message.answers() {
-        reply.ttl = Some(
-            reply
-                .ttl
-                .map_or(record.ttl, |least: u32| least.min(record.ttl)),
-        );
-        match record.rdata {
-            RData::A(ip) if asked.rtype == RecordType::A => reply.addresses.push(Ip(ip.into())),
-            RData::Aaaa(ip) if asked.rtype == RecordType::AAAA => {
-                reply.addresses.push(Ip(ip.into()));
-            }
-            RData::Cname(name) => reply.aliases.push(name.to_string()),
-            _ => {}
+    let mut frames = Deframer::new(u16::MAX);
+    let mut chunk = [0; 2048];
+    loop {
+        let length = stream.read(&mut chunk).await?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let read = frames.push(chunk.get(..length).unwrap_or_default());
+        if let Some(message) = read.map_err(|_| io::ErrorKind::InvalidData)? {
+            return Ok(message.to_vec());
         }
     }
-    reply
 }
 
 fn synthetic(after: u64, addresses: Vec<Ip>) -> Reply {

@@ -370,6 +370,53 @@ async fn real_datagrams_and_icmp_errors_come_through() {
     assert_eq!(seen.failure, Some(Failure::DnsUnreachable));
 }
 
+#[tokio::test]
+async fn what_is_cut_short_is_asked_over_tcp_once() {
+    // An address of its own: the port that TCP got is free for UDP there.
+    let tcp = tokio::net::TcpListener::bind("127.77.0.1:0").await.unwrap();
+    let at = tcp.local_addr().unwrap();
+    let udp = tokio::net::UdpSocket::bind(at).await.unwrap();
+    let (net, clock) = (OsNetwork::new(), SystemClock::new());
+    let entropy = RefCell::new(crate::random::OsEntropy);
+    let world = World {
+        net: &net,
+        clock: &clock,
+        entropy: &entropy,
+    };
+    let plan = plan();
+    let run = Run::new(&world, &plan);
+    let serve = async {
+        let mut query = [0; 512];
+        let (length, from) = udp.recv_from(&mut query).await.unwrap();
+        let mut cut = query[..length - 11].to_vec(); // without OPT
+        cut[2..4].copy_from_slice(&[0x83, 0x80]);
+        cut[10..12].copy_from_slice(&[0, 0]);
+        udp.send_to(&cut, from).await.unwrap();
+        let (mut stream, _) = tcp.accept().await.unwrap();
+        let length = usize::from(stream.read_u16().await.unwrap());
+        stream.read_exact(&mut query[..length]).await.unwrap();
+        let answer = reply(&query[..length], [1, 2, 3, 4]);
+        stream.write_u16(answer.len() as u16).await.unwrap();
+        // Segments end where they like.
+        for part in answer.chunks(20) {
+            stream.write_all(part).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    };
+    let ask = question(at);
+    let (seen, ()) = tokio::join!(persist(&run, &ask), serve);
+    let ends: Vec<_> = seen.iter().map(|o| o.failure).collect();
+    assert_eq!(ends, [Some(Failure::DnsTruncated), None]);
+    assert_eq!(
+        super::lookup::addresses(&seen[1]),
+        [Ip([1, 2, 3, 4].into())]
+    );
+    let Step::Lookup(over_tcp) = &seen[1].step else {
+        panic!()
+    };
+    assert_eq!(over_tcp.transport, DnsTransport::Tcp);
+}
+
 /// A page, or an answer over HTTPS or TLS, by what the request looks like.
 fn respond(request: &[u8]) -> Vec<u8> {
     let http = |body: &[u8]| {

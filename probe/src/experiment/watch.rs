@@ -4,6 +4,7 @@
 //! answer. The wrapper counts, and keeps the first octets received.
 
 use super::run::Traffic;
+use faultline_core::{engine::handshake::read_answer, wire::tls::could_be_tls};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -44,16 +45,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether the first record carries a ServerHello: content type handshake (22), then
-    /// handshake type server_hello (2) (RFC 8446 sections 5.1 and 4).
+    /// Whether a ServerHello came, at least in part.
     pub(super) fn server_hello(&self) -> bool {
-        matches!(self.first.as_slice(), [22, 3, _, _, _, 2, ..])
+        read_answer(&self.first).begun
     }
 
-    /// Whether what came begins like a TLS record: change_cipher_spec, alert, handshake or
-    /// application data, with a legacy version of 3.x.
+    /// Whether what came begins like TLS.
     pub(super) fn is_tls(&self) -> bool {
-        matches!(self.first.as_slice(), [] | [20..=23] | [20..=23, 3, ..])
+        could_be_tls(&self.first)
     }
 }
 

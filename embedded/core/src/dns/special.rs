@@ -1,7 +1,8 @@
 //! Can a public site live at this address?
 //!
-//! The IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190), with
-//! multicast, the reserved remainder of class E and two deprecated IPv6 blocks beside them. A
+//! The IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190) as they
+//! stood in July 2026, entry for entry, with multicast (RFC 5771, RFC 4291 section 2.7), the
+//! reserved remainder of class E and two deprecated IPv6 blocks beside them. A
 //! resolver that answers with such an address is lying, filtering or answering for a private
 //! network: a *bogon*. That includes the few blocks which are globally reachable, since what
 //! they hold (anycast sinks, relays, AS112) is infrastructure and never a site.
@@ -55,16 +56,28 @@ const MAPPED: Block = Block {
 
 /// All blocks, the narrower before the wider that holds it.
 pub const BLOCKS: &[Block] = &[
+    v4([0, 0, 0, 0], 32, "this host on this network", "RFC 1122"),
     v4([0, 0, 0, 0], 8, "this network", "RFC 791"),
     v4([10, 0, 0, 0], 8, "private use", "RFC 1918"),
     v4([100, 64, 0, 0], 10, "shared address space", "RFC 6598"),
     v4([127, 0, 0, 0], 8, "loopback", "RFC 1122"),
     v4([169, 254, 0, 0], 16, "link local", "RFC 3927"),
     v4([172, 16, 0, 0], 12, "private use", "RFC 1918"),
+    v4([192, 0, 0, 0], 29, "IPv4 service continuity", "RFC 7335"),
+    v4([192, 0, 0, 8], 32, "dummy address", "RFC 7600"),
+    v4(
+        [192, 0, 0, 9],
+        32,
+        "port control protocol anycast",
+        "RFC 7723",
+    ),
+    v4([192, 0, 0, 10], 32, "TURN anycast", "RFC 8155"),
+    v4([192, 0, 0, 170], 31, "NAT64/DNS64 discovery", "RFC 8880"),
     v4([192, 0, 0, 0], 24, "IETF protocol assignments", "RFC 6890"),
     v4([192, 0, 2, 0], 24, "documentation (TEST-NET-1)", "RFC 5737"),
     v4([192, 31, 196, 0], 24, "AS112", "RFC 7535"),
     v4([192, 52, 193, 0], 24, "AMT", "RFC 7450"),
+    v4([192, 88, 99, 2], 32, "6a44 relay anycast", "RFC 6751"),
     v4(
         [192, 88, 99, 0],
         24,
@@ -109,6 +122,33 @@ pub const BLOCKS: &[Block] = &[
     v6([0x100, 0, 0, 0], 0, 64, "discard only", "RFC 6666"),
     v6([0x100, 0, 0, 1], 0, 64, "dummy prefix", "RFC 9780"),
     v6([0x2001, 0, 0, 0], 0, 32, "Teredo", "RFC 4380"),
+    v6(
+        [0x2001, 1, 0, 0],
+        1,
+        128,
+        "port control protocol anycast",
+        "RFC 7723",
+    ),
+    v6([0x2001, 1, 0, 0], 2, 128, "TURN anycast", "RFC 8155"),
+    v6(
+        [0x2001, 1, 0, 0],
+        3,
+        128,
+        "service registration protocol anycast",
+        "RFC 9665",
+    ),
+    v6([0x2001, 2, 0, 0], 0, 48, "benchmarking", "RFC 5180"),
+    v6([0x2001, 3, 0, 0], 0, 32, "AMT", "RFC 7450"),
+    v6([0x2001, 4, 0x112, 0], 0, 48, "AS112", "RFC 7535"),
+    v6([0x2001, 0x10, 0, 0], 0, 28, "deprecated ORCHID", "RFC 4843"),
+    v6([0x2001, 0x20, 0, 0], 0, 28, "ORCHIDv2", "RFC 7343"),
+    v6(
+        [0x2001, 0x30, 0, 0],
+        0,
+        28,
+        "drone remote identifiers",
+        "RFC 9374",
+    ),
     v6(
         [0x2001, 0, 0, 0],
         0,
@@ -183,16 +223,23 @@ mod tests {
     /// First and last address of each block, and whether the addresses right before and right
     /// behind it are bogons too, written down by hand from the registries.
     const EDGES: &[(&str, &str, bool, bool)] = &[
+        ("0.0.0.0", "0.0.0.0", false, true),
         ("0.0.0.0", "0.255.255.255", false, false),
         ("10.0.0.0", "10.255.255.255", false, false),
         ("100.64.0.0", "100.127.255.255", false, false),
         ("127.0.0.0", "127.255.255.255", false, false),
         ("169.254.0.0", "169.254.255.255", false, false),
         ("172.16.0.0", "172.31.255.255", false, false),
+        ("192.0.0.0", "192.0.0.7", false, true),
+        ("192.0.0.8", "192.0.0.8", true, true),
+        ("192.0.0.9", "192.0.0.9", true, true),
+        ("192.0.0.10", "192.0.0.10", true, true),
+        ("192.0.0.170", "192.0.0.171", true, true),
         ("192.0.0.0", "192.0.0.255", false, false),
         ("192.0.2.0", "192.0.2.255", false, false),
         ("192.31.196.0", "192.31.196.255", false, false),
         ("192.52.193.0", "192.52.193.255", false, false),
+        ("192.88.99.2", "192.88.99.2", true, true),
         ("192.88.99.0", "192.88.99.255", false, false),
         ("192.168.0.0", "192.168.255.255", false, false),
         ("192.175.48.0", "192.175.48.255", false, false),
@@ -218,6 +265,40 @@ mod tests {
             "2001::",
             "2001:0:ffff:ffff:ffff:ffff:ffff:ffff",
             false,
+            true,
+        ),
+        ("2001:1::1", "2001:1::1", true, true),
+        ("2001:1::2", "2001:1::2", true, true),
+        ("2001:1::3", "2001:1::3", true, true),
+        ("2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff", true, true),
+        (
+            "2001:3::",
+            "2001:3:ffff:ffff:ffff:ffff:ffff:ffff",
+            true,
+            true,
+        ),
+        (
+            "2001:4:112::",
+            "2001:4:112:ffff:ffff:ffff:ffff:ffff",
+            true,
+            true,
+        ),
+        (
+            "2001:10::",
+            "2001:1f:ffff:ffff:ffff:ffff:ffff:ffff",
+            true,
+            true,
+        ),
+        (
+            "2001:20::",
+            "2001:2f:ffff:ffff:ffff:ffff:ffff:ffff",
+            true,
+            true,
+        ),
+        (
+            "2001:30::",
+            "2001:3f:ffff:ffff:ffff:ffff:ffff:ffff",
+            true,
             true,
         ),
         (
@@ -307,6 +388,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_narrowest_block_gives_the_name() {
+        for (place, block) in BLOCKS.iter().enumerate() {
+            let found = block_of(block.first).unwrap();
+            assert!(found.prefix >= block.prefix, "{block:?}");
+            let wider = BLOCKS.iter().take(place);
+            let hidden = wider.filter(|w| w.prefix < block.prefix && w.contains(block.first));
+            assert_eq!(hidden.count(), 0, "{block:?} stands behind a wider one");
+        }
+        assert_eq!(block_of(ip("192.0.0.9")).unwrap().rfc, "RFC 7723");
+        assert_eq!(block_of(ip("2001:20::1")).unwrap().name, "ORCHIDv2");
     }
 
     #[test]

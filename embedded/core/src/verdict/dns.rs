@@ -161,6 +161,8 @@ fn story(
         {
             Story::Nothing
         }
+        // It sends to TCP, and is all that a resolver under load says (rate limiting).
+        Some(Failure::DnsTruncated) => Story::Nothing,
         Some(denial @ (Failure::DnsNxDomain | Failure::DnsNoAnswer)) => Story::Denies(denial),
         Some(failure) => Story::Fails(failure),
     }

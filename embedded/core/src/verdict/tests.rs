@@ -606,6 +606,35 @@ fn a_lie_in_one_family_is_not_excused_by_the_other() {
 }
 
 #[test]
+fn a_reply_cut_short_denies_nothing() {
+    let cut = |role| {
+        let mut reply = reply(&[]);
+        reply.flags |= 0x0200;
+        let lookup = lookup(role, "news.example", vec![reply]);
+        seen(Step::Lookup(lookup), Some(Failure::DnsTruncated))
+    };
+    let over_tcp = |failure| {
+        let replies = match failure {
+            None => vec![reply(&[TRUE])],
+            Some(_) => vec![],
+        };
+        let mut lookup = lookup(ResolverRole::Network, "news.example", replies);
+        lookup.transport = DnsTransport::Tcp;
+        seen(Step::Lookup(lookup), failure)
+    };
+    let control = answer(ResolverRole::Encrypted, &[TRUE]);
+    let network = cut(ResolverRole::Network);
+    let answered = dns(vec![network.clone(), over_tcp(None), control.clone()]);
+    means(&answered, Outcome::Ok, None, Rule::SameAddress);
+    // TCP to port 53 is closed in many a network, whatever the name.
+    let timeout = over_tcp(Some(Failure::DnsTimeout));
+    let closed = dns(vec![network.clone(), timeout, control.clone()]);
+    means(&closed, Outcome::Inconclusive, None, Rule::NotRepeated);
+    let alone = dns(vec![network.clone(), network, control]);
+    means(&alone, Outcome::Inconclusive, None, Rule::NothingSeen);
+}
+
+#[test]
 fn a_resolver_that_is_silent_about_one_name_only_is_not_dead() {
     let random = no_answer(Network, Failure::DnsNxDomain);
     let Step::Lookup(mut random) = random.step else {

@@ -1,0 +1,117 @@
+//! What does a reply say, as far as it says anything?
+
+use super::Settings;
+use super::question::{Asked, Question};
+use crate::{
+    dns::{Class, Message, RData, RecordType},
+    failure::Failure,
+    observation::{Observation, Reply, Step},
+    value::{Blob, Ip},
+};
+use alloc::{string::ToString, vec::Vec};
+use core::net::SocketAddr;
+
+/// The flag TC (RFC 1035 section 4.1.1).
+const TC: u16 = 0x0200;
+
+/// Whether the resolver has spoken: addresses, or that there are none.
+pub fn is_answer(failure: Option<Failure>) -> bool {
+    matches!(
+        failure,
+        None | Some(Failure::DnsNxDomain | Failure::DnsNoAnswer)
+    )
+}
+
+/// Whether a reply that counts was cut short: ask again over TCP (RFC 7766 section 5).
+pub fn is_truncated(observation: &Observation) -> bool {
+    matches!(&observation.step, Step::Lookup(lookup)
+        if lookup.replies.iter().any(|r| r.failure.is_none() && r.flags & TC != 0))
+}
+
+/// The addresses of a successful lookup's first true reply.
+pub fn addresses(observation: &Observation) -> &[Ip] {
+    match &observation.step {
+        Step::Lookup(lookup) if observation.failure.is_none() => lookup
+            .replies
+            .iter()
+            .find(|reply| reply.failure.is_none())
+            .map_or(&[], |reply| &reply.addresses),
+        _ => &[],
+    }
+}
+
+/// How a lookup as a whole ended: by the first reply that can be an answer.
+pub(super) fn conclude(replies: &[Reply], network: Option<Failure>) -> Option<Failure> {
+    if let Some(reply) = replies.iter().find(|reply| reply.failure.is_none()) {
+        let rcode = u8::try_from(reply.rcode).unwrap_or(u8::MAX);
+        let nothing = match reply.flags & TC {
+            0 => Failure::DnsNoAnswer,
+            _ => Failure::DnsTruncated,
+        };
+        let empty = reply.addresses.is_empty().then_some(nothing);
+        return Failure::from_rcode(rcode).or(empty);
+    }
+    let unusable = replies.first().and_then(|reply| reply.failure);
+    Some(unusable.or(network).unwrap_or(Failure::DnsTimeout))
+}
+
+/// Reads a payload; when it came is for the caller to say.
+pub(super) fn read(
+    asked: &Asked,
+    question: &Question,
+    settings: &Settings,
+    from: SocketAddr,
+    payload: &[u8],
+) -> Reply {
+    let raw = payload.get(..settings.raw_cap).unwrap_or(payload);
+    let mut reply = Reply {
+        after: 0,
+        from: Some(Ip(from.ip())),
+        rcode: 0,
+        flags: 0,
+        addresses: Vec::new(),
+        aliases: Vec::new(),
+        ttl: None,
+        edns: false,
+        failure: None,
+        case_echoed: None,
+        raw: Some(Blob(raw.to_vec())),
+        hop_limit: None,
+    };
+    let Ok(message) = Message::parse(payload) else {
+        reply.failure = Some(Failure::DnsMalformed);
+        return reply;
+    };
+    let header = message.header();
+    reply.rcode = message.rcode().0;
+    reply.flags = header.flags();
+    reply.edns = message.edns().is_some();
+    let echoed = message.question();
+    reply.case_echoed = echoed.map(|q| q.name.eq_exact(&asked.name.as_name()));
+    // REFUSED and FORMERR may come without the question.
+    let same_question = match echoed {
+        Some(q) => q.asks(&asked.name, asked.rtype, Class::IN),
+        None => reply.rcode != 0,
+    };
+    let is_reply = header.qr() && header.id() == asked.id && same_question;
+    if !is_reply || from != question.resolver {
+        reply.failure = Some(Failure::DnsMismatch);
+    }
+    reply.ttl = message.answers().map(|record| record.ttl).min();
+    let address = |rdata| match rdata {
+        RData::A(ip) if asked.rtype == RecordType::A => Some(Ip(ip.into())),
+        RData::Aaaa(ip) if asked.rtype == RecordType::AAAA => Some(Ip(ip.into())),
+        _ => None,
+    };
+    let records = || message.answers().map(|record| record.rdata);
+    let most = settings.most_records;
+    reply.addresses = records().filter_map(address).take(most).collect();
+    reply.aliases = records()
+        .filter_map(|rdata| match rdata {
+            RData::Cname(name) => Some(name.to_string()),
+            _ => None,
+        })
+        .take(most)
+        .collect();
+    reply
+}

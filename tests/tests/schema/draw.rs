@@ -1,0 +1,324 @@
+//! Messages of every shape, built from octets of chance.
+
+use faultline_core::{
+    codec::{Identity, Purpose},
+    failure::Failure,
+    id::{Asn, BatchId, Country, MeasurementId, ProbeId},
+    measurement::{
+        Batch, ControlReport, Driver, Experiment, Imported, Limit, Measurement, NetworkEpoch,
+        NetworkKind, Setting, Source,
+    },
+    observation::{
+        AddressSource, Connect, DnsTransport, Fetch, Handshake, HandshakeRole, HandshakeStage,
+        Header, Lookup, Observation, Reply, ResolverRole, Step, Validity,
+    },
+    protocol::{
+        CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal, Risk,
+        TargetItem,
+    },
+    time::{ClockQuality, UnixTime},
+    value::{Blob, Ip},
+};
+
+/// Octets of chance; zeroes once they run out.
+pub(super) struct Draw(std::vec::IntoIter<u8>);
+
+impl Draw {
+    pub(super) fn new(octets: Vec<u8>) -> Self {
+        Self(octets.into_iter())
+    }
+
+    fn octet(&mut self) -> u8 {
+        self.0.next().unwrap_or(0)
+    }
+    fn octets<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.octet())
+    }
+    fn flag(&mut self) -> bool {
+        self.octet() & 1 == 1
+    }
+    /// A number of any width.
+    fn number(&mut self) -> u64 {
+        let wide = u64::from_be_bytes(self.octets());
+        wide >> (self.octet() % 64)
+    }
+    fn u16(&mut self) -> u16 {
+        self.number() as u16
+    }
+    fn u32(&mut self) -> u32 {
+        self.number() as u32
+    }
+    fn pick<T: Copy>(&mut self, among: &[T]) -> T {
+        among[usize::from(self.octet()) % among.len()]
+    }
+    fn option<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.flag().then(|| draw(self))
+    }
+    fn list<T>(&mut self, mut draw: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.octet() % 4).map(|_| draw(self)).collect()
+    }
+    fn text(&mut self) -> String {
+        let letter = |draw: &mut Self| draw.pick(&['a', 'Z', '.', '\0', 'ß', '網', '🌍']);
+        self.list(letter).into_iter().collect()
+    }
+    fn blob(&mut self) -> Blob {
+        Blob(self.list(Self::octet))
+    }
+    fn ip(&mut self) -> Ip {
+        if self.flag() {
+            Ip(self.octets::<4>().into())
+        } else {
+            Ip(self.octets::<16>().into())
+        }
+    }
+    fn time(&mut self) -> UnixTime {
+        UnixTime(self.number() as i64)
+    }
+    fn failure(&mut self) -> Failure {
+        Failure::from_code(self.u16())
+    }
+    fn identity(&mut self) -> Identity {
+        Identity::from_bytes(&[self.octet() % 7 + 1; 32]).expect("small keys are keys")
+    }
+    fn public_key(&mut self) -> Blob {
+        Blob(self.identity().public().to_sec1())
+    }
+
+    fn reply(&mut self) -> Reply {
+        Reply {
+            after: self.number(),
+            from: self.option(Self::ip),
+            rcode: self.u16(),
+            flags: self.u16(),
+            addresses: self.list(Self::ip),
+            aliases: self.list(Self::text),
+            ttl: self.option(Self::u32),
+            edns: self.flag(),
+            failure: self.option(Self::failure),
+            case_echoed: self.option(Self::flag),
+            raw: self.option(Self::blob),
+            hop_limit: self.option(Self::octet),
+        }
+    }
+
+    fn lookup(&mut self) -> Lookup {
+        use DnsTransport as T;
+        use ResolverRole as R;
+        Lookup {
+            name: self.text(),
+            rtype: self.u16(),
+            role: self.pick(&[
+                R::System,
+                R::Network,
+                R::Public,
+                R::Encrypted,
+                R::NonResolver,
+                R::Helper,
+            ]),
+            transport: self.pick(&[T::System, T::Udp, T::Tcp, T::Tls, T::Https]),
+            resolver: self.option(Self::ip),
+            resolver_name: self.option(Self::text),
+            replies: self.list(Self::reply),
+            watched: self.number(),
+            attempt: self.octet(),
+        }
+    }
+
+    fn handshake(&mut self) -> Handshake {
+        use HandshakeRole as R;
+        use HandshakeStage as S;
+        Handshake {
+            ip: self.ip(),
+            port: self.u16(),
+            server_name: self.option(Self::text),
+            role: self.pick(&[R::Target, R::NeutralName, R::NeutralAddress]),
+            stage: self.pick(&[S::Connected, S::HelloSent, S::ServerHello, S::Complete]),
+            version: self.option(Self::u16),
+            cipher: self.option(Self::u16),
+            alpn: self.option(Self::text),
+            chain: self.list(Self::blob),
+            certificate: self.option(|draw| Validity {
+                failure: draw.option(Self::failure),
+            }),
+            first_bytes: self.option(Self::blob),
+        }
+    }
+
+    fn fetch(&mut self) -> Fetch {
+        Fetch {
+            url: self.text(),
+            ip: self.ip(),
+            port: self.u16(),
+            depth: self.octet(),
+            status: self.option(Self::u16),
+            headers: self.list(|draw| Header {
+                name: draw.text(),
+                value: draw.text(),
+            }),
+            body_length: self.number(),
+            body_truncated: self.flag(),
+            body_sha256: self.option(Self::blob),
+            body: self.option(Self::blob),
+            title: self.option(Self::text),
+            location: self.option(Self::text),
+            authenticated: self.flag(),
+        }
+    }
+
+    fn observation(&mut self) -> Observation {
+        use AddressSource as A;
+        let step = match self.octet() % 4 {
+            0 => Step::Lookup(self.lookup()),
+            1 => Step::Connect(Connect {
+                ip: self.ip(),
+                port: self.u16(),
+                source: self.pick(&[A::Probe, A::Control, A::Literal]),
+            }),
+            2 => Step::Handshake(self.handshake()),
+            _ => Step::Fetch(self.fetch()),
+        };
+        Observation {
+            started: self.number(),
+            ended: self.number(),
+            step,
+            failure: self.option(Self::failure),
+        }
+    }
+
+    fn measurement(&mut self) -> Measurement {
+        use ClockQuality as C;
+        use Driver as D;
+        use Limit as L;
+        Measurement {
+            id: MeasurementId(self.octets()),
+            experiment: self.pick(&[Experiment::DnsConsistency, Experiment::Web]),
+            target: self.text(),
+            started: self.time(),
+            clock: self.pick(&[C::None, C::Rtc, C::Ntp, C::Collector]),
+            runtime: self.number(),
+            software: self.text(),
+            driver: self.pick(&[D::Sockets, D::Raw, D::Firmware, D::Simulated]),
+            limits: self.list(|draw| {
+                draw.pick(&[L::Budget, L::Cap, L::Redirects, L::Addresses, L::Control])
+            }),
+            bytes_sent: self.number(),
+            bytes_received: self.number(),
+            network: self.option(|draw| {
+                let epoch = draw.network_epoch();
+                Blob(draw.identity().seal(Purpose::NetworkEpoch, &epoch))
+            }),
+            control: self.option(|draw| {
+                let report = draw.control_report();
+                Blob(draw.identity().seal(Purpose::ControlReport, &report))
+            }),
+            settings: self.list(|draw| draw.pick(&[Setting::CaptivePortal, Setting::Vpn])),
+            consent: self.u16(),
+            imported: self.option(|draw| Imported {
+                source: Source::Ooni,
+                test: draw.text(),
+                report: draw.option(Self::text),
+                uid: draw.option(Self::text),
+                verdict: draw.option(Self::text),
+            }),
+            observations: self.list(Self::observation),
+        }
+    }
+
+    pub(super) fn batch(&mut self) -> Batch {
+        Batch {
+            schema: self.u16(),
+            probe: ProbeId(self.octets()),
+            id: BatchId(self.octets()),
+            sequence: self.number(),
+            created: self.time(),
+            measurements: self.list(Self::measurement),
+        }
+    }
+
+    pub(super) fn network_epoch(&mut self) -> NetworkEpoch {
+        use NetworkKind as K;
+        NetworkEpoch {
+            probe: ProbeId(self.octets()),
+            asn: Asn(self.u32()),
+            country: Country::new(self.pick(&["XA", "xb", "ZZ"])).expect("two letters"),
+            kind: self.pick(&[K::Unknown, K::Fixed, K::Mobile, K::Satellite]),
+            not_before: self.time(),
+            not_after: self.time(),
+            geo: self.blob(),
+        }
+    }
+
+    pub(super) fn control_report(&mut self) -> ControlReport {
+        ControlReport {
+            target: self.text(),
+            taken: self.time(),
+            vantage: self.text(),
+            observations: self.list(Self::observation),
+        }
+    }
+
+    pub(super) fn enrolment(&mut self) -> Enrolment {
+        Enrolment {
+            public_key: self.public_key(),
+            consent: self.u16(),
+            software: self.text(),
+        }
+    }
+
+    pub(super) fn enrolled(&mut self) -> Enrolled {
+        Enrolled {
+            probe: ProbeId(self.octets()),
+            collector_key: self.public_key(),
+        }
+    }
+
+    pub(super) fn check_in(&mut self) -> CheckIn {
+        CheckIn {
+            probe: ProbeId(self.octets()),
+            consent: self.u16(),
+            software: self.text(),
+            clock: self.time(),
+        }
+    }
+
+    pub(super) fn check_in_reply(&mut self) -> CheckInReply {
+        CheckInReply {
+            time: self.time(),
+            network: self.option(|draw| {
+                let epoch = draw.network_epoch();
+                Blob(draw.identity().seal(Purpose::NetworkEpoch, &epoch))
+            }),
+            targets: self.list(|draw| TargetItem {
+                url: draw.text(),
+                category: draw.text(),
+                risk: draw.pick(&[Risk::Low, Risk::Medium, Risk::High]),
+            }),
+            next: self.u32(),
+            address: self.option(Self::ip),
+        }
+    }
+
+    pub(super) fn control_request(&mut self) -> ControlRequest {
+        ControlRequest {
+            probe: ProbeId(self.octets()),
+            target: self.text(),
+            addresses: self.list(Self::ip),
+        }
+    }
+
+    pub(super) fn receipt(&mut self) -> Receipt {
+        Receipt {
+            batch: BatchId(self.octets()),
+            duplicate: self.flag(),
+            measurements: self.u32(),
+        }
+    }
+
+    pub(super) fn refusal(&mut self) -> Refusal {
+        Refusal {
+            code: self.text(),
+            message: self.text(),
+            retry: self.flag(),
+        }
+    }
+}
