@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 use faultline_probe::{
-    cli::{Args, Exit, run},
+    cli::{Args, Exit, run, say},
     net::{OsNetwork, SystemClock},
     random::OsEntropy,
 };
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(e) if broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("faultline-probe: {e:#}");
+            say(&format_args!("{e:#}"));
             ExitCode::from(Exit::Failed as u8)
         }
     }

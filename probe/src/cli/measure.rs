@@ -1,10 +1,11 @@
 //! `faultline-probe once` and `run`: cycles of measuring and uploading.
 
-use super::{Exit, args::Format, output::Output};
+use super::{Exit, args::Format, output::Output, say};
 use crate::{
     agent::{Agent, AgentError, Target},
     experiment::Plan,
     net::{Clock, Network},
+    spool::SpoolError,
     uplink::{UplinkError, backoff},
 };
 use faultline_core::{
@@ -34,7 +35,7 @@ pub(super) async fn once<N: Network, C: Clock>(
             Ok(Some(reply)) => offered = reply.targets,
             Ok(None) => {}
             Err(e) => {
-                eprintln!("faultline-probe: {e}");
+                say(&e);
                 exit = Exit::Failed;
             }
         }
@@ -47,13 +48,12 @@ pub(super) async fn once<N: Network, C: Clock>(
         targets.extend(agent.own_targets.iter().cloned());
     }
     if targets.is_empty() {
-        eprintln!(
-            "faultline-probe: nothing to measure; name a URL, set `targets`, or set a collector"
-        );
+        say(&"nothing to measure; name a URL, set `targets`, or set a collector");
         return Ok(Exit::Failed);
     }
     let mut output = Output::new(format, out);
     let progress = std::io::stderr().is_terminal();
+    let mut stopped = None;
     for (done, target) in targets.iter().enumerate() {
         if progress {
             eprint!(
@@ -67,26 +67,32 @@ pub(super) async fn once<N: Network, C: Clock>(
             Ok(measured) => measured,
             Err(e @ AgentError::Target(_)) => {
                 clear(progress);
-                eprintln!("faultline-probe: {e}");
+                say(&e);
                 exit = Exit::Failed;
                 continue;
             }
             Err(e) => {
                 clear(progress);
-                return Err(e.into());
+                stopped = Some(anyhow::Error::from(e));
+                break;
             }
         };
-        agent.keep(measured.clone())?;
+        let kept = agent.keep(measured.clone());
         clear(progress);
+        if let Err(e) = kept {
+            stopped = Some(e.into());
+            break;
+        }
         for measurement in &measured {
             output.measurement(measurement)?;
             exit = exit.max(preview(agent, measurement, &mut output)?);
         }
     }
+    // Also where measuring had to stop: uploading is what empties a full spool.
     if upload {
         exit = exit.max(hand_over(agent).await);
     }
-    Ok(exit)
+    stopped.map_or(Ok(exit), Err)
 }
 
 /// Cycles until stopped, or `cycles` of them.
@@ -104,14 +110,11 @@ pub(super) async fn run<N: Network, C: Clock>(
         let started = agent.world.clock.now();
         let ended = match once(agent, Vec::new(), true, format, out).await {
             Ok(ended) => ended,
-            Err(e) => match e.downcast_ref::<AgentError>() {
-                // Tomorrow has a budget and an uplink may empty the spool: both pass.
-                Some(AgentError::Budget | AgentError::Spool(_)) => {
-                    eprintln!("faultline-probe: {e}");
-                    hand_over(agent).await.max(Exit::Failed)
-                }
-                _ => return Err(e),
-            },
+            Err(e) if passes(&e) => {
+                say(&e);
+                Exit::Failed
+            }
+            Err(e) => return Err(e),
         };
         exit = exit.max(ended);
         done += 1;
@@ -133,6 +136,16 @@ pub(super) async fn run<N: Network, C: Clock>(
     Ok(exit)
 }
 
+/// Whether waiting helps: tomorrow has a budget, an uplink may empty the spool, and a disk
+/// that is full now has room later.
+fn passes(error: &anyhow::Error) -> bool {
+    error.is::<SpoolError>()
+        || matches!(
+            error.downcast_ref::<AgentError>(),
+            Some(AgentError::Budget | AgentError::Spool(_) | AgentError::Account(_))
+        )
+}
+
 /// What `once` would send, and to whom.
 pub(super) fn dry_run<N: Network, C: Clock>(
     agent: &Agent<'_, N, C>,
@@ -151,7 +164,7 @@ pub(super) fn dry_run<N: Network, C: Clock>(
                 )?;
             }
             Err(e) => {
-                eprintln!("faultline-probe: {e}");
+                say(&e);
                 exit = Exit::Failed;
             }
         }
@@ -251,19 +264,19 @@ fn preview<N: Network, C: Clock>(
 async fn hand_over<N: Network, C: Clock>(agent: &Agent<'_, N, C>) -> Exit {
     match agent.upload().await {
         Ok(done) if done.set_aside > 0 => {
-            eprintln!(
-                "faultline-probe: {} batches were refused and set aside, see spool/refused",
+            say(&format_args!(
+                "{} batches were refused and set aside, see spool/refused",
                 done.set_aside
-            );
+            ));
             Exit::Failed
         }
         Ok(_) => Exit::Fine,
         Err((_, e @ UplinkError::Refused { .. })) => {
-            eprintln!("faultline-probe: {e}; results wait in the spool");
+            say(&format_args!("{e}; results wait in the spool"));
             Exit::Failed
         }
         Err((_, e)) => {
-            eprintln!("faultline-probe: {e}");
+            say(&e);
             Exit::Failed
         }
     }

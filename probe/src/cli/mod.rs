@@ -56,7 +56,7 @@ pub async fn run<N: Network, C: Clock>(
             return Ok(Exit::Fine);
         }
         Action::Show { filter } => {
-            show::show(&state, &config, args.format, filter.as_deref(), out)?;
+            show::show(&state, args.format, filter.as_deref(), out)?;
             return Ok(Exit::Fine);
         }
         Action::Doctor => {
@@ -71,6 +71,12 @@ pub async fn run<N: Network, C: Clock>(
         Err(ConsentError::Missing) if dry => Consent::none(),
         read => read?,
     };
+    // Before the key: two at once would draw one each.
+    let spool = if dry {
+        state.look()?
+    } else {
+        state.spool(&config)?
+    };
     let mut agent = Agent {
         world: World {
             net,
@@ -84,7 +90,7 @@ pub async fn run<N: Network, C: Clock>(
         })?,
         consent,
         collector: collector(&config)?,
-        spool: state.spool(&config)?,
+        spool,
         budget: state.budget(&config),
         scrubber: Scrubber::new(config.own_addresses.iter().copied()),
         own_targets: config.targets.clone(),
@@ -105,6 +111,12 @@ pub async fn run<N: Network, C: Clock>(
         }
         Action::Consent { .. } | Action::Show { .. } | Action::Doctor => Ok(Exit::Fine),
     }
+}
+
+/// Says something on standard error, whether or not anybody can hear it: a log on a full disk
+/// must not end the probe, as `eprintln!` would.
+pub fn say(text: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "faultline-probe: {text}");
 }
 
 /// Flag before environment before file before default.

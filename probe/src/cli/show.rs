@@ -1,7 +1,7 @@
 //! `faultline-probe show`: everything this probe saw, without a network.
 
-use super::{args, output::Output};
-use crate::{config::Config, identity, state::State};
+use super::{args, output::Output, say};
+use crate::{identity, state::State};
 use faultline_core::{
     codec::{Envelope, Purpose},
     measurement::Batch,
@@ -10,17 +10,14 @@ use std::io::Write;
 
 pub(super) fn show(
     state: &State,
-    config: &Config,
     format: args::Format,
     filter: Option<&str>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let mut output = Output::new(format, out);
-    let kept = state.spool(config)?.kept()?;
+    let kept = state.look()?.kept()?;
     if kept.is_empty() {
-        eprintln!(
-            "faultline-probe: nothing was measured yet; start with: faultline-probe once"
-        );
+        say(&"nothing was measured yet; start with: faultline-probe once");
         return Ok(());
     }
     // Without the key nothing could have been kept, so none is drawn here.
@@ -31,7 +28,7 @@ pub(super) fn show(
         {
             Ok(batch) => batch,
             Err(e) => {
-                eprintln!("faultline-probe: batch {sequence} cannot be read: {e}");
+                say(&format_args!("batch {sequence} cannot be read: {e}"));
                 continue;
             }
         };
