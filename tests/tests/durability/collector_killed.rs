@@ -1,6 +1,7 @@
 //! Is every receipt true after the collector was killed at any of its system calls?
 
 use crate::{
+    load::{enrolment, link, probe, sealed},
     process::{self, COLLECTOR, Call, Point, calls, died, dying, points, sample, traced},
     world::batches,
 };
@@ -9,26 +10,19 @@ use faultline_collector::{
     store::{Facts as _, rebuild, sqlite::Sqlite},
 };
 use faultline_core::{
-    codec::{Envelope, Identity, Purpose, from_cbor},
-    failure::Failure,
-    id::{BatchId, MeasurementId},
-    measurement::{Batch, Driver, Experiment, Measurement, SCHEMA_VERSION},
-    observation::{AddressSource, Connect, Observation, Step},
-    protocol::{Enrolled, Enrolment, Receipt, Refusal},
-    time::ClockQuality,
-    value::{Blob, Ip},
+    codec::{Envelope, from_cbor},
+    id::BatchId,
+    protocol::{Enrolled, Receipt, Refusal},
 };
 use faultline_probe::{
     net::{OsNetwork, SystemClock},
-    uplink::{Collector, Reply},
+    uplink::Reply,
 };
-use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader},
-    net::IpAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -111,75 +105,11 @@ fn stop(child: &mut Running) {
     assert!(child.0.wait().unwrap().success());
 }
 
-fn probe(number: u8) -> Identity {
-    Identity::from_bytes(&[number + 1; 32]).unwrap()
-}
-
-fn enrolment(probe: &Identity) -> Vec<u8> {
-    let enrolment = Enrolment {
-        public_key: Blob(probe.public().to_sec1()),
-        consent: 1,
-        software: "test".into(),
-    };
-    probe.seal(Purpose::Request, &enrolment)
-}
-
-/// Batch `n` of probe `p`, the same bytes whenever it is made.
-fn sealed(p: u8, n: u8) -> (BatchId, Vec<u8>) {
-    let probe = probe(p);
-    let measurement = |i: u8| Measurement {
-        id: MeasurementId([p, n, i, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-        experiment: Experiment::Web,
-        target: format!("https://site{i}.example/"),
-        started: faultline_core::time::UnixTime::from_secs(1_700_000_000 + i64::from(n)),
-        clock: ClockQuality::Ntp,
-        runtime: 5,
-        software: "test".into(),
-        driver: Driver::Simulated,
-        limits: vec![],
-        bytes_sent: 1,
-        bytes_received: 2,
-        network: None,
-        control: None,
-        settings: vec![],
-        consent: 1,
-        observations: vec![Observation {
-            started: 1,
-            ended: 2,
-            step: Step::Connect(Connect {
-                ip: Ip(IpAddr::from([192, 0, 2, p])),
-                port: 443,
-                source: AddressSource::Probe,
-            }),
-            failure: (i == 1).then_some(Failure::TcpTimeout),
-        }],
-    };
-    let batch = Batch {
-        schema: SCHEMA_VERSION,
-        probe: probe.public().probe_id(),
-        id: BatchId([p, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]),
-        sequence: u64::from(n),
-        created: faultline_core::time::UnixTime::from_secs(1_700_000_100),
-        measurements: (0..3).map(measurement).collect(),
-    };
-    (batch.id, probe.seal(Purpose::Batch, &batch))
-}
-
 /// How the batches of all probes were answered; a batch that was not, is not in it.
 #[derive(Debug, Default)]
 struct Answers {
     receipts: BTreeMap<BatchId, Receipt>,
     refusals: Vec<(u16, Refusal)>,
-}
-
-fn link(at: &str) -> Collector {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Collector::new(at, Arc::new(tls)).unwrap()
 }
 
 /// All probes at once enrol and upload everything, each in its own order.

@@ -49,7 +49,7 @@ pub(crate) fn can_trace() -> bool {
         nth: 1,
     };
     let tried = dying("true", first).stderr(Stdio::null()).status();
-    let can = tried.is_ok_and(|status| died(status));
+    let can = tried.is_ok_and(died);
     if !can {
         println!("skipped: no strace here that may trace, so no process dies at a chosen call");
     }
