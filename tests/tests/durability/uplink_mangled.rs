@@ -160,6 +160,8 @@ async fn between(to: SocketAddr, seed: u64) -> (String, Arc<Relay>) {
     (at, relay)
 }
 
+/// Lines that are tried.
+const SEEDS: u64 = 20;
 /// Batches of one probe.
 const BATCHES: u8 = 6;
 
@@ -167,13 +169,11 @@ const BATCHES: u8 = 6;
 fn server_batches_arrive_once_whatever_the_line_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut attempts = 0;
-    for seed in seed() * 100..seed() * 100 + 20 {
+    for seed in seed() * 100..seed() * 100 + SEEDS {
         attempts += runtime.block_on(deliver(seed));
     }
-    println!(
-        "{attempts} attempts for {} batches",
-        30 * u32::from(BATCHES)
-    );
+    let all = SEEDS * u64::from(BATCHES);
+    println!("{attempts} attempts for {all} batches");
 }
 
 /// Uploads all through one relay; gives how often that was tried.
