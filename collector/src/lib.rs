@@ -1,7 +1,11 @@
 //! What do many probes see together? Takes their signed results and what others measured,
 //! judges them, and serves what it knows with its evidence.
 
+// `cli` is written as a user of this library.
+extern crate self as faultline_collector;
+
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod import;

@@ -1,8 +1,7 @@
 //! See `faultline-collector --help`. The one place where the collector reads the clock.
 #![forbid(unsafe_code)]
 
-mod cli;
-
+use faultline_collector::cli;
 use faultline_core::time::UnixTime;
 use std::{
     process::ExitCode,

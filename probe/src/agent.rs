@@ -89,6 +89,10 @@ pub enum AgentError {
 const ROOM: u64 = 1 << 20;
 /// Bytes that must be left of the day's budget for a measurement to start.
 const LEAST: u64 = 64 << 10;
+/// Bytes charged before names are looked up, until it is known how many were spent.
+const NAMES: u64 = 64 << 10;
+/// The same for a page.
+const PAGE: u64 = 1 << 20;
 
 impl<N: Network, C: Clock> Agent<'_, N, C> {
     /// Makes the probe known and asks what to measure and which network this is.
@@ -191,9 +195,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             })?;
         }
         self.spool.room_for(ROOM)?;
-        if self.budget.left(self.world.clock.unix()) < LEAST {
-            return Err(AgentError::Budget);
-        }
+        self.hold(LEAST, NAMES)?;
         let mut measured = Vec::new();
         let names = if names {
             Some(experiment::dns_consistency(&self.world, &self.plan, name).await)
@@ -208,6 +210,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         }
         if let Some(url) = page {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
+            self.hold(0, PAGE)?;
             let page = experiment::web(&self.world, &self.plan, url, report.as_ref()).await;
             measured.push(self.finish(page, sealed)?);
         }
@@ -271,6 +274,15 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             .ok()?
             .open(Purpose::ControlReport, &key)
             .ok()
+    }
+
+    fn hold(&mut self, least: u64, bytes: u64) -> Result<(), AgentError> {
+        let now = self.world.clock.unix();
+        match self.budget.hold(now, least, bytes) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AgentError::Budget),
+            Err(error) => Err(AgentError::Account(error)),
+        }
     }
 
     fn finish(

@@ -1,59 +1,98 @@
 //! How many bytes may be spent today? A metered link is its owner's money.
 //!
-//! Spending is noted in a file before results are kept, by UTC day. A clock that jumps back
-//! does not open a spent day again: the count starts anew only on a later day.
+//! The account is by UTC day and durable. Before anything is sent, an amount is held, and
+//! when it is known what was spent, that takes its place: a probe that is killed again and
+//! again still has a bill. Each day keeps its own sum, so that a clock that jumps, forwards
+//! or back, neither opens a spent day again nor closes the days between.
 
+use crate::durable;
 use faultline_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
-use std::{fs, io, path::PathBuf};
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
+
+/// Days that are remembered; the earliest are forgotten first.
+const DAYS: usize = 32;
 
 /// Bytes per UTC day.
 #[derive(Debug)]
 pub struct Budget {
     path: PathBuf,
     per_day: u64,
-    spent: Spent,
+    account: Account,
+    held: Option<(i64, u64)>,
+    /// The file is there and cannot be read: what was spent is not known.
+    lost: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Spent {
-    day: i64,
-    bytes: u64,
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Account {
+    days: BTreeMap<i64, u64>,
 }
 
 impl Budget {
-    /// Opens the account; a file that cannot be read counts as a new day.
+    /// Opens the account. One that cannot be read counts as spent until the next day.
     pub fn open(path: PathBuf, per_day: u64) -> Self {
-        let spent = fs::read(&path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let read = match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Account::default()),
+            Err(_) => None,
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+        };
         Self {
             path,
             per_day,
-            spent,
+            lost: read.is_none(),
+            account: read.unwrap_or_default(),
+            held: None,
         }
     }
 
     /// Bytes that are left today.
     pub fn left(&self, now: UnixTime) -> u64 {
-        if day(now) > self.spent.day {
-            self.per_day
-        } else {
-            self.per_day.saturating_sub(self.spent.bytes)
-        }
+        let spent = self.account.days.get(&day(now)).copied().unwrap_or(0);
+        self.per_day
+            .saturating_sub(if self.lost { u64::MAX } else { spent })
     }
 
-    /// Notes bytes spent.
-    pub fn spend(&mut self, now: UnixTime, bytes: u64) -> io::Result<()> {
-        if day(now) > self.spent.day {
-            self.spent = Spent {
-                day: day(now),
-                bytes: 0,
-            };
+    /// Charges what a measurement will need at least, before it starts; `false`, and nothing
+    /// is charged, where less than `least` is left.
+    pub fn hold(&mut self, now: UnixTime, least: u64, bytes: u64) -> io::Result<bool> {
+        if self.lost {
+            self.account.days.insert(day(now), self.per_day);
+            self.note(now)?;
+            self.lost = false;
         }
-        self.spent.bytes = self.spent.bytes.saturating_add(bytes);
-        fs::write(&self.path, serde_json::to_vec(&self.spent)?)
+        if self.left(now) < least {
+            return Ok(false);
+        }
+        self.charge(now, bytes)?;
+        self.held = Some((day(now), bytes));
+        Ok(true)
+    }
+
+    /// Notes bytes spent, in the place of those held.
+    pub fn spend(&mut self, now: UnixTime, bytes: u64) -> io::Result<()> {
+        if let Some((day, held)) = self.held.take()
+            && let Some(spent) = self.account.days.get_mut(&day)
+        {
+            *spent = spent.saturating_sub(held);
+        }
+        self.charge(now, bytes)
+    }
+
+    fn charge(&mut self, now: UnixTime, bytes: u64) -> io::Result<()> {
+        let spent = self.account.days.entry(day(now)).or_default();
+        *spent = spent.saturating_add(bytes);
+        self.note(now)
+    }
+
+    fn note(&mut self, now: UnixTime) -> io::Result<()> {
+        let today = day(now);
+        while self.account.days.len() > DAYS
+            && let Some(first) = self.account.days.keys().copied().find(|day| *day != today)
+        {
+            self.account.days.remove(&first);
+        }
+        durable::write(&self.path, &serde_json::to_vec(&self.account)?, 0o644)
     }
 }
 
@@ -65,18 +104,64 @@ const fn day(now: UnixTime) -> i64 {
 mod tests {
     use super::*;
 
+    const DAY: i64 = 86_400;
+
+    fn at(day: i64) -> UnixTime {
+        UnixTime::from_secs(day * DAY)
+    }
+
     #[test]
-    fn a_day_is_spent_once_even_when_the_clock_jumps_back() {
+    fn a_clock_that_jumps_neither_opens_a_spent_day_nor_closes_others() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("budget.json");
-        let (monday, tuesday) = (UnixTime::from_secs(0), UnixTime::from_secs(86_400));
         let mut budget = Budget::open(path.clone(), 100);
-        budget.spend(tuesday, 70).unwrap();
-        assert_eq!(budget.left(tuesday), 30);
-        assert_eq!(budget.left(monday), 30);
+        budget.spend(at(1), 70).unwrap();
+        budget.spend(at(366), 100).unwrap(); // a year forwards, and back
+        assert_eq!(budget.left(at(1)), 30);
+        assert_eq!(budget.left(at(366)), 0);
         let mut again = Budget::open(path, 100);
-        again.spend(monday, 50).unwrap();
-        assert_eq!(again.left(tuesday), 0);
-        assert_eq!(again.left(UnixTime::from_secs(2 * 86_400)), 100);
+        again.spend(at(1), 50).unwrap();
+        assert_eq!(again.left(at(1)), 0);
+        assert_eq!(again.left(at(2)), 100, "the days between are open");
+        assert_eq!(again.left(at(-400)), 100);
+    }
+
+    #[test]
+    fn what_is_held_counts_until_it_is_known_what_was_spent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("budget.json");
+        let mut budget = Budget::open(path.clone(), 100);
+        assert!(budget.hold(at(0), 10, 60).unwrap());
+        // Killed here, the next start finds the amount.
+        assert_eq!(Budget::open(path, 100).left(at(0)), 40);
+        // The day may end in between: each has its own sum.
+        budget.spend(at(1), 20).unwrap();
+        assert_eq!((budget.left(at(0)), budget.left(at(1))), (100, 80));
+        assert!(!budget.hold(at(1), 81, 81).unwrap());
+        assert_eq!(budget.left(at(1)), 80, "a refusal costs nothing");
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_read_is_spent_until_the_next_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("budget.json");
+        fs::write(&path, "{").unwrap();
+        let mut budget = Budget::open(path.clone(), 100);
+        assert_eq!(budget.left(at(5)), 0);
+        assert!(!budget.hold(at(5), 1, 1).unwrap());
+        let budget = Budget::open(path, 100);
+        assert_eq!((budget.left(at(5)), budget.left(at(6))), (0, 100));
+    }
+
+    #[test]
+    fn the_account_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("budget.json");
+        let mut budget = Budget::open(path.clone(), 100);
+        for day in 0..100 {
+            budget.spend(at(day), 100).unwrap();
+        }
+        assert_eq!(Budget::open(path.clone(), 100).left(at(99)), 0);
+        assert!(fs::metadata(path).unwrap().len() < 1000);
     }
 }

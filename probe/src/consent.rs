@@ -3,6 +3,7 @@
 //! Consent is to a numbered text; a new text asks again. Named groups of tests are agreed
 //! to one by one, and each owner can withdraw.
 
+use crate::durable;
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
@@ -100,10 +101,10 @@ impl Consent {
         Ok(consent)
     }
 
-    /// Notes consent.
+    /// Notes consent, durably: a later start finds what was agreed to before or now.
     pub fn write(&self, path: &Path) -> Result<(), ConsentError> {
         let text = serde_json::to_string_pretty(self).map_err(|e| file_error(path, &e))?;
-        fs::write(path, text).map_err(|e| file_error(path, &e))
+        durable::write(path, text.as_bytes(), 0o644).map_err(|e| file_error(path, &e))
     }
 
     /// Withdraws consent; withdrawing what was never given is fine.

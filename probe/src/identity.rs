@@ -1,10 +1,10 @@
 //! Under which key does this probe sign? A P-256 key in a file that only its owner reads.
 
+use crate::durable;
 use faultline_core::codec::Identity;
 use std::{
     fs, io,
-    io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -83,19 +83,7 @@ fn create(path: &Path, fill: &mut dyn FnMut(&mut [u8])) -> io::Result<Identity> 
             break (secret, identity);
         }
     };
-    let unfinished = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(&secret)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder)?.sync_all()?;
-    }
+    durable::write(path, &secret, 0o600)?;
     Ok(identity)
 }
 

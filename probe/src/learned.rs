@@ -8,6 +8,7 @@
 //! A token is used only in the network in which it was taken, and until it ends: a
 //! measurement is rather attributed to no network than to a wrong one.
 
+use crate::durable;
 use faultline_core::{
     codec::{Envelope, PublicKey, Purpose},
     measurement::NetworkEpoch,
@@ -15,9 +16,7 @@ use faultline_core::{
     value::Blob,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    fs, io, io::Write as _, net::IpAddr, os::unix::fs::OpenOptionsExt as _, path::PathBuf,
-};
+use std::{fs, io, net::IpAddr, path::PathBuf};
 
 /// What tells one network from others; `None` where the driver cannot.
 pub type Fingerprint = Option<[u8; 32]>;
@@ -118,16 +117,8 @@ impl Learned {
         }
         // Known at once, whatever becomes of the file.
         self.kept = kept;
-        let unfinished = self.path.with_extension("new");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)?;
-        file.write_all(&serde_json::to_vec_pretty(&self.kept)?)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.path)
+        let text = serde_json::to_vec_pretty(&self.kept)?;
+        durable::write(&self.path, &text, 0o600)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod consent;
+pub mod durable;
 pub mod experiment;
 pub mod identity;
 pub mod learned;

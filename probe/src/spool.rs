@@ -1,19 +1,23 @@
 //! Where do results wait until the collector has them?
 //!
 //! One file a sealed batch, named by its sequence number; what was sealed never changes, so
-//! a batch sent twice is the same batch. A file appears by write, fsync, rename, fsync of
-//! the folder: after a power cut it is whole or absent.
+//! a batch sent twice is the same batch. After a power cut a file is whole or absent (see
+//! [`durable`](crate::durable)). One process at a time writes: two would give one number to
+//! different bytes. Looking is free.
 //!
 //! ```text
 //! spool/00000000000000000007.batch    waiting
 //! spool/sent/00000000000000000006.batch   acknowledged, kept for the owner, oldest dropped
 //! spool/refused/00000000000000000005.batch   refused for good, kept with the reason beside it
-//! spool/sequence                      next number to use, at least
+//! spool/sequence                      next number to use, at least; noted before the file
+//!                                     whose name says the same is removed
+//! spool/lock                          locked (flock) by the process that writes
 //! ```
 
+use crate::durable;
 use std::{
+    cell::Cell,
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -30,10 +34,19 @@ pub enum SpoolError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another process writes here.
+    #[error(
+        "another faultline-probe is measuring with the folder {path}; wait for it, stop it, or \
+         name another folder with --state DIR"
+    )]
+    Busy {
+        /// The spool.
+        path: PathBuf,
+    },
     /// The cap is reached.
     #[error(
         "the spool holds {held} bytes of {cap} and nothing was uploaded; measuring pauses until \
-         the collector can be reached (or raise spool.cap)"
+         the collector can be reached (or raise spool_cap)"
     )]
     Full {
         /// Bytes waiting.
@@ -50,34 +63,53 @@ pub struct Spool {
     cap: u64,
     keep: u64,
     next: u64,
+    /// What the file `sequence` says.
+    noted: Cell<u64>,
+    /// Held by the one that may write; given back when the process ends, however it ends.
+    lock: Option<fs::File>,
 }
 
 impl Spool {
-    /// Opens or creates a spool. `cap` bounds the bytes that wait, `keep` those kept for the
-    /// owner after acknowledgement.
+    /// Opens or creates a spool for writing. `cap` bounds the bytes that wait, and those that
+    /// were refused; `keep` those kept for the owner after acknowledgement.
     pub fn open(folder: &Path, cap: u64, keep: u64) -> Result<Self, SpoolError> {
         for sub in ["sent", "refused"] {
             let path = folder.join(sub);
             fs::create_dir_all(&path).map_err(at("create", &path))?;
         }
-        for entry in entries(folder)? {
-            if entry.extension().is_some_and(|e| e == "new") {
-                fs::remove_file(&entry).map_err(at("remove the unfinished", &entry))?;
+        let lock = lock(folder)?;
+        for sub in ["", "sent", "refused"] {
+            for entry in entries(&folder.join(sub))? {
+                if entry.extension().is_some_and(|e| e == "new") {
+                    fs::remove_file(&entry).map_err(at("remove the unfinished", &entry))?;
+                }
             }
         }
+        Ok(Self {
+            cap,
+            keep,
+            lock: Some(lock),
+            ..Self::look(folder)?
+        })
+    }
+
+    /// Looks at a spool, which another process may be writing; nothing can be put into it.
+    pub fn look(folder: &Path) -> Result<Self, SpoolError> {
         let noted = fs::read_to_string(folder.join("sequence"))
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0);
         let mut spool = Self {
             folder: folder.into(),
-            cap,
-            keep,
+            cap: 0,
+            keep: 0,
             next: noted,
+            noted: Cell::new(noted),
+            lock: None,
         };
         for sub in ["", "sent", "refused"] {
             for (sequence, _) in batches(&spool.folder.join(sub))? {
-                spool.next = spool.next.max(sequence + 1);
+                spool.next = spool.next.max(sequence.saturating_add(1));
             }
         }
         Ok(spool)
@@ -96,6 +128,11 @@ impl Spool {
     /// Whether another batch of `bytes` fits below the cap; asked before measuring, so that
     /// nothing is measured that cannot be kept.
     pub fn room_for(&self, bytes: u64) -> Result<(), SpoolError> {
+        if self.lock.is_none() {
+            return Err(SpoolError::Busy {
+                path: self.folder.clone(),
+            });
+        }
         let held = self.held()?;
         if held.saturating_add(bytes) > self.cap {
             return Err(SpoolError::Full {
@@ -110,8 +147,10 @@ impl Spool {
     pub fn push(&mut self, sealed: &[u8]) -> Result<u64, SpoolError> {
         self.room_for(sealed.len() as u64)?;
         let sequence = self.next;
-        write_durably(&self.folder, &file_name(sequence), sealed)?;
-        self.next += 1;
+        // Also where writing fails: the bytes may be there, and be found and sent later.
+        self.next = self.next.saturating_add(1);
+        let path = self.folder.join(file_name(sequence));
+        write(&path, sealed)?;
         Ok(sequence)
     }
 
@@ -138,26 +177,35 @@ impl Spool {
 
     /// The collector has the batch: it moves to what is kept for the owner.
     pub fn acknowledge(&self, sequence: u64) -> Result<(), SpoolError> {
-        // The number is noted first: were every batch file gone, it must not be used again.
-        write_durably(&self.folder, "sequence", self.next.to_string().as_bytes())?;
         self.retire(sequence, "sent")?;
-        let mut kept = batches(&self.folder.join("sent"))?;
-        while size(&kept)? > self.keep && !kept.is_empty() {
-            let (_, oldest) = kept.remove(0);
-            fs::remove_file(&oldest).map_err(at("remove", &oldest))?;
-        }
-        Ok(())
+        self.prune("sent", self.keep)
     }
 
     /// The collector will never take the batch: it is set aside with the reason.
     pub fn set_aside(&self, sequence: u64, reason: &str) -> Result<(), SpoolError> {
-        let folder = self.folder.join("refused");
-        write_durably(
-            &folder,
-            &format!("{sequence:020}.reason"),
-            reason.as_bytes(),
-        )?;
-        self.retire(sequence, "refused")
+        let beside = self.folder.join("refused").join(file_name(sequence));
+        write(&beside.with_extension("reason"), reason.as_bytes())?;
+        self.retire(sequence, "refused")?;
+        self.prune("refused", self.cap)
+    }
+
+    /// Drops the oldest of a folder until it holds no more than `most` bytes.
+    fn prune(&self, sub: &str, most: u64) -> Result<(), SpoolError> {
+        let mut kept = batches(&self.folder.join(sub))?;
+        while size(&kept)? > most && !kept.is_empty() {
+            let (sequence, oldest) = kept.remove(0);
+            if self.noted.get() <= sequence {
+                let path = self.folder.join("sequence");
+                if write(&path, self.next.to_string().as_bytes()).is_err() {
+                    // The disk is full: the file stays, since its name holds the number.
+                    return Ok(());
+                }
+                self.noted.set(self.next);
+            }
+            fs::remove_file(&oldest).map_err(at("remove", &oldest))?;
+            let _ = fs::remove_file(oldest.with_extension("reason"));
+        }
+        Ok(())
     }
 
     fn retire(&self, sequence: u64, sub: &str) -> Result<(), SpoolError> {
@@ -174,27 +222,32 @@ fn file_name(sequence: u64) -> String {
     format!("{sequence:020}.batch")
 }
 
-fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
-    let unfinished = folder.join(format!("{name}.new"));
-    let path = folder.join(name);
-    let written = (|| {
-        let mut file = fs::File::create(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        fs::File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // A full disk leaves half a file behind, which would only make it fuller.
-        let _ = fs::remove_file(&unfinished);
+fn write(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
+    durable::write(path, bytes, 0o644).map_err(at("write", path))
+}
+
+fn lock(folder: &Path) -> Result<fs::File, SpoolError> {
+    let path = folder.join("lock");
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(at("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(SpoolError::Busy {
+            path: folder.into(),
+        }),
+        Err(fs::TryLockError::Error(source)) => Err(at("lock", &path)(source)),
     }
-    written.map_err(at("write", &path))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpoolError> {
-    fs::read_dir(folder)
-        .and_then(|dir| dir.map(|entry| entry.map(|e| e.path())).collect())
-        .map_err(at("list", folder))
+    let listed =
+        fs::read_dir(folder).and_then(|dir| dir.map(|entry| entry.map(|e| e.path())).collect());
+    match listed {
+        // Looked at before anything was measured.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(at("list", folder)),
+    }
 }
 
 fn batches(folder: &Path) -> Result<Vec<(u64, PathBuf)>, SpoolError> {
@@ -257,6 +310,7 @@ mod tests {
         let sequence = first.push(b"x").unwrap();
         first.acknowledge(sequence).unwrap();
         assert!(first.kept().unwrap().is_empty(), "nothing kept by request");
+        drop(first);
         assert_eq!(spool(folder.path()).next_sequence(), 1);
     }
 
@@ -273,6 +327,47 @@ mod tests {
                 .join("00000000000000000001.batch.new")
                 .exists()
         );
+    }
+
+    #[test]
+    fn one_writes_and_others_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let looked = Spool::look(&folder.path().join("spool")).unwrap();
+        assert!(
+            looked.kept().unwrap().is_empty(),
+            "nothing was measured yet"
+        );
+        let mut first = spool(folder.path());
+        let second = Spool::open(folder.path(), 1000, 100);
+        assert!(matches!(second, Err(SpoolError::Busy { .. })));
+        first.push(b"x").unwrap();
+        let mut looking = Spool::look(folder.path()).unwrap();
+        assert_eq!(looking.waiting().unwrap(), [0]);
+        assert!(matches!(looking.push(b"y"), Err(SpoolError::Busy { .. })));
+        drop(first);
+        assert_eq!(spool(folder.path()).next_sequence(), 1);
+    }
+
+    #[test]
+    fn a_number_is_not_used_again_after_a_write_that_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = spool(folder.path());
+        fs::create_dir(folder.path().join("00000000000000000000.batch.new")).unwrap();
+        assert!(matches!(spool.push(b"x"), Err(SpoolError::File { .. })));
+        assert_eq!(spool.push(b"y").unwrap(), 1);
+    }
+
+    #[test]
+    fn without_room_for_the_number_the_file_that_holds_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = Spool::open(folder.path(), 1000, 0).unwrap();
+        fs::create_dir(folder.path().join("sequence.new")).unwrap();
+        let sequence = first.push(b"x").unwrap();
+        first.acknowledge(sequence).unwrap();
+        assert!(first.waiting().unwrap().is_empty());
+        fs::remove_dir(folder.path().join("sequence.new")).unwrap();
+        drop(first);
+        assert_eq!(spool(folder.path()).next_sequence(), 1);
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl State {
             config.spool_keep.as_u64(),
         )
     }
+    /// The same, only to look at.
+    pub fn look(&self) -> Result<Spool, SpoolError> {
+        Spool::look(&self.folder.join("spool"))
+    }
     /// Bytes spent today.
     pub fn budget(&self, config: &Config) -> Budget {
         Budget::open(self.folder.join("budget.json"), config.budget.as_u64())

@@ -3,7 +3,7 @@
 use crate::link::Link;
 use crate::middlebox::address::Fate;
 use crate::path::{Path, SimStream};
-use crate::resolver::read;
+use crate::resolver::{read, truncated};
 use crate::scenario::Probe;
 use crate::web;
 use crate::world::{VANTAGE, World};
@@ -16,6 +16,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// `ENETUNREACH` on Linux.
 const NO_ROUTE: i32 = 101;
@@ -35,6 +36,7 @@ pub struct SimNetwork {
     asn: u32,
     captive: bool,
     vpn: bool,
+    segment: Option<usize>,
 }
 
 impl SimNetwork {
@@ -46,6 +48,7 @@ impl SimNetwork {
             asn: probe.asn,
             captive: probe.captive_portal,
             vpn: probe.vpn,
+            segment: probe.segment,
         }
     }
 
@@ -57,6 +60,7 @@ impl SimNetwork {
             asn: VANTAGE,
             captive: false,
             vpn: false,
+            segment: None,
         }
     }
 
@@ -66,6 +70,16 @@ impl SimNetwork {
         }
         let mut boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
         boxes.find_map(|middlebox| middlebox.on_packet(to))
+    }
+
+    /// A query as stub resolvers repeat it after a truncated reply (RFC 7766).
+    async fn over_tcp(&self, to: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+        let mut stream = self.connect(to).await?;
+        stream.write_u16(query.len() as u16).await?;
+        stream.write_all(query).await?;
+        let mut reply = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut reply).await?;
+        Ok(reply)
     }
 
     /// Everything that will come back, with its delay, in order of arrival.
@@ -84,7 +98,7 @@ impl SimNetwork {
                 .world
                 .resolver_at(to.ip())
                 .filter(|_| to.port() == 53)
-                .and_then(|resolver| resolver.reply(&self.world, query)),
+                .and_then(|resolver| resolver.datagram(&self.world, query)),
         };
         if let Some(answer) = answer {
             replies.push((round_trip, answer));
@@ -153,6 +167,7 @@ impl Network for SimNetwork {
                 link: Arc::clone(&self.link),
                 asn: self.asn,
                 captive: self.captive,
+                segment: self.segment,
                 to,
             }
             .open()),
@@ -173,7 +188,11 @@ impl Network for SimNetwork {
                 query.truncate(length.map_err(|_| Failure::LocalError)?);
                 let exchange = self.exchange(server, &query, STUB).await;
                 let first = exchange.datagrams.first();
-                match first.and_then(|datagram| read(&datagram.payload)) {
+                let mut reply = first.map(|datagram| datagram.payload.clone());
+                if reply.as_deref().is_some_and(truncated) {
+                    reply = self.over_tcp(server, &query).await.ok();
+                }
+                match reply.and_then(|reply| read(&reply)) {
                     None => {}
                     Some((Rcode::NO_ERROR, found)) => {
                         answered = true;

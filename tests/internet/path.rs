@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 
 /// `ECONNRESET` on Linux.
 const RESET: i32 = 104;
+/// How long a throttled chunk takes.
+const THROTTLED: std::time::Duration = std::time::Duration::from_secs(1);
 /// Octets in flight.
 const WINDOW: usize = 65_536;
 
@@ -70,6 +72,8 @@ pub(crate) struct Path {
     pub(crate) link: Arc<Link>,
     pub(crate) asn: u32,
     pub(crate) captive: bool,
+    /// Octets of the client's that travel in one segment.
+    pub(crate) segment: Option<usize>,
     pub(crate) to: SocketAddr,
 }
 
@@ -83,15 +87,24 @@ impl Path {
     }
 
     async fn carry(self, mut client: DuplexStream, reset: Arc<AtomicBool>) {
-        let mut first = vec![0; WINDOW];
+        let mut first = vec![0; self.segment.unwrap_or(WINDOW)];
         let Ok(length @ 1..) = client.read(&mut first).await else {
             return;
         };
         first.truncate(length);
+        if self.reassembles() {
+            complete(&mut client, &mut first).await;
+        }
         tokio::time::sleep(self.link.reliable()).await;
         let (near, far) = tokio::io::duplex(WINDOW);
-        match self.action(&first) {
-            Action::Pass => {
+        let action = self.action(&first);
+        let chunk = if action == Action::Throttle {
+            100
+        } else {
+            WINDOW
+        };
+        match action {
+            Action::Pass | Action::Throttle => {
                 let country = self.world.country(self.asn).to_owned();
                 tokio::spawn(web::serve(Arc::clone(&self.world), self.to, country, far));
             }
@@ -119,9 +132,15 @@ impl Path {
             return;
         }
         tokio::join!(
-            relay(&self.link, &mut from_client, &mut to_host),
-            relay(&self.link, &mut from_host, &mut to_client),
+            relay(&self.link, WINDOW, &mut from_client, &mut to_host),
+            relay(&self.link, chunk, &mut from_host, &mut to_client),
         );
+    }
+
+    /// Whether a box on the path waits for a whole ClientHello.
+    fn reassembles(&self) -> bool {
+        let mut boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        boxes.any(|middlebox| middlebox.reassembles)
     }
 
     fn action(&self, first: &[u8]) -> Action {
@@ -139,18 +158,57 @@ impl Path {
     }
 }
 
-/// Carries one direction until it ends.
-async fn relay<R, W>(link: &Link, from: &mut R, to: &mut W)
+/// Reads on until the ClientHello that has begun is whole, or the client ends.
+async fn complete(client: &mut DuplexStream, first: &mut Vec<u8>) {
+    let mut more = vec![0; WINDOW];
+    while is_cut(first) {
+        let Ok(length @ 1..) = client.read(&mut more).await else {
+            return;
+        };
+        first.extend_from_slice(&more[..length]);
+    }
+}
+
+/// Whether a TLS record has begun that is not whole (RFC 8446 section 5.1).
+fn is_cut(first: &[u8]) -> bool {
+    match first {
+        [0x16, _, _, high, low, rest @ ..] => {
+            rest.len() < usize::from(u16::from_be_bytes([*high, *low]))
+        }
+        [0x16, ..] => true,
+        _ => false,
+    }
+}
+
+/// Carries one direction until it ends, so many octets at a time; few come one a second.
+async fn relay<R, W>(link: &Link, chunk: usize, from: &mut R, to: &mut W)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut chunk = vec![0; WINDOW];
+    let mut chunk = vec![0; chunk];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
         tokio::time::sleep(link.reliable()).await;
+        if chunk.len() < WINDOW {
+            tokio::time::sleep(THROTTLED).await;
+        }
         if to.write_all(&chunk[..length]).await.is_err() {
             return;
         }
     }
     let _ = to.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_cut;
+
+    #[test]
+    fn a_record_is_whole_at_its_length() {
+        let record = [0x16, 3, 1, 0, 3, 1, 2, 3];
+        for length in 1..record.len() {
+            assert!(is_cut(&record[..length]), "{length}");
+        }
+        assert!(!is_cut(&record) && !is_cut(b"GET /") && !is_cut(&[]));
+    }
 }

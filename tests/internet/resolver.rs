@@ -6,7 +6,9 @@
 //! Iris, USENIX Security 2017), rewriting of NXDOMAIN (RFC 8020 section 1, RFC 4924).
 
 use crate::world::World;
-use faultline_core::dns::{Data, Message, RData, Rcode, RecordType, ResponseBuilder};
+use faultline_core::dns::{
+    Data, Message, NameBuf, Owner, RData, Rcode, RecordType, ResponseBuilder, Section,
+};
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -49,6 +51,18 @@ pub struct Resolver {
     /// Whether the probe's plan names it among public resolvers.
     #[serde(default)]
     pub public: bool,
+    /// Whether it is asked over TLS (port 853), and not HTTPS, where it has a name.
+    #[serde(default)]
+    pub over_tls: bool,
+    /// Whether its answers never fit into a datagram (TC, RFC 2181 section 9).
+    #[serde(default)]
+    pub truncates: bool,
+    /// Whether it hears no TCP, as behind some firewalls (RFC 7766 section 1).
+    #[serde(default)]
+    pub datagrams_only: bool,
+    /// Whether it gives names back in lower case, however they were asked.
+    #[serde(default)]
+    pub folds_case: bool,
     /// How it treats names.
     #[serde(default)]
     pub behaviour: Behaviour,
@@ -68,14 +82,37 @@ impl Resolver {
             asn: Some(asn),
             name: None,
             public: false,
+            over_tls: false,
+            truncates: false,
+            datagrams_only: false,
+            folds_case: false,
             behaviour: Behaviour::Honest,
             names: Vec::new(),
             answer: None,
         }
     }
 
+    /// The reply in a datagram.
+    pub fn datagram(&self, world: &World, query: &[u8]) -> Option<Vec<u8>> {
+        if !self.truncates {
+            return self.reply(world, query);
+        }
+        self.reply(world, query)?; // silent ones are silent here, too
+        let mut reply = compose(query, Rcode::NO_ERROR, &[], &[])?;
+        *reply.get_mut(2)? |= TC;
+        Some(reply)
+    }
+
     /// The reply to a query; `None` for silence.
     pub fn reply(&self, world: &World, query: &[u8]) -> Option<Vec<u8>> {
+        if self.folds_case {
+            let folded = lower_case(query);
+            return self.say(world, &folded);
+        }
+        self.say(world, query)
+    }
+
+    fn say(&self, world: &World, query: &[u8]) -> Option<Vec<u8>> {
         let name = asked(query)?;
         let country = world.country(self.asn.or(self.announced_in).unwrap_or(0));
         let truth = world.addresses(&name, country);
@@ -83,26 +120,29 @@ impl Resolver {
         let forged = || Some(vec![self.answer?]);
         match self.behaviour {
             Behaviour::Silent if listed || self.names.is_empty() => None,
-            Behaviour::Nxdomain if listed => compose(query, Rcode::NX_DOMAIN, &[]),
-            Behaviour::NoAnswer if listed => compose(query, Rcode::NO_ERROR, &[]),
-            Behaviour::Refused if listed => compose(query, Rcode::REFUSED, &[]),
-            Behaviour::Servfail if listed => compose(query, Rcode::SERV_FAIL, &[]),
-            Behaviour::Address if listed => compose(query, Rcode::NO_ERROR, &forged()?),
+            Behaviour::Nxdomain if listed => compose(query, Rcode::NX_DOMAIN, &[], &[]),
+            Behaviour::NoAnswer if listed => compose(query, Rcode::NO_ERROR, &[], &[]),
+            Behaviour::Refused if listed => compose(query, Rcode::REFUSED, &[], &[]),
+            Behaviour::Servfail if listed => compose(query, Rcode::SERV_FAIL, &[], &[]),
+            Behaviour::Address if listed => compose(query, Rcode::NO_ERROR, &[], &forged()?),
             Behaviour::RewritesNxdomain if truth.is_none() => {
-                compose(query, Rcode::NO_ERROR, &forged()?)
+                compose(query, Rcode::NO_ERROR, &[], &forged()?)
             }
             _ => match truth {
-                Some(addresses) => compose(query, Rcode::NO_ERROR, &addresses),
-                None => compose(query, Rcode::NX_DOMAIN, &[]),
+                Some(addresses) => {
+                    let aliases = world.aliases(&name);
+                    compose(query, Rcode::NO_ERROR, aliases, &addresses)
+                }
+                None => compose(query, Rcode::NX_DOMAIN, &[], &[]),
             },
         }
     }
 }
 
-/// Whether a name or one above it is listed.
+/// Whether a name or one above it is listed; `=name` lists that name alone.
 pub fn below(names: &[String], name: &str) -> bool {
     names.iter().any(|listed| {
-        name == listed
+        name == listed.trim_start_matches('=')
             || name
                 .strip_suffix(listed)
                 .is_some_and(|rest| rest.ends_with('.'))
@@ -116,27 +156,57 @@ pub fn asked(query: &[u8]) -> Option<String> {
     Some(name.trim_end_matches('.').to_ascii_lowercase())
 }
 
-/// A reply with those of the addresses that are of the asked type.
-pub fn compose(query: &[u8], rcode: Rcode, addresses: &[IpAddr]) -> Option<Vec<u8>> {
+/// TC in the third octet of a header (RFC 1035 section 4.1.1).
+const TC: u8 = 2;
+
+/// A query whose name is in lower case.
+fn lower_case(query: &[u8]) -> Vec<u8> {
+    let mut folded = query.to_vec();
+    // Lengths of labels are no letters, and what follows the name has none but in options.
+    let end = query.iter().skip(12).position(|octet| *octet == 0);
+    if let Some(name) = end.and_then(|end| folded.get_mut(12..12 + end)) {
+        name.make_ascii_lowercase();
+    }
+    folded
+}
+
+/// A reply that leads through the aliases to those of the addresses that are of the asked
+/// type.
+pub fn compose(
+    query: &[u8],
+    rcode: Rcode,
+    aliases: &[String],
+    addresses: &[IpAddr],
+) -> Option<Vec<u8>> {
     let message = Message::parse(query).ok()?;
     let rtype = message.question()?.rtype;
     let mut buffer = vec![0; 4096];
     let mut reply = ResponseBuilder::reply_to(&message, &mut buffer).ok()?;
     reply.rcode(rcode);
+    let names = aliases.iter().map(|alias| alias.parse());
+    let names = names.collect::<Result<Vec<NameBuf>, _>>().ok()?;
+    let mut owner = Owner::Question;
+    for name in &names {
+        let data = Data::Cname(name);
+        reply.record(Section::Answer, owner, 300, &data).ok()?;
+        owner = Owner::Name(name);
+    }
     for address in addresses {
-        match address {
-            IpAddr::V4(ip) if rtype == RecordType::A => {
-                reply.answer(300, &Data::A(*ip)).ok()?;
-            }
-            IpAddr::V6(ip) if rtype == RecordType::AAAA => {
-                reply.answer(300, &Data::Aaaa(*ip)).ok()?;
-            }
-            _ => {}
-        }
+        let data = match address {
+            IpAddr::V4(ip) if rtype == RecordType::A => Data::A(*ip),
+            IpAddr::V6(ip) if rtype == RecordType::AAAA => Data::Aaaa(*ip),
+            _ => continue,
+        };
+        reply.record(Section::Answer, owner, 300, &data).ok()?;
     }
     let length = reply.finish().ok()?;
     buffer.truncate(length);
     Some(buffer)
+}
+
+/// Whether a reply was cut to fit a datagram.
+pub fn truncated(reply: &[u8]) -> bool {
+    reply.get(2).is_some_and(|octet| octet & TC != 0)
 }
 
 /// The response code and addresses of a reply.

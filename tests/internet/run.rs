@@ -173,9 +173,16 @@ pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
         }
         if let Some(name) = &resolver.name {
             plan.encrypted.push(EncryptedResolver {
-                addr: SocketAddr::new(resolver.address, 443),
+                addr: SocketAddr::new(
+                    resolver.address,
+                    if resolver.over_tls { 853 } else { 443 },
+                ),
                 name: name.clone(),
-                transport: DnsTransport::Https,
+                transport: if resolver.over_tls {
+                    DnsTransport::Tls
+                } else {
+                    DnsTransport::Https
+                },
             });
         }
     }

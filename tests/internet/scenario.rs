@@ -95,6 +95,17 @@ pub struct Geo {
     pub country: String,
     /// What they are told.
     pub addresses: Vec<IpAddr>,
+    /// How the hosts there treat connections, where not as the site's others do.
+    pub state: Option<State>,
+    /// What certificate they show, where not the site's.
+    pub certificate: Option<Certificate>,
+}
+
+impl Geo {
+    /// Whether these hosts are unlike the site's others.
+    pub fn differs(&self) -> bool {
+        self.state.is_some() || self.certificate.is_some()
+    }
 }
 
 /// A web site.
@@ -105,6 +116,9 @@ pub struct Site {
     pub names: Vec<String>,
     /// Where it is served from.
     pub addresses: Vec<IpAddr>,
+    /// Names through which CNAME records lead from the first to the addresses.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Addresses that serve and are told to some countries only.
     #[serde(default)]
     pub geo: Vec<Geo>,
@@ -122,9 +136,12 @@ pub struct Site {
     /// The status of its page.
     #[serde(default = "ok")]
     pub status: u16,
-    /// The status for visitors from these countries is 403.
+    /// Visitors from these countries are turned away.
     #[serde(default)]
     pub refuses_countries: Vec<String>,
+    /// With this status.
+    #[serde(default = "forbidden")]
+    pub refuses_with: u16,
     /// The title of its page.
     #[serde(default)]
     pub title: String,
@@ -136,6 +153,12 @@ pub struct Site {
     pub varies: usize,
     /// Where plain requests are redirected.
     pub redirect: Option<String>,
+    /// Paths through which a visitor of `/` is redirected before there is a page.
+    #[serde(default)]
+    pub chain: Vec<String>,
+    /// How long a hundred octets of the body take, milliseconds.
+    #[serde(default)]
+    pub pace_ms: u64,
     /// How long the server thinks, milliseconds.
     #[serde(default)]
     pub thinks_ms: u64,
@@ -143,6 +166,9 @@ pub struct Site {
 
 fn ok() -> u16 {
     200
+}
+fn forbidden() -> u16 {
+    403
 }
 fn kilobyte() -> usize {
     1024
@@ -188,6 +214,9 @@ pub struct Probe {
     /// Packets lost, of a hundred.
     #[serde(default)]
     pub loss_percent: u8,
+    /// Octets of the client's stream that travel in one segment, where few; a box that does
+    /// not reassemble looks at the first alone.
+    pub segment: Option<usize>,
     /// Whether a portal waits for a login.
     #[serde(default)]
     pub captive_portal: bool,
@@ -213,6 +242,7 @@ impl Probe {
             loss_percent,
             captive_portal: false,
             vpn: false,
+            segment: None,
             clock_offset_days: 0,
             clock: ntp(),
             non_resolver: None,

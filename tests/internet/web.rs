@@ -15,6 +15,10 @@ pub async fn serve<S>(world: Arc<World>, to: SocketAddr, country: String, stream
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if to.port() == 53 {
+        let _ = answer(&world, to, stream).await;
+        return;
+    }
     if let Some(server) = world.resolver_server(to.ip()).filter(|_| to.port() != 80) {
         if let Ok(stream) = TlsAcceptor::from(Arc::clone(server)).accept(stream).await {
             let _ = answer(&world, to, stream).await;
@@ -53,6 +57,9 @@ where
 /// The errno that a SYN to `to` meets, or silence for `Some(None)`; `None` where a
 /// connection comes about.
 pub fn listens(world: &World, to: SocketAddr) -> Option<Option<i32>> {
+    if let Some(resolver) = world.resolver_at(to.ip()).filter(|_| to.port() == 53) {
+        return resolver.datagrams_only.then_some(Some(111));
+    }
     if world.resolver_server(to.ip()).is_some() {
         return (!matches!(to.port(), 443 | 853)).then_some(Some(111));
     }
@@ -105,16 +112,34 @@ async fn page<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    request(&mut stream).await?;
+    let request = request(&mut stream).await?;
     tokio::time::sleep(Duration::from_millis(site.thinks_ms)).await;
     let refused = site.refuses_countries.iter().any(|c| c == country);
-    let page = match &site.redirect {
-        Some(to) if !secure => response(301, &[("Location", to)], b""),
-        _ if refused => response(403, &[], b"<title>Are you a person?</title>"),
+    let page = match (&site.redirect, next(site, &request)) {
+        (Some(to), _) if !secure => response(301, &[("Location", to)], b""),
+        _ if refused => response(site.refuses_with, &[], b"<title>Are you a person?</title>"),
+        (_, Some(to)) => response(302, &[("Location", to)], b""),
         _ => response(site.status, &[], &body(world, site)),
     };
-    stream.write_all(&page).await?;
+    if site.pace_ms == 0 {
+        stream.write_all(&page).await?;
+    } else {
+        for part in page.chunks(100) {
+            stream.write_all(part).await?;
+            stream.flush().await?;
+            tokio::time::sleep(Duration::from_millis(site.pace_ms)).await;
+        }
+    }
     stream.shutdown().await
+}
+
+/// Where a request for a path of the site's chain is sent on to.
+fn next<'a>(site: &'a Site, request: &[u8]) -> Option<&'a str> {
+    let text = String::from_utf8_lossy(request);
+    let path = text.split(' ').nth(1)?;
+    let at = site.chain.iter().position(|link| link == path);
+    let next = if path == "/" { 0 } else { at? + 1 };
+    site.chain.get(next).map(String::as_str)
 }
 
 fn body(world: &World, site: &Site) -> Vec<u8> {

@@ -79,6 +79,15 @@ impl World {
         let interceptor =
             Authority::new(scenario.seed, "National Root").map_err(failed("interceptor"))?;
         let mut sites = scenario.site.clone();
+        for site in &scenario.site {
+            sites.extend(site.geo.iter().filter(|geo| geo.differs()).map(|geo| Site {
+                addresses: geo.addresses.clone(),
+                geo: Vec::new(),
+                state: geo.state.unwrap_or(site.state),
+                certificate: geo.certificate.unwrap_or(site.certificate),
+                ..site.clone()
+            }));
+        }
         sites.push(check_site());
         let mut servers = Vec::new();
         for site in &sites {
@@ -131,7 +140,10 @@ impl World {
     pub fn site_at(&self, ip: IpAddr) -> Option<(&Site, &Arc<ServerConfig>)> {
         let serves = |site: &Site| {
             site.addresses.contains(&ip)
-                || site.geo.iter().any(|geo| geo.addresses.contains(&ip))
+                || site
+                    .geo
+                    .iter()
+                    .any(|geo| !geo.differs() && geo.addresses.contains(&ip))
         };
         self.sites
             .iter()
@@ -173,6 +185,12 @@ impl World {
             addresses.truncate(1);
         }
         Some(addresses)
+    }
+
+    /// The names through which CNAME records lead from a name.
+    pub fn aliases(&self, name: &str) -> &[String] {
+        let is = |site: &&Site| site.names.first().is_some_and(|first| first == name);
+        self.sites.iter().find(is).map_or(&[], |site| &site.aliases)
     }
 
     /// A network by its number.
@@ -284,6 +302,7 @@ fn check_site() -> Site {
     Site {
         names: vec!["check.example".to_owned(), NEUTRAL.to_owned()],
         addresses: vec![[24, 255, 0, 80].into()],
+        aliases: Vec::new(),
         geo: Vec::new(),
         rotates: false,
         state: State::Up,
@@ -291,10 +310,13 @@ fn check_site() -> Site {
         cdn: None,
         status: 204,
         refuses_countries: Vec::new(),
+        refuses_with: 403,
         title: String::new(),
         length: 0,
         varies: 0,
         redirect: None,
+        chain: Vec::new(),
+        pace_ms: 0,
         thinks_ms: 0,
     }
 }

@@ -8,6 +8,8 @@ usage: cargo x <task>
   core              check faultline-core alone, with each set of features
   demo [--once] [--port PORT]
                     measure a simulated world and show what was found (cargo demo)
+  measure-probe [PROFILE]
+                    size and memory of the probe, in namespaces (default: dist)
   help              print this
 
 exit status: 0 done, 1 something is broken, 2 not understood

@@ -4,6 +4,7 @@ mod core_alone;
 mod demo;
 mod help;
 mod house;
+mod measure;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
@@ -16,12 +17,15 @@ fn main() -> ExitCode {
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
         (Some("demo"), wishes) => demo::run(wishes),
+        (Some("measure-probe"), []) => measure::run("dist"),
+        (Some("measure-probe"), [profile]) => measure::run(profile),
+        (Some("measure-probe-inside"), [folder, built]) => measure::inside(folder, built),
         (Some("help" | "--help" | "-h"), []) => {
             print!("{}", help::TEXT);
             ExitCode::SUCCESS
         }
         (None, _) => refuse("no task was named"),
-        (Some("house" | "core" | "help"), _) => refuse("too many arguments"),
+        (Some("house" | "core" | "help" | "measure-probe"), _) => refuse("too many arguments"),
         (Some(unknown), _) => refuse(&format!("there is no task {unknown}")),
     }
 }

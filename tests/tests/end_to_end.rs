@@ -192,7 +192,7 @@ fn results_arrive_once_each_however_often_the_collector_is_away() {
         served.abort();
         let _ = served.await;
         assert_eq!(probe(&network, &state, &words).await, Exit::Failed, "away");
-        let spool = Spool::open(&state.join("spool"), u64::MAX, u64::MAX).unwrap();
+        let spool = Spool::look(&state.join("spool")).unwrap();
         assert_eq!(spool.waiting().unwrap(), [1], "kept until it is back");
 
         let (at, _served) = collector(&store).await;

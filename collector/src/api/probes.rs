@@ -154,7 +154,10 @@ async fn on_body<T: Send + 'static>(
     }
     let bytes = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Upload::TooLarge.into(),
-        status => Refused::new(status, "body", "the request's body did not arrive whole"),
+        status => {
+            let sentence = "the request's body did not arrive whole: send it again";
+            Refused::new(status, "body", sentence).worth_repeating()
+        }
     })?;
     on_disk(move || work(bytes)).await
 }

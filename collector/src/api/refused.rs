@@ -29,6 +29,12 @@ impl Refused {
         Self { status, refusal }
     }
 
+    /// The same, where the client's request was good and the line was not.
+    pub(super) fn worth_repeating(mut self) -> Self {
+        self.refusal.retry = true;
+        self
+    }
+
     pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |e| e.source());
         let chain: Vec<String> = causes.map(ToString::to_string).collect();

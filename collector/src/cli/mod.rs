@@ -76,7 +76,7 @@ enum Format {
 }
 
 /// Does what the arguments say.
-pub(crate) fn run(now: fn() -> UnixTime) -> ExitCode {
+pub fn run(now: fn() -> UnixTime) -> ExitCode {
     let arguments = Arguments::parse();
     match act(&arguments, now) {
         Ok(0) => ExitCode::SUCCESS,

@@ -59,12 +59,13 @@ impl Refusal {
         }
     }
 
-    /// Whether the same bytes may be taken later.
+    /// Whether the same bytes may be taken later: a newer schema is, by a newer collector.
     pub fn retry(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownProbe(_) | Self::StorageFull | Self::Storage(_)
-        )
+        match self {
+            Self::UnknownProbe(_) | Self::StorageFull | Self::Storage(_) => true,
+            Self::SchemaUnsupported(schema) => *schema > SCHEMA_VERSION,
+            _ => false,
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn doctor<N: Network, C: Clock>(
     };
     let folder = state.folder().display();
     match state
-        .spool(config)
+        .look()
         .and_then(|spool| Ok((spool.held()?, spool.waiting()?.len())))
     {
         Ok((held, waiting)) => {

@@ -53,7 +53,7 @@ pub async fn run<N: Network, C: Clock>(
             return Ok(Exit::Fine);
         }
         Action::Show { filter } => {
-            show::show(&state, &config, args.format, filter.as_deref(), out)?;
+            show::show(&state, args.format, filter.as_deref(), out)?;
             return Ok(Exit::Fine);
         }
         Action::Doctor => {
@@ -93,6 +93,8 @@ pub async fn run<N: Network, C: Clock>(
     );
     let learned = state.learned();
     let own = config.own_addresses.iter().chain(learned.addresses());
+    // Before the key: two at once would draw one each.
+    let spool = state.spool(&config)?;
     let mut agent = Agent {
         world: World {
             net,
@@ -107,7 +109,7 @@ pub async fn run<N: Network, C: Clock>(
         consent,
         consent_file: state.consent(),
         collector: if no_upload { None } else { collector(&config)? },
-        spool: state.spool(&config)?,
+        spool,
         budget: state.budget(&config),
         scrubber: Scrubber::new(own.copied()),
         own_targets: config.targets.clone(),

@@ -1,7 +1,7 @@
 //! `faultline-probe show`: everything this probe saw, without a network.
 
 use super::{args, output::Output, say};
-use crate::{config::Config, identity, state::State};
+use crate::{identity, state::State};
 use faultline_core::{
     codec::{Envelope, Purpose},
     measurement::Batch,
@@ -10,13 +10,12 @@ use std::io::Write;
 
 pub(super) fn show(
     state: &State,
-    config: &Config,
     format: args::Format,
     filter: Option<&str>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let mut output = Output::new(format, out);
-    let kept = state.spool(config)?.kept()?;
+    let kept = state.look()?.kept()?;
     if kept.is_empty() {
         say(&"nothing was measured yet; start with: faultline-probe once");
         return Ok(());

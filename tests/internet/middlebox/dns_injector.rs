@@ -18,6 +18,6 @@ impl Middlebox {
         } else {
             Rcode::NO_ERROR
         };
-        compose(query, rcode, &self.answers)
+        compose(query, rcode, &[], &self.answers)
     }
 }

@@ -5,9 +5,10 @@
 //! | `dns_injector` | China: Anonymous, CCR 2014; Hoang et al., GFWatch, USENIX Security 2021; Turkmenistan: Nourin et al., WWW 2023 |
 //! | `dns_proxy` | Liu et al., Who Is Answering My Queries, USENIX Security 2018 |
 //! | `sni_reset` | China: Chai et al., FOCI 2019; India: Singh et al., WebSci 2020 |
-//! | `sni_drop` | Russia: Xue et al., TSPU, IMC 2022; Iran: Basso, OONI 2020 |
+//! | `sni_drop` | Russia: Xue et al., TSPU, IMC 2022; Iran: Basso, DNS over TLS blocked in Iran, OONI 2020 |
 //! | `ip_drop`, `ip_reset` | Russia: Ramesh et al., NDSS 2020; TSPU |
 //! | `http_blockpage`, `http_redirect`, `http_reset` | India: Yadav et al., IMC 2018; Russia: Ramesh et al. |
+//! | `throttle` | Russia: Xue et al., Throttling Twitter, IMC 2021 |
 //! | `tls_mitm` | Kazakhstan: Raman et al., IMC 2020 |
 
 pub mod address;
@@ -45,6 +46,8 @@ pub enum Kind {
     HttpReset,
     /// Drops plain requests for listed names.
     HttpDrop,
+    /// Lets a hundred octets a second pass to clients whose ClientHello names a listed name.
+    Throttle,
     /// Shakes hands in the place of listed names with certificates of its own root.
     TlsMitm,
 }
@@ -69,6 +72,10 @@ pub struct Middlebox {
     /// A blockpage's title.
     #[serde(default)]
     pub title: String,
+    /// Whether it puts a stream's segments together before it looks; where not, it looks at
+    /// the first alone.
+    #[serde(default)]
+    pub reassembles: bool,
     /// Where a redirect points.
     #[serde(default)]
     pub location: String,
@@ -85,6 +92,8 @@ pub enum Action {
     Drop,
     /// The client gets these octets and a FIN.
     Answer(Vec<u8>),
+    /// A trickle comes back.
+    Throttle,
     /// Somebody else shakes hands for this name.
     Intercept(String),
 }
@@ -93,7 +102,9 @@ impl Middlebox {
     /// What becomes of a stream whose client first said `first`.
     pub fn on_stream(&self, first: &[u8]) -> Action {
         match self.kind {
-            Kind::SniReset | Kind::SniDrop | Kind::TlsMitm => sni::act(self, first),
+            Kind::SniReset | Kind::SniDrop | Kind::Throttle | Kind::TlsMitm => {
+                sni::act(self, first)
+            }
             Kind::HttpBlockpage | Kind::HttpRedirect | Kind::HttpReset | Kind::HttpDrop => {
                 http::act(self, first)
             }

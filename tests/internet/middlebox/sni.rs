@@ -13,6 +13,7 @@ pub(super) fn act(middlebox: &Middlebox, first: &[u8]) -> Action {
         Some(name) if below(&middlebox.names, &name) => match middlebox.kind {
             Kind::SniReset => Action::Reset,
             Kind::SniDrop => Action::Drop,
+            Kind::Throttle => Action::Throttle,
             Kind::TlsMitm => Action::Intercept(name),
             _ => Action::Pass,
         },

@@ -5,7 +5,7 @@ use crate::{
     dns::is_bogon,
     failure::Failure,
     observation::{
-        DnsTransport, Handshake, HandshakeRole, Lookup, Observation, ResolverRole, Step,
+        DnsTransport, Handshake, HandshakeRole, Lookup, Observation, Reply, ResolverRole, Step,
     },
 };
 use alloc::{collections::BTreeMap, collections::BTreeSet, format, string::String, vec::Vec};
@@ -14,6 +14,8 @@ use core::net::IpAddr;
 const A: u16 = 1;
 const AAAA: u16 = 28;
 const NXDOMAIN: u16 = 3;
+/// RFC 1035 section 4.1.1.
+const TC: u16 = 0x0200;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let name = case.name();
@@ -143,7 +145,10 @@ fn story(
     failure: Option<Failure>,
 ) -> Story {
     let addresses = addresses(lookup);
+    // A reply that did not fit says nothing of what there is.
+    let cut = |reply: &Reply| reply.failure.is_none() && reply.flags & TC != 0;
     match failure {
+        _ if addresses.is_empty() && lookup.replies.iter().any(cut) => Story::Nothing,
         None if addresses.is_empty() => Story::Nothing,
         None if control.denied => match rewrites(case, name, lookup) {
             Some(true) => Story::Agrees(Rule::NxRewriting),

@@ -66,6 +66,7 @@ rules! {
     47 ClockUntrusted "inconclusive.clock" "Certificate dates cannot be judged by this probe's clock.",
     48 ControlElsewhere "inconclusive.control_elsewhere" "The control tried none of the addresses that failed.",
     49 Ipv6Broken "inconclusive.ipv6" "Only IPv6 addresses were out of reach: the probe's own IPv6 may be broken.",
+    51 InterceptsAll "inconclusive.intercepts_all" "A neutral name met an unknown authority at the same address, too: somebody in between (security software, an employer, a network) may read every connection, not this target's alone.",
     50 AddressNotTried "inconclusive.address_not_tried" "The answer differs from the control's, and nothing was tried that could clear it.",
     60 ChainNotCompared "inconclusive.chain_not_compared" "The certificate is not valid for this probe, and it cannot be compared with the control's: wrong dates or an old list of authorities look the same.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",

@@ -3,7 +3,9 @@
 use super::{Case, Finding, Mechanism, Outcome, Reason, Rule, dns};
 use crate::{
     failure::Failure,
-    observation::{Fetch, Handshake, HandshakeRole, HandshakeStage, Observation, Step},
+    observation::{
+        Fetch, Handshake, HandshakeRole, HandshakeStage, Observation, Step, Validity,
+    },
     page::{long_words, uncommon_headers},
     time::ClockQuality,
 };
@@ -284,6 +286,20 @@ fn certificate(case: &Case<'_>, at: u16, shake: &Handshake, wrong: Failure) -> F
     if !here {
         // Another edge of a content network may be the one that is misconfigured.
         return Finding::inconclusive(Rule::ControlElsewhere, alloc::vec![at]);
+    }
+    // Security software on the probe's machine, or an employer, replaces every certificate
+    // (Durumeric et al., NDSS 2017): that is not done to this target.
+    let twin = case.seen().find(|(_, seen)| match &seen.step {
+        Step::Handshake(twin) => {
+            let unknown = |v: &Validity| v.failure == Some(Failure::CertChain);
+            twin.role == HandshakeRole::NeutralName
+                && (twin.ip, twin.port) == (shake.ip, shake.port)
+                && twin.certificate.as_ref().is_some_and(unknown)
+        }
+        _ => false,
+    });
+    if let (Some((twin, _)), Failure::CertChain) = (twin, wrong) {
+        return Finding::inconclusive(Rule::InterceptsAll, alloc::vec![at, twin]);
     }
     Finding::anomaly(
         Mechanism::TlsMitm,
