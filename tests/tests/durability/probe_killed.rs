@@ -269,13 +269,13 @@ fn server_nothing_is_uploaded_before_it_is_on_the_disk() {
         at("rename", "budget") < query,
         "held before anything is spent"
     );
-    // Enrolment and check-in are the first two connections, the batch is the third.
+    // Enrolment, check-in and the control come before, the batch is the fourth connection.
     let port = here.at.port().to_string();
     let uploads: Vec<usize> = (0..calls.len())
         .filter(|at| calls[*at].name == "connect" && calls[*at].rest.contains(&port))
         .collect();
-    assert_eq!(uploads.len(), 3);
-    assert!(folder < uploads[2], "on the disk before it is sent");
+    assert_eq!(uploads.len(), 4);
+    assert!(folder < uploads[3], "on the disk before it is sent");
 }
 
 /// A full disk is said, costs nothing that was kept, and is over when there is room.

@@ -97,6 +97,7 @@ fn every_rule_of_the_schema_is_tested() {
         "code",
         "validity",
         "measurement",
+        "imported",
         "observation",
         "step",
         "lookup",
