@@ -14,6 +14,10 @@ const GROUP: usize = 64;
 /// Pages at hand, KiB: identities come in no order, so their index is wanted in memory.
 const CACHE: i64 = 64 << 10;
 
+/// Pages in the log before they are moved to the file (16 MiB): pages that many batches
+/// touch are moved once for all of them.
+const CHECKPOINT: i64 = 4096;
+
 pub(super) struct Writer {
     jobs: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
@@ -63,6 +67,7 @@ impl Writer {
         tune(&db)?;
         db.set_prepared_statement_cache_capacity(128);
         db.pragma_update(None, "cache_size", -CACHE)?;
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
         // What is dropped after its time is gone from the file too.
         db.pragma_update(None, "secure_delete", true)?;
         if let Some(pages) = max_pages {
