@@ -186,7 +186,7 @@ fn incoming(n: u8) -> Incoming {
         })
         .collect();
     let place = |m: &Measurement| Place {
-        known: m.id.0[0] % 4 != 0,
+        known: !m.id.0[0].is_multiple_of(4),
         country: Country::new("XA").unwrap(),
         asn: Asn(64_500 + u32::from(n)),
         control_valid: false,
