@@ -403,6 +403,35 @@ fn what_is_dropped_is_gone_from_the_file_and_noted() {
     );
 }
 
+/// A collector that serves and an import beside it: what one remembers of the file, the
+/// other may have changed.
+#[test]
+fn two_writers_of_one_file_do_not_trip_over_what_they_remember() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let (one, other) = (fresh(&path), fresh(&path));
+    let mut model = model();
+    let now = NOW + Duration::from_hours(24 * 11);
+    for (n, batch) in (0u8..).zip(BATCHES.iter()) {
+        let store = if n % 2 == 0 { &one } else { &other };
+        assert_eq!(store.append(batch.clone()).ok(), model.append(batch));
+        if n == 9 {
+            rebuild(&*one, Arc::new(Rules)).unwrap();
+        }
+        if n == 14 {
+            let policy = Retention {
+                observations: Some(5),
+                batches: None,
+                clock_checked: true,
+            };
+            model.retain(&policy, now);
+            other.retain(&policy, now).unwrap();
+        }
+    }
+    model.agrees(&*one);
+    model.agrees(&*other);
+}
+
 #[test]
 fn nonsensical_clocks_do_not_make_tables() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 
 use super::Enrichment;
 use faultline_core::{
-    codec::{Envelope, from_cbor, to_cbor},
+    codec::{Envelope, from_cbor},
     failure::Layer,
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
     measurement::{Batch, ControlReport, Experiment, Measurement},
@@ -78,6 +78,7 @@ pub fn derive(
         .iter()
         .map(|a| (a.ip.0, a.asn))
         .collect();
+    let mut scratch = Vec::new();
     batch
         .measurements
         .iter()
@@ -103,14 +104,20 @@ pub fn derive(
                     && m.started >= EARLIEST
                     && m.clock != ClockQuality::None
                     && m.settings.is_empty(),
-                observations: m.observations.iter().map(|o| row(m, o)).collect(),
+                observations: (m.observations.iter())
+                    .map(|o| row(m, o, &mut scratch))
+                    .collect(),
                 verdict: judge.judge(m, control.as_ref(), &|ip| asns.get(&ip).copied()),
             }
         })
         .collect()
 }
 
-fn row(m: &Measurement, o: &Observation) -> ObservationRow {
+/// `scratch` is room to encode in, so that each payload is one allocation of its size.
+fn row(m: &Measurement, o: &Observation, scratch: &mut Vec<u8>) -> ObservationRow {
+    scratch.clear();
+    let written = minicbor::encode(o, &mut *scratch);
+    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
     let offset = i64::try_from(o.started).unwrap_or(i64::MAX);
     ObservationRow {
         at: UnixTime(m.started.0.saturating_add(offset)),
@@ -129,7 +136,7 @@ fn row(m: &Measurement, o: &Observation) -> ObservationRow {
             Layer::Tls => 3,
             Layer::Http => 4,
         }),
-        payload: to_cbor(o),
+        payload: scratch.as_slice().into(),
     }
 }
 

@@ -55,6 +55,9 @@ pub enum StoreError {
         /// How far.
         days: i64,
     },
+    /// Another process writes, for long: a rebuild, or a large import.
+    #[error("another process has been writing to the store for long: send again later")]
+    Busy,
     /// The writer has stopped.
     #[error("the store's writer has stopped")]
     Stopped,

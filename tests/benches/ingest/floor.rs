@@ -40,6 +40,7 @@ pub(crate) fn insert(from: &Path, to: &Path) -> Cost {
         ("journal_mode", "WAL"),
         ("synchronous", "FULL"),
         ("cache_size", "-65536"),
+        ("wal_autocheckpoint", "4096"),
     ] {
         db.pragma_update(None, name, value).expect("a pragma");
     }

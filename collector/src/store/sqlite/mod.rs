@@ -26,6 +26,7 @@ use faultline_core::{
 };
 use rusqlite::Connection;
 use std::{
+    cell::RefCell,
     ops::Range,
     path::{Path, PathBuf},
     sync::Mutex,
@@ -92,6 +93,25 @@ impl Sqlite {
     }
 }
 
+/// Batches hold certificates and digests, which no level makes smaller, and words, which the
+/// fastest level folds almost as well as slower ones.
+const LEVEL: i32 = 1;
+
+fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        /// Tables are laid out once for each thread.
+        static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> =
+            const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(LEVEL)?),
+        };
+        compressor.compress(bytes)
+    })
+}
+
 fn tune(db: &Connection) -> Result<(), StoreError> {
     db.busy_timeout(Duration::from_secs(10))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -104,7 +124,7 @@ impl Facts for Sqlite {
         // What can be done before the writer's turn is done here.
         let ready = write::Ready {
             enrichment: to_cbor(&incoming.receipt.enrichment),
-            compressed: zstd::bulk::compress(&incoming.bytes, 3)?,
+            compressed: compress(&incoming.bytes)?,
             receipt: incoming.receipt,
             rows: incoming.rows,
         };

@@ -14,6 +14,10 @@ const GROUP: usize = 64;
 /// Pages at hand, KiB: identities come in no order, so their index is wanted in memory.
 const CACHE: i64 = 64 << 10;
 
+/// Pages in the log before they are moved to the file (16 MiB): pages that many batches
+/// touch are moved once for all of them.
+const CHECKPOINT: i64 = 4096;
+
 pub(super) struct Writer {
     jobs: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
@@ -63,13 +67,14 @@ impl Writer {
         tune(&db)?;
         db.set_prepared_statement_cache_capacity(128);
         db.pragma_update(None, "cache_size", -CACHE)?;
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
         // What is dropped after its time is gone from the file too.
         db.pragma_update(None, "secure_delete", true)?;
         if let Some(pages) = max_pages {
             db.pragma_update(None, "max_page_count", pages)?;
         }
         let mut desk = Desk::new(db);
-        schema::migrate(&mut desk).map_err(name_full)?;
+        schema::migrate(&mut desk).map_err(name)?;
         let (jobs, queue) = sync_channel(4 * GROUP);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -111,17 +116,27 @@ fn run(desk: &mut Desk, queue: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
         group.extend(queue.try_iter().take(GROUP - 1));
-        if commit(desk, &mut group).is_ok() {
-            for job in &mut group {
-                job.tell(None);
+        match commit(desk, &mut group).map_err(name) {
+            Ok(()) => {
+                for job in &mut group {
+                    job.tell(None);
+                }
+                continue;
             }
-            continue;
+            // Nobody's fault, and each alone would wait as long again.
+            Err(StoreError::Busy) => {
+                for job in &mut group {
+                    job.tell(Some(StoreError::Busy));
+                }
+                continue;
+            }
+            Err(_) => {}
         }
         // Something in the group failed and took all down: each alone, so that only the
         // culprit hears of it.
         for mut job in group {
             let failed = commit(desk, std::slice::from_mut(&mut job)).err();
-            job.tell(failed.map(name_full));
+            job.tell(failed.map(name));
         }
     }
 }
@@ -130,14 +145,15 @@ fn commit(desk: &mut Desk, group: &mut [Box<dyn Job>]) -> Result<(), StoreError>
     desk.transaction(|desk| group.iter_mut().try_for_each(|job| job.run(desk)))
 }
 
-/// A full disk is told apart from other failures: it is worth trying again.
-fn name_full(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Engine(e)
-            if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
-        {
-            StoreError::Full
-        }
-        other => other,
+/// What is worth trying again is told apart from other failures.
+fn name(error: StoreError) -> StoreError {
+    let code = match &error {
+        StoreError::Engine(e) => e.sqlite_error_code(),
+        _ => None,
+    };
+    match code {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::Busy,
+        _ => error,
     }
 }
