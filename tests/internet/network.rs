@@ -97,9 +97,7 @@ impl Network for SimNetwork {
 
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
         match self.fate(to.ip()) {
-            // A RST is TCP's: datagrams pass such a box.
-            Some(Fate::Refused(REFUSED)) => {}
-            Some(Fate::Refused(errno)) => {
+            Some(Fate::Refused(errno)) if errno != REFUSED => {
                 return Exchange {
                     failure: Some(from_errno(errno, Layer::Dns)),
                     ..Exchange::default()
@@ -109,7 +107,8 @@ impl Network for SimNetwork {
                 tokio::time::sleep(patience.first).await;
                 return Exchange::default();
             }
-            None => {}
+            // A RST is TCP's: datagrams pass such a box.
+            Some(Fate::Refused(_)) | None => {}
         }
         let replies = self.replies(to, payload);
         let Some(first) = replies.first().map(|(after, _)| *after) else {

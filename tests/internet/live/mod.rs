@@ -485,3 +485,21 @@ fn plug(
         resolv: Some(resolv),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn nothing_is_wired_in_the_real_network() {
+        let text = include_str!("../../scenarios/benign/clean.toml");
+        let world = World::new(&Scenario::parse(text).unwrap()).unwrap();
+        let started = Internet::start(&Arc::new(world), Vec::new());
+        assert!(matches!(started, Err(LiveError::Outside)));
+        assert!(
+            matches!(enter(), Err(NamespaceError::Threads(_))),
+            "too late here"
+        );
+    }
+}
