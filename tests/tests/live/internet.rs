@@ -2,7 +2,7 @@
 
 use crate::{Entered, chain, possible};
 use faultline_core::dns::{NameBuf, Query, RecordType};
-use faultline_internet::live::{HostSpec, Internet, LiveError, mortal};
+use faultline_internet::live::{HostSpec, Internet, LiveError};
 use faultline_internet::{scenario::Scenario, world::World};
 use faultline_probe::net::{Exchange, Network as _, OsNetwork, Patience};
 use libtest_mimic::{Failed, Trial};
@@ -124,7 +124,7 @@ fn many_hosts_meet_a_collector() -> Result<(), Failed> {
 
 fn children_die() -> Result<(), Failed> {
     let internet = start(FILTERED)?;
-    let mut command = mortal("cat");
+    let mut command = Command::new("cat");
     command.arg("/etc/resolv.conf").stdout(Stdio::piped());
     let output = internet.spawn("probe", command)?.wait_with_output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -132,12 +132,23 @@ fn children_die() -> Result<(), Failed> {
     let outside = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     assert_ne!(text, outside, "only the host sees its settings");
 
-    let mut command = mortal("sleep");
-    command.arg("600");
-    let mut child = internet.spawn("probe", command)?;
-    assert!(child.try_wait()?.is_none());
+    let sleep = || {
+        // A shell that waits for a child of its own.
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "sleep 600; true"])
+            .stdout(Stdio::piped());
+        command
+    };
+    let (first, second) = (
+        internet.spawn("probe", sleep())?,
+        internet.spawn("probe", sleep())?,
+    );
     drop(internet);
-    assert_eq!(child.wait()?.signal(), Some(9));
+    for child in [first, second] {
+        // Its output ends when also the grandchild is gone.
+        assert_eq!(child.wait_with_output()?.status.signal(), Some(9));
+    }
 
     let internet = start(FILTERED)?;
     let missing = internet.spawn("probe", Command::new("no such program"));
