@@ -47,7 +47,8 @@ mod serve;
 mod tamper;
 
 pub use layout::has_ipv6;
-pub use measure::{LiveRun, LiveRunError, obstacle, run};
+pub use layout::program;
+pub use measure::{LiveRun, LiveRunError, find, obstacle, plan, run};
 pub use namespace::{NamespaceError, enter, entered};
 
 use crate::link::Link;
@@ -58,7 +59,7 @@ use host::Host;
 use router::{LinkState, Port, Role, Router, Shared, lock};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -145,6 +146,8 @@ pub struct HostSpec {
     pub loss_percent: u8,
     /// Whether a portal waits for a login.
     pub captive_portal: bool,
+    /// The resolvers that it is told of, where not those that its network announces.
+    pub resolvers: Option<Vec<IpAddr>>,
 }
 
 impl HostSpec {
@@ -158,6 +161,7 @@ impl HostSpec {
             delay_ms: 0,
             loss_percent: 0,
             captive_portal: false,
+            resolvers: None,
         }
     }
 
@@ -448,8 +452,15 @@ fn plug(
     settings: &TempDir,
 ) -> Result<Plug, LiveError> {
     let mut text = String::new();
-    for resolver in world.announced(spec.asn) {
-        let _ = writeln!(text, "nameserver {}", resolver.ip());
+    let announced = || {
+        world
+            .announced(spec.asn)
+            .iter()
+            .map(SocketAddr::ip)
+            .collect()
+    };
+    for resolver in spec.resolvers.unwrap_or_else(announced) {
+        let _ = writeln!(text, "nameserver {resolver}");
     }
     text += "options timeout:2 attempts:1\n";
     let resolv = settings.path().join(index.to_string());

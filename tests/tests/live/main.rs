@@ -1,14 +1,16 @@
 //! What needs a real kernel? Trials of the second rung, `namespace_...`: real sockets
-//! through a router of our own.
+//! through a router of our own; and of the third, `server_...`: real servers as well.
 //!
 //! Where namespaces are forbidden, every trial says so as `skipped: no ...`, and
 //! `tests/run` counts it.
 
 mod internet;
 mod scenarios;
+mod servers;
 
 use faultline_internet::live::{self, NamespaceError};
 use libtest_mimic::Arguments;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Whether this process is in a world of its own.
@@ -20,6 +22,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = scenarios::trials(&entered);
     trials.extend(internet::trials(&entered));
+    trials.extend(servers::trials(&entered));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -30,6 +33,17 @@ fn possible(entered: &Entered) -> bool {
         return false;
     }
     true
+}
+
+/// Leaves the packets of a failed trial, and says where.
+fn leave(name: &str, capture: &[u8]) -> String {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(name)
+        .with_extension("pcap");
+    match std::fs::write(&file, capture) {
+        Ok(()) => format!("\npackets: {}", file.display()),
+        Err(error) => format!("\npackets were lost: {}: {error}", file.display()),
+    }
 }
 
 /// An error with its causes.

@@ -1,7 +1,7 @@
 //! Does each scenario come out the same on real sockets? One trial per file, each in
 //! namespaces of its own. A failed one leaves its packets in a pcap file and says where.
 
-use crate::{Entered, chain, possible};
+use crate::{Entered, chain, leave, possible};
 use faultline_core::observation::Step;
 use faultline_internet::{
     live,
@@ -69,12 +69,8 @@ fn check(entered: &Entered, file: &Path) -> Result<(), Failed> {
             report.extend([serde_json::to_string(observation)?.as_str(), "\n"]);
         }
         report += &serde_json::to_string(&finding.verdict)?;
-        let stem = file.file_stem().unwrap_or_default();
-        let pcap = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(stem)
-            .with_extension("pcap");
-        std::fs::write(&pcap, &run.capture)?;
-        report.extend(["\npackets: ", &pcap.display().to_string()]);
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        report += &leave(&stem, &run.capture);
         return Err(report.into());
     }
     Ok(())
