@@ -124,7 +124,9 @@ impl Network for SimNetwork {
 
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
         match self.fate(to.ip()) {
-            Some(Fate::Refused(errno)) if errno != REFUSED => {
+            // A RST is TCP's: datagrams pass such a box.
+            None | Some(Fate::Refused(REFUSED)) => {}
+            Some(Fate::Refused(errno)) => {
                 return Exchange {
                     failure: Some(from_errno(errno, Layer::Dns)),
                     ..Exchange::default()
@@ -134,8 +136,6 @@ impl Network for SimNetwork {
                 tokio::time::sleep(patience.first).await;
                 return Exchange::default();
             }
-            // A RST is TCP's: datagrams pass such a box.
-            Some(Fate::Refused(_)) | None => {}
         }
         let replies = self.replies(to, payload);
         let Some(first) = replies.first().map(|(after, _)| *after) else {
