@@ -71,6 +71,15 @@ impl Authority {
         &self.root_pem
     }
 
+    /// A valid certificate for `names` and its key, as PEM (RFC 7468), for servers that are
+    /// not ours.
+    pub fn files(&self, names: &[String]) -> Result<(String, String), AuthorityError> {
+        let common = names.first().cloned().unwrap_or_default();
+        let params = dated(names.to_vec(), &common, false)?;
+        let leaf = params.signed_by(&self.server_key, &self.issuer)?;
+        Ok((leaf.pem(), self.server_key.serialize_pem()))
+    }
+
     /// A TLS server that shows a certificate for `names`.
     pub fn server(
         &self,

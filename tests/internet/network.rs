@@ -64,6 +64,33 @@ impl SimNetwork {
         }
     }
 
+    /// One question as a stub resolver asks it: the first answer counts.
+    async fn stub(
+        &self,
+        server: SocketAddr,
+        name: NameBuf,
+        rtype: RecordType,
+    ) -> Result<Vec<IpAddr>, Failure> {
+        let mut query = vec![0; Query::MAX_LEN];
+        let length = Query::new(1, name, rtype).emit(&mut query);
+        query.truncate(length.map_err(|_| Failure::LocalError)?);
+        let exchange = self.exchange(server, &query, STUB).await;
+        let first = exchange.datagrams.into_iter().next();
+        let mut reply = first.map(|datagram| datagram.payload);
+        if reply.as_deref().is_some_and(truncated) {
+            reply = self.over_tcp(server, &query).await.ok();
+        }
+        match reply.and_then(|reply| read(&reply)) {
+            None => Err(Failure::DnsTimeout),
+            Some((Rcode::NO_ERROR, found)) if found.is_empty() => Err(Failure::DnsNoAnswer),
+            Some((Rcode::NO_ERROR, found)) => Ok(found),
+            Some((Rcode::NX_DOMAIN, _)) => Err(Failure::DnsNxDomain),
+            Some((Rcode::REFUSED, _)) => Err(Failure::DnsRefused),
+            Some((Rcode::SERV_FAIL, _)) => Err(Failure::DnsServFail),
+            Some(_) => Err(Failure::DnsOtherRcode),
+        }
+    }
+
     fn fate(&self, to: IpAddr) -> Option<Fate> {
         if to.is_ipv6() && !self.world.network(self.asn).is_some_and(|n| n.ipv6) {
             return Some(Fate::Refused(NO_ROUTE));
@@ -102,6 +129,10 @@ impl SimNetwork {
         };
         if let Some(answer) = answer {
             replies.push((round_trip, answer));
+        }
+        // A question is lost for everybody who would answer, an answer for itself.
+        if self.link.loses() {
+            replies.clear();
         }
         replies.retain(|_| !self.link.loses());
         replies.sort_by_key(|(after, _)| *after);
@@ -174,41 +205,21 @@ impl Network for SimNetwork {
         }
     }
 
-    /// As a stub resolver does: the announced servers in turn, A and AAAA of the first that
-    /// answers.
+    /// As the probe's stub resolver does: the announced servers in turn, until one speaks of
+    /// A; where neither type brings an address, what happened to A is reported.
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let name: NameBuf = name.parse().map_err(|_| Failure::LocalError)?;
         let mut failure = Failure::DnsTimeout;
         for server in self.announced_resolvers() {
-            let mut addresses = Vec::new();
-            let mut answered = false;
-            for rtype in [RecordType::A, RecordType::AAAA] {
-                let mut query = vec![0; Query::MAX_LEN];
-                let length = Query::new(1, name, rtype).emit(&mut query);
-                query.truncate(length.map_err(|_| Failure::LocalError)?);
-                let exchange = self.exchange(server, &query, STUB).await;
-                let first = exchange.datagrams.first();
-                let mut reply = first.map(|datagram| datagram.payload.clone());
-                if reply.as_deref().is_some_and(truncated) {
-                    reply = self.over_tcp(server, &query).await.ok();
+            let four = self.stub(server, name, RecordType::A).await;
+            let six = self.stub(server, name, RecordType::AAAA).await;
+            match (four, six) {
+                (Ok(four), Ok(six)) => return Ok([four, six].concat()),
+                (Ok(some), Err(_)) | (Err(_), Ok(some)) => return Ok(some),
+                (Err(last @ (Failure::DnsNxDomain | Failure::DnsNoAnswer)), Err(_)) => {
+                    return Err(last);
                 }
-                match reply.and_then(|reply| read(&reply)) {
-                    None => {}
-                    Some((Rcode::NO_ERROR, found)) => {
-                        answered = true;
-                        addresses.extend(found);
-                    }
-                    Some((Rcode::NX_DOMAIN, _)) => return Err(Failure::DnsNxDomain),
-                    Some((Rcode::REFUSED, _)) => failure = Failure::DnsRefused,
-                    Some((Rcode::SERV_FAIL, _)) => failure = Failure::DnsServFail,
-                    Some(_) => failure = Failure::DnsOtherRcode,
-                }
-            }
-            if answered && addresses.is_empty() {
-                return Err(Failure::DnsNoAnswer);
-            }
-            if answered {
-                return Ok(addresses);
+                (Err(last), Err(_)) => failure = last,
             }
         }
         Err(failure)

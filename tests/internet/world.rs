@@ -61,6 +61,8 @@ pub struct World {
     pub roots: Arc<RootCertStore>,
     servers: Vec<Arc<ServerConfig>>,
     resolver_servers: BTreeMap<IpAddr, Arc<ServerConfig>>,
+    /// Who vouches for the sites.
+    pub authority: Authority,
     interceptor: Authority,
     networks: Vec<(Network, Vec<Prefix>)>,
     knowledge: Knowledge,
@@ -129,6 +131,7 @@ impl World {
             roots: Arc::new(authority.roots().map_err(WorldError::Root)?),
             servers,
             resolver_servers,
+            authority,
             interceptor,
             networks,
             knowledge: scenario.knowledge.clone(),

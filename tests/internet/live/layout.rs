@@ -119,6 +119,13 @@ pub fn has_ipv6() -> bool {
     std::path::Path::new("/proc/net/if_inet6").exists()
 }
 
+/// Where a program is that is not for everybody's daily use; `None` where it is not.
+pub fn program(name: &str) -> Option<std::path::PathBuf> {
+    std::env::split_paths(&search_path())
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
 /// Ordinary users' search path often leaves out where `ip` is.
 pub(super) fn search_path() -> std::ffi::OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();

@@ -75,33 +75,14 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
     };
     let internet = Internet::start(&world, vec![vantage, prober])?;
     let mut findings = Vec::new();
+    let control = plan(&world);
+    let mut full = control.clone();
+    fill(&mut full, scenario);
+    let clock = (probe.clock_offset_days, probe.clock.into());
     for (at, wanted) in (0u64..).zip(&scenario.measure) {
         let seed = scenario.seed ^ at << 16;
-        let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
-        plan.timeouts = TIMEOUTS;
-        let clean = plan.clone();
-        fill(&mut plan, scenario);
-        let clock = (probe.clock_offset_days, probe.clock.into());
-        let name = named(&wanted.target).to_owned();
-        let names = Measure {
-            experiment: Experiment::DnsConsistency,
-            target: name.clone(),
-        };
-        let first = on(&internet, "probe", clock, &plan, seed ^ 4, &names, None)?;
-        let told = told(&name, &first.observations);
-        let control = control(&internet, &clean, seed ^ 2, &wanted.target, told)?;
-        let known = Some(control.clone());
-        let seen = match wanted.experiment {
-            Experiment::DnsConsistency => first,
-            Experiment::Web => on(&internet, "probe", clock, &plan, seed ^ 3, wanted, known)?,
-        };
-        let measurement = measure(surroundings(seed, Driver::Sockets), seen);
-        let verdict = judge(&measurement, Some(&control), &*world);
-        findings.push(Finding {
-            measurement,
-            control,
-            verdict,
-        });
+        let plans = (&control, &full);
+        findings.push(find(&internet, &world, plans, clock, seed, wanted)?);
     }
     Ok(LiveRun {
         findings,
@@ -110,7 +91,7 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
 }
 
 /// What the vantage point sees, with the code of the collector's control.
-fn control(
+fn view_from(
     internet: &Internet,
     plan: &Plan,
     seed: u64,
@@ -126,6 +107,45 @@ fn control(
         }))
     };
     internet.on("vantage", job)?.map_err(LiveRunError::Runtime)
+}
+
+/// A plan that asks nobody beside, with the timeouts of this rung.
+pub fn plan(world: &World) -> Plan {
+    let mut plan = Plan::new(Arc::clone(&world.roots), NEUTRAL);
+    plan.timeouts = TIMEOUTS;
+    plan
+}
+
+/// One experiment: the host `vantage` looks by the first plan, then the host `probe`
+/// measures by the second, with a clock so many days wrong of such quality.
+pub fn find(
+    internet: &Internet,
+    world: &World,
+    (control, full): (&Plan, &Plan),
+    clock: (i64, ClockQuality),
+    seed: u64,
+    wanted: &Measure,
+) -> Result<Finding, LiveRunError> {
+    let name = named(&wanted.target).to_owned();
+    let names = Measure {
+        experiment: Experiment::DnsConsistency,
+        target: name.clone(),
+    };
+    let first = on(internet, "probe", clock, full, seed ^ 4, &names, None)?;
+    let told = told(&name, &first.observations);
+    let control = view_from(internet, control, seed ^ 2, &wanted.target, told)?;
+    let known = Some(control.clone());
+    let seen = match wanted.experiment {
+        Experiment::DnsConsistency => first,
+        Experiment::Web => on(internet, "probe", clock, full, seed ^ 3, wanted, known)?,
+    };
+    let measurement = measure(surroundings(seed, Driver::Sockets), seen);
+    let verdict = judge(&measurement, Some(&control), world);
+    Ok(Finding {
+        measurement,
+        control,
+        verdict,
+    })
 }
 
 fn on(

@@ -2,9 +2,9 @@
 //! namespaces, their links end at a router of ours, and kernels do the rest.
 //!
 //! ```no_run
-//! use faultline_internet::live::{HostSpec, Internet, enter, mortal};
+//! use faultline_internet::live::{HostSpec, Internet, enter};
 //! # use faultline_internet::{scenario::Scenario, world::World};
-//! # use std::{error::Error, path::Path, sync::Arc};
+//! # use std::{error::Error, path::Path, process::Command, sync::Arc};
 //! # fn main() -> Result<(), Box<dyn Error>> {
 //! // First of all, before any thread: from here on this process is in a world of its own.
 //! enter()?;
@@ -20,8 +20,8 @@
 //! let table = internet.on("probe", || std::fs::read_to_string("/etc/resolv.conf"))??;
 //! // A service that stays: it runs until its closure returns or the process ends.
 //! let served = internet.begin("collector", || { /* runtime, bind, serve */ })?;
-//! // A real program, which dies with this process and with the Internet.
-//! let mut command = mortal("target/debug/faultline-probe");
+//! // A real program, which dies with the Internet and with this process.
+//! let mut command = Command::new("target/debug/faultline-probe");
 //! command.args(["--collector", "http://24.255.0.55:8080", "once", "news.example"]);
 //! let status = internet.spawn("probe", command)?.wait()?;
 //!
@@ -47,7 +47,8 @@ mod serve;
 mod tamper;
 
 pub use layout::has_ipv6;
-pub use measure::{LiveRun, LiveRunError, obstacle, run};
+pub use layout::program;
+pub use measure::{LiveRun, LiveRunError, find, obstacle, plan, run};
 pub use namespace::{NamespaceError, enter, entered};
 
 use crate::link::Link;
@@ -57,9 +58,8 @@ use capture::Capture;
 use host::Host;
 use router::{LinkState, Port, Role, Router, Shared, lock};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -146,6 +146,8 @@ pub struct HostSpec {
     pub loss_percent: u8,
     /// Whether a portal waits for a login.
     pub captive_portal: bool,
+    /// The resolvers that it is told of, where not those that its network announces.
+    pub resolvers: Option<Vec<IpAddr>>,
 }
 
 impl HostSpec {
@@ -159,6 +161,7 @@ impl HostSpec {
             delay_ms: 0,
             loss_percent: 0,
             captive_portal: false,
+            resolvers: None,
         }
     }
 
@@ -174,8 +177,8 @@ impl HostSpec {
     }
 }
 
-/// A world that runs. Dropping it stops its servers, its router and the processes that were
-/// started by [`mortal`] commands.
+/// A world that runs. Dropping it stops its servers and its router, and kills the processes
+/// on its hosts.
 pub struct Internet {
     // In the order in which they are to be dropped.
     services: Vec<serve::Service>,
@@ -285,8 +288,8 @@ impl Internet {
         self.host(host)?.begin(job)
     }
 
-    /// Starts a program on a host. Make the command with [`mortal`]: it then dies when the
-    /// Internet is dropped or this process ends, however it ends.
+    /// Starts a program on a host. It and what it starts are killed when the Internet is
+    /// dropped or this process ends, however it ends; wait for it as for any child.
     pub fn spawn(&self, host: &str, command: Command) -> Result<Child, LiveError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let child = self.host(host)?.spawn(command)?;
@@ -391,16 +394,6 @@ impl Internet {
     }
 }
 
-/// A command whose process the kernel kills once the thread that started it ends: on a host
-/// of an [`Internet`], when that is dropped or the whole process ends (`prctl(2)`,
-/// `PR_SET_PDEATHSIG`, through `setpriv` of util-linux).
-pub fn mortal(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-    command.env("PATH", layout::search_path());
-    command
-}
-
 const SERVERS: &str = "servers";
 
 fn exit_name(asn: u32) -> String {
@@ -459,8 +452,15 @@ fn plug(
     settings: &TempDir,
 ) -> Result<Plug, LiveError> {
     let mut text = String::new();
-    for resolver in world.announced(spec.asn) {
-        let _ = writeln!(text, "nameserver {}", resolver.ip());
+    let announced = || {
+        world
+            .announced(spec.asn)
+            .iter()
+            .map(SocketAddr::ip)
+            .collect()
+    };
+    for resolver in spec.resolvers.unwrap_or_else(announced) {
+        let _ = writeln!(text, "nameserver {resolver}");
     }
     text += "options timeout:2 attempts:1\n";
     let resolv = settings.path().join(index.to_string());
@@ -484,4 +484,22 @@ fn plug(
         },
         resolv: Some(resolv),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn nothing_is_wired_in_the_real_network() {
+        let text = include_str!("../../scenarios/benign/clean.toml");
+        let world = World::new(&Scenario::parse(text).unwrap()).unwrap();
+        let started = Internet::start(&Arc::new(world), Vec::new());
+        assert!(matches!(started, Err(LiveError::Outside)));
+        assert!(
+            matches!(enter(), Err(NamespaceError::Threads(_))),
+            "too late here"
+        );
+    }
 }

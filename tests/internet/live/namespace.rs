@@ -84,6 +84,12 @@ pub(super) fn alone() -> Result<(), NamespaceError> {
         .map_err(|error| step("leave the common network", error))
 }
 
+/// Gives the processes that the calling thread starts from now on a process namespace; the
+/// first is its init. The thread can start no threads any more.
+pub(super) fn parent() -> Result<(), NamespaceError> {
+    unshare(CloneFlags::CLONE_NEWPID).map_err(|error| step("give processes a namespace", error))
+}
+
 /// Lets the calling thread's mount namespace see `file` in the place of `over`.
 pub(super) fn cover(file: &Path, over: &Path) -> Result<(), NamespaceError> {
     let none = None::<&str>;

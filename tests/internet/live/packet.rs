@@ -363,3 +363,102 @@ fn udp_sum(packet: &UdpPacket<'_>, src: IpAddr, dst: IpAddr) -> u16 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_built_is_read() {
+        for (from, to) in [
+            ("20.1.0.7:4000", "21.1.0.80:443"),
+            ("[2a0e::7]:4000", "[2a0e::80]:443"),
+        ] {
+            let segment = Segment {
+                from: at(from),
+                to: at(to),
+                seq: u32::MAX,
+                ack: 7,
+                flags: TcpFlags::FIN | TcpFlags::ACK,
+                payload: b"odd",
+            };
+            let built = Packet::tcp(&segment).unwrap();
+            let read = Packet::read(built.octets()).unwrap();
+            assert_eq!(read.segment(), Some(segment));
+            assert_eq!(segment.next_seq(), 3, "three octets and a FIN, around zero");
+            let datagram = Datagram {
+                from: at(from),
+                to: at(to),
+                payload: b"odd",
+            };
+            let built = Packet::udp(&datagram).unwrap();
+            let mut read = Packet::read(built.octets()).unwrap();
+            assert_eq!(read.datagram(), Some(datagram));
+            assert!(read.segment().is_none());
+            let complaint =
+                Packet::complain(at(to).ip(), Complaint::TimeExceeded, &read).unwrap();
+            assert_eq!(complaint.dst(), at(from).ip());
+            assert!(complaint.octets().ends_with(built.octets()), "it quotes");
+            assert!(
+                Packet::complain(at(to).ip(), Complaint::TimeExceeded, &complaint).is_none()
+            );
+            let hops = std::iter::from_fn(|| read.hop().then_some(())).count();
+            assert_eq!(hops, usize::from(HOPS) - 1);
+        }
+    }
+
+    #[test]
+    fn checksums_are_those_of_the_rfc() {
+        // RFC 1071: the sum over a sealed header, its checksum included, is all ones.
+        let datagram = Datagram {
+            from: at("20.1.0.7:4000"),
+            to: at("21.1.0.80:443"),
+            payload: b"even",
+        };
+        let mut packet = Packet::udp(&datagram).unwrap();
+        let sealed = packet.clone();
+        packet.octets[10] = 0;
+        packet.octets[V4 + 6] = 0xaa;
+        packet.seal();
+        assert_eq!(packet, sealed);
+        let words = sealed.octets[..V4].chunks(2);
+        let sum: u32 = words
+            .map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])))
+            .sum();
+        assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
+    }
+
+    #[test]
+    fn what_is_cut_short_or_no_packet_is_refused_or_harmless() {
+        let segment = Segment {
+            from: at("20.1.0.7:4000"),
+            to: at("21.1.0.80:443"),
+            seq: 1,
+            ack: 1,
+            flags: TcpFlags::ACK,
+            payload: b"payload",
+        };
+        let whole = Packet::tcp(&segment).unwrap().octets().to_vec();
+        for length in 0..whole.len() {
+            assert!(Packet::read(&whole[..length]).is_none());
+        }
+        let mut chance = crate::entropy::Seeded::new(7, 7);
+        for _ in 0..20_000 {
+            let mut octets = whole.clone();
+            for _ in 0..4 {
+                let at = chance.draw() as usize % octets.len();
+                octets[at] = chance.draw() as u8;
+            }
+            if let Some(mut packet) = Packet::read(&octets) {
+                let _ = (packet.segment(), packet.datagram());
+                packet.hop();
+                packet.seal();
+                let _ = Packet::complain(packet.dst(), Complaint::HostUnreachable, &packet);
+            }
+        }
+    }
+}

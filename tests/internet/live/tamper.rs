@@ -314,3 +314,119 @@ fn rst_on(segment: &Segment<'_>) -> Option<Packet> {
         ..*segment
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    const PAGE: &str = include_str!("../../scenarios/blocking/http_blockpage.toml");
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: news.example\r\n\r\n";
+
+    /// Boxes and one stream through them.
+    struct Run {
+        world: World,
+        tamper: Tamper,
+        start: Instant,
+    }
+
+    impl Run {
+        fn new(scenario: &str) -> Self {
+            let scenario = Scenario::parse(scenario).unwrap();
+            Self {
+                world: World::new(&scenario).unwrap(),
+                tamper: Tamper::default(),
+                start: Instant::now(),
+            }
+        }
+        fn says(&mut self, seq: u32, flags: u8, payload: &[u8]) -> Outcome {
+            let packet = Packet::tcp(&said(seq, flags, payload)).unwrap();
+            let client = (64_500, false);
+            let boxes = self.world.boxes.clone();
+            self.tamper
+                .outbound(&self.world, &boxes, client, &packet, self.start)
+        }
+    }
+
+    fn said(seq: u32, flags: u8, payload: &[u8]) -> Segment<'_> {
+        Segment {
+            from: "20.1.0.7:4000".parse().unwrap(),
+            to: "21.1.0.80:80".parse().unwrap(),
+            seq,
+            ack: 900,
+            flags,
+            payload,
+        }
+    }
+
+    #[test]
+    fn a_request_is_read_however_it_is_cut() {
+        for cut in 1..REQUEST.len() {
+            let mut run = Run::new(PAGE);
+            let base = u32::MAX - 5; // sequence numbers go round
+            run.says(base.wrapping_sub(1), TcpFlags::SYN, b"");
+            let (first, second) = REQUEST.split_at(cut);
+            let next = base.wrapping_add(cut as u32);
+            let early = run.says(next, TcpFlags::ACK, second);
+            assert_eq!(early.course, Course::On, "a gap tells nothing");
+            assert_eq!(run.says(base, TcpFlags::ACK, first).course, Course::On);
+            assert_eq!(
+                run.says(base, TcpFlags::ACK, first).course,
+                Course::On,
+                "again"
+            );
+            let whole = run.says(next, TcpFlags::ACK, second);
+            assert_eq!(whole.course, Course::Lost);
+            let page = whole.to_client.first().unwrap().segment().unwrap();
+            assert!(page.payload.starts_with(b"HTTP/1.1 200"));
+            let next = base.wrapping_add(REQUEST.len() as u32);
+            assert_eq!((page.seq, page.ack), (900, next));
+            assert!(page.has(TcpFlags::FIN));
+            let rst = whole.to_server.first().unwrap().segment().unwrap();
+            assert!(rst.has(TcpFlags::RST));
+            // The forged page may be lost: the request comes again, and so does the page.
+            assert_eq!(run.says(base, TcpFlags::ACK, REQUEST).to_client.len(), 1);
+            let end = run.says(next, TcpFlags::FIN | TcpFlags::ACK, b"");
+            let ack = end.to_client.first().unwrap().segment().unwrap();
+            assert_eq!(ack.ack, next.wrapping_add(1));
+            // What the server still sends is lost.
+            let back = Segment {
+                from: "21.1.0.80:80".parse().unwrap(),
+                to: "20.1.0.7:4000".parse().unwrap(),
+                ..said(900, TcpFlags::ACK, b"late")
+            };
+            assert!(!run.tamper.inbound(&Packet::tcp(&back).unwrap()));
+        }
+    }
+
+    #[test]
+    fn others_pass_and_are_not_kept() {
+        let mut run = Run::new(PAGE);
+        run.says(0, TcpFlags::SYN, b"");
+        let other = b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n";
+        assert_eq!(run.says(1, TcpFlags::ACK, other).course, Course::On);
+        // Only the first request of a stream is read.
+        let next = 1 + other.len() as u32;
+        assert_eq!(run.says(next, TcpFlags::ACK, REQUEST).course, Course::On);
+        let endless = vec![b'x'; FLIGHT + 1];
+        run.says(0, TcpFlags::SYN, b"");
+        assert_eq!(run.says(1, TcpFlags::ACK, &endless).course, Course::On);
+        let stream = run.tamper.streams.values().next().unwrap();
+        assert_eq!((&stream.state, stream.first.len()), (&State::Ignored, 0));
+    }
+
+    #[test]
+    fn a_long_page_comes_in_segments() {
+        let action = Action::Answer(vec![7; 3000]);
+        let outcome = execute(&action, &said(1, TcpFlags::ACK, REQUEST));
+        let segments: Vec<_> = outcome
+            .to_client
+            .iter()
+            .filter_map(Packet::segment)
+            .collect();
+        let sizes: Vec<_> = segments.iter().map(|s| (s.seq, s.payload.len())).collect();
+        assert_eq!(sizes, [(900, 1360), (2260, 1360), (3620, 280)]);
+        let ends = segments.iter().map(|s| s.has(TcpFlags::FIN));
+        assert!(ends.eq([false, false, true]));
+    }
+}

@@ -74,6 +74,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
 
 /// What the control says of the name.
 struct ControlView {
+    name: String,
     addresses: BTreeSet<IpAddr>,
     denied: bool,
     failed: bool,
@@ -85,6 +86,7 @@ struct ControlView {
 impl ControlView {
     fn new(case: &Case<'_>, name: &str) -> Self {
         let mut view = Self {
+            name: name.into(),
             addresses: BTreeSet::new(),
             denied: false,
             failed: false,
@@ -405,7 +407,7 @@ impl Groups {
                     || f == Failure::DnsUnreachable);
                 if unheard && !alive(case, *resolver) {
                     silent.extend(at);
-                } else if at.len() < 2 {
+                } else if at.len() < 2 || (unheard && told_of(case, &control.name, *resolver)) {
                     once.extend(at);
                 } else {
                     bad = bad.or(Some((story, at)));
@@ -434,6 +436,16 @@ fn alive(case: &Case<'_>, (role, resolver): Resolver) -> bool {
                 && !lookup.replies.is_empty()
         }
         _ => false,
+    })
+}
+
+/// Whether a resolver answered any question about the name. Who withholds a name is silent
+/// on all of its types; silence on one is what lost packets leave.
+fn told_of(case: &Case<'_>, name: &str, (role, resolver): Resolver) -> bool {
+    lookups(case, name).any(|(_, lookup, _)| {
+        lookup.role == role
+            && lookup.resolver.map(|ip| ip.0) == resolver
+            && !lookup.replies.is_empty()
     })
 }
 

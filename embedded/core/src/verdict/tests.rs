@@ -358,6 +358,43 @@ fn failing_resolvers_must_fail_repeatedly_and_dead_ones_accuse_nobody() {
 }
 
 #[test]
+fn silence_on_one_type_of_a_name_is_loss_and_on_all_is_withholding() {
+    let asked = |rtype, name, replies: Vec<Reply>, failure| {
+        let asked = Lookup {
+            rtype,
+            ..lookup(Network, name, replies)
+        };
+        seen(Step::Lookup(asked), failure)
+    };
+    let lost = |rtype| asked(rtype, "news.example", vec![], Some(Failure::DnsTimeout));
+    let control = || answer(Encrypted, &[TRUE]);
+    let one_type = dns(vec![
+        control(),
+        answer(Network, &[TRUE]),
+        lost(28),
+        lost(28),
+    ]);
+    means(&one_type, Fine, None, Rule::SameAddress);
+    let empty = asked(
+        28,
+        "news.example",
+        vec![reply(&[])],
+        Some(Failure::DnsNoAnswer),
+    );
+    let other_type = dns(vec![control(), lost(1), lost(1), empty]);
+    means(&other_type, Inconclusive, None, Rule::NotRepeated);
+    let alive = asked(
+        1,
+        "x.news.example",
+        vec![reply(&[])],
+        Some(Failure::DnsNxDomain),
+    );
+    let withheld = dns(vec![control(), lost(1), lost(1), lost(28), lost(28), alive]);
+    let timeout = Some(Mechanism::DnsTimeout);
+    means(&withheld, Anomaly, timeout, Rule::ResolverFails);
+}
+
+#[test]
 fn an_unreachable_control_accuses_nobody() {
     let verdict = dns(vec![
         no_answer(Encrypted, Failure::TcpTimeout),

@@ -1,28 +1,27 @@
 //! Does each scenario come out the same on real sockets? One trial per file, each in
 //! namespaces of its own. A failed one leaves its packets in a pcap file and says where.
 
+use crate::{Entered, chain, leave, possible};
 use faultline_core::observation::Step;
 use faultline_internet::{
-    live::{self, NamespaceError},
+    live,
     run::{self, Finding, differences},
     scenario::Scenario,
 };
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-fn main() {
-    // Before anything else: once a thread runs, it is too late.
-    let entered = Arc::new(live::enter());
-    let arguments = Arguments::from_args();
+/// One trial per file.
+pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let trials = files(&root).into_iter().map(|file| {
+    let trial = |file: PathBuf| {
         let name = file.strip_prefix(&root).unwrap_or(&file).display();
-        let entered = Arc::clone(&entered);
+        let entered = Arc::clone(entered);
         Trial::test(format!("namespace_{name}"), move || check(&entered, &file))
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    };
+    files(&root).into_iter().map(trial).collect()
 }
 
 fn files(root: &Path) -> Vec<PathBuf> {
@@ -38,10 +37,9 @@ fn files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn check(entered: &Result<(), NamespaceError>, file: &Path) -> Result<(), Failed> {
+fn check(entered: &Entered, file: &Path) -> Result<(), Failed> {
     let scenario = Scenario::read(file)?;
-    if let Err(error) = entered {
-        println!("skipped: no namespaces: {error}");
+    if !possible(entered) {
         return Ok(());
     }
     if let Some(obstacle) = live::obstacle(&scenario) {
@@ -71,12 +69,8 @@ fn check(entered: &Result<(), NamespaceError>, file: &Path) -> Result<(), Failed
             report.extend([serde_json::to_string(observation)?.as_str(), "\n"]);
         }
         report += &serde_json::to_string(&finding.verdict)?;
-        let stem = file.file_stem().unwrap_or_default();
-        let pcap = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(stem)
-            .with_extension("pcap");
-        std::fs::write(&pcap, &run.capture)?;
-        report.extend(["\npackets: ", &pcap.display().to_string()]);
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        report += &leave(&stem, &run.capture);
         return Err(report.into());
     }
     Ok(())
@@ -118,14 +112,4 @@ fn steps(finding: &Finding) -> BTreeSet<String> {
         }
     }
     steps
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.extend([": ", &inner.to_string()]);
-        source = inner.source();
-    }
-    text
 }
