@@ -2,27 +2,39 @@
 //! shows what was found: `cargo demo`.
 
 use faultline_collector::store::sqlite::Sqlite;
-use faultline_internet::observatory::{
-    Observatory, geo::Databases, report::Report, simulated::simulate,
+use faultline_internet::{
+    live,
+    observatory::{
+        Observatory,
+        geo::Databases,
+        live::{Programs, start},
+        report::Report,
+        simulated::simulate,
+    },
 };
 use std::{
     env, fmt, fs,
-    io::Write as _,
-    net::{Ipv4Addr, SocketAddr},
+    io::{IsTerminal as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 /// The world that is measured.
 const WORLD: &str = include_str!("../scenarios/world/six_countries.toml");
 /// Where people look.
 const PORT: u16 = 8080;
+/// Between two rounds of the probes.
+const PAUSE: Duration = Duration::from_mins(10);
 
 /// What was typed.
 struct Wishes {
     /// End after the table.
     once: bool,
+    /// Send no packets.
+    simulated: bool,
     port: u16,
 }
 
@@ -34,7 +46,9 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let wishes = match parse(arguments) {
         Ok(wishes) => wishes,
         Err(unknown) => {
-            eprintln!("demo: {unknown}\nusage: cargo demo [--once] [--port PORT]");
+            eprintln!(
+                "demo: {unknown}\nusage: cargo demo [--once] [--simulated] [--port PORT]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -50,12 +64,14 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 fn parse(arguments: &[String]) -> Result<Wishes, String> {
     let mut wishes = Wishes {
         once: false,
+        simulated: false,
         port: PORT,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--once" => wishes.once = true,
+            "--simulated" => wishes.simulated = true,
             "--port" => {
                 let port = arguments.next().and_then(|port| port.parse().ok());
                 wishes.port = port.ok_or("--port wants a number up to 65535")?;
@@ -70,27 +86,105 @@ fn demonstrate(wishes: &Wishes) -> Result<ExitCode, Trouble> {
     let world = Observatory::parse(WORLD)?;
     build()?;
     let folder = fresh_folder()?;
+    // Of this machine's own network: a door into the world's, where one is wanted.
+    let door = if wishes.once {
+        None
+    } else {
+        Some(door(wishes.port)?)
+    };
     say(&format!(
-        "measuring {}: {} probes in {} networks, {} targets",
+        "{}: {} probes in {} networks, {} targets",
         world.name,
         world.members()?.len(),
         world.fleet.len(),
         world.measure.len()
     ));
-    let store = folder.join("collector.db");
+    if wishes.simulated {
+        return in_process(&world, &folder, door);
+    }
+    match live::enter() {
+        Ok(()) => on_sockets(&world, &folder, door),
+        Err(forbidden) => {
+            say(&format!("no namespaces here: {}", Chain(&forbidden)));
+            say("so no packet is sent: everything happens in process and in virtual time");
+            in_process(&world, &folder, door)
+        }
+    }
+}
+
+/// Real programs send real packets through a router of ours.
+fn on_sockets(
+    world: &Observatory,
+    folder: &Path,
+    door: Option<TcpListener>,
+) -> Result<ExitCode, Trouble> {
+    let programs = Programs {
+        probe: binary("faultline-probe")?,
+        collector: binary("faultline-collector")?,
+    };
+    let running = start(world, folder, &programs)?;
+    let probes = world.members()?.len();
+    let terminal = std::io::stderr().is_terminal();
+    let measure = || {
+        running.cycle(|done| {
+            if terminal && done < probes {
+                eprint!("\rdemo: {done} of {probes} probes have measured");
+            } else if done == probes {
+                eprintln!("\rdemo: {done} of {probes} probes have measured");
+            }
+        })
+    };
+    say("they measure over real sockets, each in a network namespace of its own");
+    measure()?;
+    let code = tell(world, folder)?;
+    let Some(door) = door else { return Ok(code) };
+    announce(&door)?;
+    running.relay(door)?;
+    loop {
+        std::thread::sleep(PAUSE);
+        measure()?;
+    }
+}
+
+/// The probes' own code in virtual time; then a collector on what they saw.
+fn in_process(
+    world: &Observatory,
+    folder: &Path,
+    door: Option<TcpListener>,
+) -> Result<ExitCode, Trouble> {
     {
-        let store = Arc::new(Sqlite::open(&store)?);
-        simulate(&world, &store, &folder)?;
+        let store = Arc::new(Sqlite::open(&folder.join("collector.db"))?);
+        simulate(world, &store, folder)?;
     }
-    let report = Report::new(&world, &Sqlite::open(&store)?)?;
-    print!("{}", report.table(&world));
-    println!("n/m: probes that found it, of those that measured; AS: their networks, likewise");
-    let code = verdict(&report);
-    if wishes.once {
-        return Ok(code);
+    let code = tell(world, folder)?;
+    if let Some(door) = door {
+        announce(&door)?;
+        serve(folder, door)?;
     }
-    serve(&folder, wishes.port)?;
     Ok(code)
+}
+
+/// Prints what was found.
+fn tell(world: &Observatory, folder: &Path) -> Result<ExitCode, Trouble> {
+    let report = Report::new(world, &Sqlite::open(&folder.join("collector.db"))?)?;
+    print!("{}", report.table(world));
+    println!("n/m: probes that found it, of those that measured; AS: their networks, likewise");
+    Ok(verdict(&report))
+}
+
+/// Where people look.
+fn door(port: u16) -> Result<TcpListener, Trouble> {
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let door = TcpListener::bind(at);
+    Ok(door.map_err(|e| format!("cannot listen on {at}: {e}; name another with --port"))?)
+}
+
+fn announce(door: &TcpListener) -> Result<(), Trouble> {
+    let at = door.local_addr()?;
+    say(&format!(
+        "look at http://{at}/v1/summary and http://{at}/v1/verdicts; ctrl-c ends it"
+    ));
+    Ok(())
 }
 
 /// Says whether all is as the world's outlook expects.
@@ -109,15 +203,13 @@ fn verdict(report: &Report) -> ExitCode {
 }
 
 /// The collector on this machine's own loopback, until ctrl-c.
-fn serve(folder: &Path, port: u16) -> Result<(), Trouble> {
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn serve(folder: &Path, door: TcpListener) -> Result<(), Trouble> {
+    let listen = door.local_addr()?;
+    drop(door);
     let databases = Databases::in_folder(folder);
     let settings = folder.join("collector.toml");
     let text = collector_settings(listen, folder, &databases).to_string();
     fs::write(&settings, text)?;
-    say(&format!(
-        "look at http://{listen}/v1/summary and http://{listen}/v1/verdicts; ctrl-c ends it"
-    ));
     let mut collector = collector(&settings)?;
     collector.wait()?;
     Ok(())

@@ -6,8 +6,10 @@ usage: cargo x <task>
 
   house [CHECKOUT]  check the invariants that the README promises, by reading the tree
   core              check faultline-core alone, with each set of features
-  demo [--once] [--port PORT]
-                    measure a simulated world and show what was found (cargo demo)
+  demo [--once] [--simulated] [--port PORT]
+                    measure a world of six countries over real sockets in namespaces, show
+                    what was found and serve it (cargo demo); --once ends after the table,
+                    --simulated sends no packets
   measure-probe [PROFILE]
                     size and memory of the probe, in namespaces (default: dist)
   help              print this

@@ -2,9 +2,11 @@
 //!
 //! A world file is a scenario without its one probe: fleets of probes stand in its access
 //! networks, all measure the same targets, and an outlook says what each network's clients
-//! ought to find. [`simulated`] runs it in process and in virtual time.
+//! ought to find. [`simulated`] runs it in process and in virtual time, [`live`] with real
+//! programs on real sockets.
 
 pub mod geo;
+pub mod live;
 pub mod report;
 pub mod simulated;
 
