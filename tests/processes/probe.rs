@@ -1,7 +1,7 @@
-//! The probe as a process of its own, for tests that kill it.
+//! The probe as a process of its own, for tests that start it or kill it.
 //!
-//! Everything is the probe's but one thing: the network announces the resolver that
-//! `FAULTLINE_TEST_RESOLVER` names, since a test may ask only its own, and the watch for
+//! Everything is the probe's but one thing: where `FAULTLINE_TEST_RESOLVER` names a resolver,
+//! the network announces that one, since a test may ask only its own, and the watch for
 //! second answers ends at once.
 
 use clap::Parser as _;
@@ -56,14 +56,18 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: Args) -> anyhow::Result<Exit> {
-    let network = Loopback {
-        os: OsNetwork::new(),
-        resolver: std::env::var("FAULTLINE_TEST_RESOLVER")?.parse()?,
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let (clock, entropy) = (SystemClock::new(), RefCell::new(OsEntropy));
     let mut out = io::stdout().lock();
-    runtime.block_on(run(args, &network, &clock, &entropy, &mut out))
+    let os = OsNetwork::new();
+    match std::env::var("FAULTLINE_TEST_RESOLVER") {
+        Ok(resolver) => {
+            let resolver = resolver.parse()?;
+            let network = Loopback { os, resolver };
+            runtime.block_on(run(args, &network, &clock, &entropy, &mut out))
+        }
+        Err(_) => runtime.block_on(run(args, &os, &clock, &entropy, &mut out)),
+    }
 }

@@ -5,6 +5,7 @@
 //! `tests/run` counts it.
 
 mod internet;
+mod observatory;
 mod scenarios;
 mod servers;
 
@@ -22,6 +23,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = scenarios::trials(&entered);
     trials.extend(internet::trials(&entered));
+    trials.extend(observatory::trials(&entered));
     trials.extend(servers::trials(&entered));
     libtest_mimic::run(&arguments, trials).exit();
 }
