@@ -1,5 +1,5 @@
 //! How does a box throttle? It drops what exceeds a rate, as Russia's do (Xue et al.,
-//! Throttling Twitter, IMC 2021, section 6.1), by the virtual scheduling algorithm of
+//! Throttling Twitter, IMC 2021), by the virtual scheduling algorithm of
 //! ITU-T I.371.
 //!
 //! A handshake's flight passes at once; of a page nothing but its small pieces passes until
