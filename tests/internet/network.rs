@@ -78,7 +78,8 @@ impl SimNetwork {
         let first = exchange.datagrams.into_iter().next();
         let mut reply = first.map(|datagram| datagram.payload);
         if reply.as_deref().is_some_and(truncated) {
-            reply = self.over_tcp(server, &query).await.ok();
+            let whole = self.over_tcp(server, &query).await;
+            reply = Some(whole.map_err(|_| Failure::DnsTruncated)?);
         }
         match reply.and_then(|reply| read(&reply)) {
             None => Err(Failure::DnsTimeout),

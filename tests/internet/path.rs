@@ -1,7 +1,7 @@
 //! What happens between a client's socket and a host's? Delay, and boxes that read along.
 
 use crate::link::Link;
-use crate::middlebox::Action;
+use crate::middlebox::{Action, TRICKLE};
 use crate::web;
 use crate::world::World;
 use std::io;
@@ -99,7 +99,7 @@ impl Path {
         let (near, far) = tokio::io::duplex(WINDOW);
         let action = self.action(&first);
         let chunk = if action == Action::Throttle {
-            100
+            TRICKLE
         } else {
             WINDOW
         };

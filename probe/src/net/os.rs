@@ -249,6 +249,8 @@ fn failure(error: &io::Error) -> Failure {
 fn unresolved(error: &NetError) -> Failure {
     match error {
         NetError::Timeout => Failure::DnsTimeout,
+        // What did not fit into a datagram, and TCP brought nothing either.
+        NetError::Truncated => Failure::DnsTruncated,
         NetError::Dns(DnsError::NoRecordsFound(none)) => rcode(none.response_code),
         NetError::Dns(DnsError::ResponseCode(code)) => rcode(*code),
         _ => Failure::DnsSystem,

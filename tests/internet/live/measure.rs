@@ -55,6 +55,12 @@ pub fn obstacle(scenario: &Scenario) -> Option<&'static str> {
     if scenario.probe.vpn {
         return Some("no tunnels on the live Internet");
     }
+    let mut networks = scenario.networks.iter();
+    if scenario.probe.segment.is_some()
+        && networks.any(|network| network.asn == scenario.probe.asn && network.ipv6)
+    {
+        return Some("no route of IPv6 makes segments small");
+    }
     let six = scenario.networks.iter().any(|network| network.ipv6);
     (six && !super::has_ipv6()).then_some("no IPv6 in this kernel")
 }
@@ -70,6 +76,7 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
     let prober = HostSpec {
         delay_ms: probe.delay_ms,
         loss_percent: probe.loss_percent,
+        segment: probe.segment,
         captive_portal: probe.captive_portal,
         ..HostSpec::within(&world, "probe", probe.asn, 7)?
     };

@@ -45,6 +45,7 @@ mod packet;
 mod router;
 mod serve;
 mod tamper;
+mod trickle;
 
 pub use layout::has_ipv6;
 pub use layout::program;
@@ -144,6 +145,8 @@ pub struct HostSpec {
     pub delay_ms: u64,
     /// Packets lost on its link, of a hundred, each way.
     pub loss_percent: u8,
+    /// Octets of its streams that travel in one segment, where few; over IPv4 only.
+    pub segment: Option<usize>,
     /// Whether a portal waits for a login.
     pub captive_portal: bool,
     /// The resolvers that it is told of, where not those that its network announces.
@@ -160,6 +163,7 @@ impl HostSpec {
             address6: None,
             delay_ms: 0,
             loss_percent: 0,
+            segment: None,
             captive_portal: false,
             resolvers: None,
         }
@@ -193,6 +197,7 @@ struct Plug {
     name: String,
     port: Port,
     on_loopback: Vec<IpAddr>,
+    segment: Option<usize>,
     resolv: Option<std::path::PathBuf>,
 }
 
@@ -226,8 +231,8 @@ impl Internet {
             let host = Host::start(&plug.name, plug.resolv.as_deref())?;
             let mut on_link = plug.port.addresses.clone();
             on_link.retain(|address| !plug.on_loopback.contains(address));
-            let loopback = plug.on_loopback;
-            host.call(move || layout::host(index, here, &on_link, &loopback))??;
+            let (loopback, segment) = (plug.on_loopback, plug.segment);
+            host.call(move || layout::host(index, here, &on_link, &loopback, segment))??;
             wired.push((plug.name, host));
             ports.push(plug.port);
         }
@@ -406,6 +411,7 @@ fn servers(world: &World, hosts: &[HostSpec]) -> Vec<Plug> {
     let server = |name: String, asn, role, addresses: Vec<IpAddr>| Plug {
         name,
         on_loopback: addresses.clone(),
+        segment: None,
         port: Port {
             asn,
             role,
@@ -475,6 +481,7 @@ fn plug(
     Ok(Plug {
         name: spec.name,
         on_loopback: Vec::new(),
+        segment: spec.segment,
         port: Port {
             asn: spec.asn,
             role: Role::Host,

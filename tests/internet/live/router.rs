@@ -298,7 +298,7 @@ impl Router {
             Place::Leaving(port) => self.leave(port, packet, rest, now),
             Place::Core(decided, from) => self.cross(decided, from, packet, now),
             Place::Entering(port) => {
-                if self.tamper.inbound(&packet) {
+                if self.tamper.inbound(&packet, now) {
                     self.schedule(now + rest, Place::Arrived(port), packet, Duration::ZERO);
                 }
             }

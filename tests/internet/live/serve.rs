@@ -34,7 +34,9 @@ pub(super) fn addresses(world: &World) -> Vec<IpAddr> {
     for site in &world.sites {
         if site.state != State::Silent {
             all.extend(&site.addresses);
-            all.extend(site.geo.iter().flat_map(|geo| &geo.addresses));
+            // Hosts unlike the site's others are a site of their own.
+            let alike = site.geo.iter().filter(|geo| !geo.differs());
+            all.extend(alike.flat_map(|geo| &geo.addresses));
         }
     }
     all.extend(world.resolvers.iter().map(|resolver| resolver.address));
@@ -77,8 +79,10 @@ pub(super) async fn world(world: Arc<World>) -> io::Result<()> {
         if world.resolver_at(ip).is_some() {
             let socket = UdpSocket::bind((ip, 53)).await?;
             tokio::spawn(datagrams(Arc::clone(&world), ip, socket));
-            let listener = TcpListener::bind((ip, 53)).await?;
-            tokio::spawn(framed(Arc::clone(&world), ip, listener));
+            if web::listens(&world, (ip, 53).into()).is_none() {
+                let listener = TcpListener::bind((ip, 53)).await?;
+                tokio::spawn(framed(Arc::clone(&world), ip, listener));
+            }
         }
         for port in [80, 443, 853] {
             let at = SocketAddr::new(ip, port);
@@ -101,7 +105,7 @@ async fn datagrams(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
         let query = query.get(..length).unwrap_or_default();
         let reply = world
             .resolver_at(ip)
-            .and_then(|resolver| resolver.reply(&world, query));
+            .and_then(|resolver| resolver.datagram(&world, query));
         if let Some(reply) = reply {
             let _ = socket.send_to(&reply, from).await;
         }

@@ -1,12 +1,14 @@
 //! What do boxes do to packets? The same boxes as on the first rung, on the wire.
 //!
-//! A box stands between a network's clients and the rest. It reassembles a stream's first
-//! flight (one TLS record, or a request's head) and lets it pass meanwhile, as most boxes
-//! in the path do; once it knows the name it swallows the segment that completed it and
-//! everything after, and forges what its kind forges, with the sequence numbers that both
-//! ends expect (RFC 9293 section 3.10.7).
+//! A box stands between a network's clients and the rest. One that reassembles puts a
+//! stream's first flight together (one TLS record, or a request's head) and lets it pass
+//! meanwhile; one that does not looks at the first segment with octets alone. Once it knows
+//! the name it swallows the segment that completed it and everything after, and forges what
+//! its kind forges, with the sequence numbers that both ends expect (RFC 9293 section
+//! 3.10.7); one that throttles lets the flight pass and drops most of what comes back.
 
 use super::packet::{Complaint, Datagram, Packet, Segment};
+use super::trickle::Trickle;
 use crate::middlebox::address::Fate;
 use crate::middlebox::{Action, Kind, Middlebox};
 use crate::world::World;
@@ -70,6 +72,7 @@ enum State {
     Listening,
     Ignored,
     Condemned(Action),
+    Throttled(Trickle),
 }
 
 impl Tamper {
@@ -109,11 +112,16 @@ impl Tamper {
     }
 
     /// Whether a packet for a client passes.
-    pub(super) fn inbound(&self, packet: &Packet) -> bool {
-        let stream = packet
-            .segment()
-            .and_then(|segment| self.streams.get(&(segment.to, segment.from)));
-        !matches!(stream.map(|s| &s.state), Some(State::Condemned(_)))
+    pub(super) fn inbound(&mut self, packet: &Packet, now: Instant) -> bool {
+        let Some(segment) = packet.segment() else {
+            return true;
+        };
+        let stream = self.streams.get_mut(&(segment.to, segment.from));
+        match stream.map(|stream| &mut stream.state) {
+            Some(State::Condemned(_)) => false,
+            Some(State::Throttled(trickle)) => trickle.passes(segment.payload.len(), now),
+            Some(State::Listening | State::Ignored) | None => true,
+        }
     }
 
     fn stream(&mut self, boxes: &[&Middlebox], segment: &Segment<'_>, now: Instant) -> Outcome {
@@ -140,18 +148,19 @@ impl Tamper {
         };
         stream.touched = now;
         if stream.state == State::Listening {
-            stream.listen(boxes, segment);
+            stream.listen(boxes, segment, now);
         }
         match &stream.state {
             State::Condemned(action) => execute(action, segment),
-            State::Listening | State::Ignored => Outcome::default(),
+            State::Listening | State::Ignored | State::Throttled(_) => Outcome::default(),
         }
     }
 }
 
 impl Stream {
-    /// Takes in what comes next, and decides once the first flight is whole.
-    fn listen(&mut self, boxes: &[&Middlebox], segment: &Segment<'_>) {
+    /// Takes in what comes next, and decides: boxes that do not reassemble at once, the
+    /// others once the first flight is whole.
+    fn listen(&mut self, boxes: &[&Middlebox], segment: &Segment<'_>, now: Instant) {
         // What came before a gap is sent again; what overlaps is known.
         let known = self.first.len();
         let offset = segment.seq.wrapping_sub(self.base) as usize;
@@ -162,13 +171,15 @@ impl Stream {
             return;
         };
         self.first.extend(fresh);
-        if !whole(&self.first) {
-            return;
-        }
-        let mut actions = boxes.iter().map(|b| b.on_stream(&self.first));
+        let whole = whole(&self.first);
+        let looks = |b: &&&Middlebox| if b.reassembles { whole } else { known == 0 };
+        let looking = boxes.iter().filter(looks);
+        let mut actions = looking.map(|b| b.on_stream(&self.first));
         self.state = match actions.find(|action| *action != Action::Pass) {
+            Some(Action::Throttle) => State::Throttled(Trickle::new(now)),
             Some(action) => State::Condemned(action),
-            None => State::Ignored,
+            None if whole || boxes.iter().all(|b| !b.reassembles) => State::Ignored,
+            None => return,
         };
         self.first = Vec::new();
     }
@@ -319,6 +330,7 @@ fn rst_on(segment: &Segment<'_>) -> Option<Packet> {
 mod tests {
     use super::*;
     use crate::scenario::Scenario;
+    use faultline_core::wire::tls::{Hello, KeyShare};
 
     const PAGE: &str = include_str!("../../scenarios/blocking/http_blockpage.toml");
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: news.example\r\n\r\n";
@@ -331,8 +343,11 @@ mod tests {
     }
 
     impl Run {
-        fn new(scenario: &str) -> Self {
-            let scenario = Scenario::parse(scenario).unwrap();
+        fn new(scenario: &str, reassembles: bool) -> Self {
+            let mut scenario = Scenario::parse(scenario).unwrap();
+            for middlebox in &mut scenario.middlebox {
+                middlebox.reassembles = reassembles;
+            }
             Self {
                 world: World::new(&scenario).unwrap(),
                 tamper: Tamper::default(),
@@ -362,7 +377,7 @@ mod tests {
     #[test]
     fn a_request_is_read_however_it_is_cut() {
         for cut in 1..REQUEST.len() {
-            let mut run = Run::new(PAGE);
+            let mut run = Run::new(PAGE, true);
             let base = u32::MAX - 5; // sequence numbers go round
             run.says(base.wrapping_sub(1), TcpFlags::SYN, b"");
             let (first, second) = REQUEST.split_at(cut);
@@ -395,13 +410,63 @@ mod tests {
                 to: "20.1.0.7:4000".parse().unwrap(),
                 ..said(900, TcpFlags::ACK, b"late")
             };
-            assert!(!run.tamper.inbound(&Packet::tcp(&back).unwrap()));
+            let back = Packet::tcp(&back).unwrap();
+            assert!(!run.tamper.inbound(&back, run.start));
         }
     }
 
     #[test]
+    fn a_box_that_does_not_reassemble_reads_the_first_segment_alone() {
+        let named = "GET / HTTP/1.1\r\nHost: news.example".len();
+        for cut in 1..=REQUEST.len() {
+            let mut run = Run::new(PAGE, false);
+            run.says(0, TcpFlags::SYN, b"");
+            run.says(1, TcpFlags::ACK, b"");
+            let (first, second) = REQUEST.split_at(cut);
+            let begun = run.says(1, TcpFlags::ACK, first);
+            let read = cut >= named;
+            assert_eq!(begun.course == Course::Lost, read, "{cut}");
+            let rest = run.says(1 + cut as u32, TcpFlags::ACK, second);
+            assert_eq!(rest.course == Course::Lost, read, "{cut}");
+            let again = run.says(1, TcpFlags::ACK, REQUEST);
+            assert_eq!(again.course == Course::Lost, read, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_throttled_stream_goes_on_and_trickles_back() {
+        let throttled = PAGE.replace("http_blockpage", "throttle");
+        let mut run = Run::new(&throttled, true);
+        run.says(0, TcpFlags::SYN, b"");
+        let hello = Hello {
+            random: [1; 32],
+            session_id: [2; 32],
+            server_name: Some("news.example"),
+            alpn: &[],
+            key_share: KeyShare::X25519([3; 32]),
+        };
+        let mut octets = [0; Hello::MAX_LEN];
+        let length = hello.emit(&mut octets).unwrap();
+        let sent = run.says(1, TcpFlags::ACK, &octets[..length]);
+        assert_eq!(sent.course, Course::On);
+        assert!(sent.to_client.is_empty() && sent.to_server.is_empty());
+        let large = [7; 1000];
+        let mut back = |payload| {
+            let back = Segment {
+                from: "21.1.0.80:80".parse().unwrap(),
+                to: "20.1.0.7:4000".parse().unwrap(),
+                ..said(900, TcpFlags::ACK, payload)
+            };
+            run.tamper.inbound(&Packet::tcp(&back).unwrap(), run.start)
+        };
+        assert!(back(&large), "a handshake's flight");
+        assert!(!back(&large), "a page");
+        assert!(back(b""), "an acknowledgement");
+    }
+
+    #[test]
     fn others_pass_and_are_not_kept() {
-        let mut run = Run::new(PAGE);
+        let mut run = Run::new(PAGE, true);
         run.says(0, TcpFlags::SYN, b"");
         let other = b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n";
         assert_eq!(run.says(1, TcpFlags::ACK, other).course, Course::On);

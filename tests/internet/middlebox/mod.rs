@@ -20,6 +20,9 @@ pub mod sni;
 use serde::Deserialize;
 use std::net::IpAddr;
 
+/// Octets a second that a throttling box lets pass.
+pub const TRICKLE: usize = 100;
+
 /// What kind of box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
