@@ -12,6 +12,10 @@ use faultline_core::{
 };
 use std::net::IpAddr;
 
+/// How far a probe's clock may run behind ours: by what it says it measured before it asked.
+/// A probe stamps a token only where and after it took it, so this attributes nothing wrongly.
+const SKEW: Duration = Duration::from_mins(5);
+
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -34,7 +38,7 @@ pub fn issue(
         asn: enricher.asn_of(address).unwrap_or_default(),
         country: enricher.country_of(address).unwrap_or_default(),
         kind: NetworkKind::Unknown,
-        not_before: now,
+        not_before: UnixTime(now.0.saturating_sub(SKEW.as_micros() as i64)),
         not_after: now + validity,
         geo: Blob(geo.iter().take(8).copied().collect()),
     };

@@ -195,6 +195,7 @@ fn a_flood_fills_no_memory() {
         most_replies: 3,
         most_records: 2,
         raw_cap: 40,
+        total_cap: 1 << 20,
         ..Settings::default()
     };
     let (mut inquiry, query) = asked(settings);
@@ -215,6 +216,22 @@ fn a_flood_fills_no_memory() {
     assert_eq!(lookup.replies.len(), 3);
     assert_eq!(lookup.replies[0].addresses.len(), 2);
     assert_eq!(lookup.replies[0].raw.as_ref().unwrap().0.len(), 40);
+}
+
+#[test]
+fn a_flood_leaves_room_for_the_upload_and_keeps_the_first_words() {
+    let (mut inquiry, query) = asked(Settings::default());
+    let mut flood = reply(&query, Rcode::NO_ERROR, Some([192, 0, 2, 1]));
+    flood.resize(4096, 0);
+    for at in 0..200 {
+        inquiry.handle(ms(at), resolver(), &flood, None);
+    }
+    let seen = inquiry.finish(ms(900));
+    let kept = lookup(&seen);
+    assert_eq!(kept.replies.len(), 64);
+    assert_eq!(kept.replies[0].addresses.len(), 1);
+    let size = crate::codec::to_cbor(&seen).len();
+    assert!(size < 32 * 1024, "{size}");
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub struct Settings {
     pub most_records: usize,
     /// Octets kept of one reply.
     pub raw_cap: usize,
+    /// Octets kept of all replies together, addresses and aliases included: whoever floods
+    /// must not make the measurement too large to be uploaded.
+    pub total_cap: usize,
 }
 
 impl Default for Settings {
@@ -59,6 +62,7 @@ impl Default for Settings {
             most_replies: 64,
             most_records: 256,
             raw_cap: 4096,
+            total_cap: 24 * 1024,
         }
     }
 }
@@ -159,7 +163,9 @@ impl Inquiry {
             return;
         };
         if self.replies.len() < self.settings.most_replies {
+            let kept = self.replies.iter().map(reply::size).sum();
             let mut reply = reply::read(asked, &self.question, &self.settings, from, payload);
+            reply::cut(&mut reply, self.settings.total_cap.saturating_sub(kept));
             reply.after = now.since(sent).as_micros() as u64;
             reply.hop_limit = hop_limit;
             self.replies.push(reply);

@@ -115,3 +115,26 @@ pub(super) fn read(
         .collect();
     reply
 }
+
+/// Octets that a reply takes, apart from its fields of fixed size.
+pub(super) fn size(reply: &Reply) -> usize {
+    let aliases: usize = reply.aliases.iter().map(|alias| alias.len() + 2).sum();
+    let raw = reply.raw.as_ref().map_or(0, |raw| raw.0.len());
+    reply.addresses.len() * 17 + aliases + raw
+}
+
+/// Cuts a reply to `room` octets. Addresses go last: verdicts rest on them.
+pub(super) fn cut(reply: &mut Reply, room: usize) {
+    reply.addresses.truncate(room / 17);
+    let mut left = room - reply.addresses.len() * 17;
+    let fitting = reply.aliases.iter().take_while(|alias| {
+        let fits = alias.len() + 2 <= left;
+        left = left.saturating_sub(alias.len() + 2);
+        fits
+    });
+    let fitting = fitting.count();
+    reply.aliases.truncate(fitting);
+    if let Some(Blob(raw)) = &mut reply.raw {
+        raw.truncate(left);
+    }
+}
