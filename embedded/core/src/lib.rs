@@ -38,6 +38,7 @@ pub mod observation;
 pub mod page;
 #[cfg(feature = "alloc")]
 pub mod protocol;
+mod registry;
 pub mod time;
 #[cfg(feature = "alloc")]
 pub mod value;

@@ -3,47 +3,11 @@
 //! IANA's "Domain Name System (DNS) Parameters", as far as a measurement meets them. Numbers
 //! without a name print as RFC 3597 section 5 says: `TYPE65280`, `CLASS32`.
 
-use core::fmt;
-
-macro_rules! registry {
-    (
-        $(#[$doc:meta])* $type:ident($int:ty), $unknown:literal;
-        $($(#[$item:meta])* $name:ident = $value:literal $text:literal;)*
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(pub $int);
-
-        impl $type {
-            $($(#[$item])* pub const $name: Self = Self($value);)*
-
-            /// The registered mnemonic, if it is known here.
-            pub const fn mnemonic(self) -> Option<&'static str> {
-                match self.0 {
-                    $($value => Some($text),)*
-                    _ => None,
-                }
-            }
-        }
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.mnemonic() {
-                    Some(text) => f.write_str(text),
-                    None => write!(f, concat!($unknown, "{}"), self.0),
-                }
-            }
-        }
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-    };
-}
+use crate::registry::registry;
 
 registry! {
     /// A record TYPE or QTYPE.
-    RecordType(u16), "TYPE";
+    RecordType(u16), mnemonic, "TYPE{}";
     /// IPv4 address (RFC 1035).
     A = 1 "A";
     /// Name server (RFC 1035).
@@ -88,7 +52,7 @@ registry! {
 
 registry! {
     /// A record CLASS or QCLASS.
-    Class(u16), "CLASS";
+    Class(u16), mnemonic, "CLASS{}";
     /// The Internet.
     IN = 1 "IN";
     /// Chaosnet; lives on in `version.bind` and `id.server` (RFC 4892).
@@ -103,7 +67,7 @@ registry! {
 
 registry! {
     /// A response code: four bits of the header and eight of EDNS (RFC 6891 section 6.1.3).
-    Rcode(u16), "RCODE";
+    Rcode(u16), mnemonic, "RCODE{}";
     /// No error.
     NO_ERROR = 0 "NOERROR";
     /// The server could not read the query.

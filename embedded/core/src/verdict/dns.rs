@@ -170,6 +170,8 @@ fn story(
         }
         // It sends to TCP, and is all that a resolver under load says (rate limiting).
         Some(Failure::DnsTruncated) => Story::Nothing,
+        // What failed inside this machine, or has no name, says nothing of the network.
+        Some(Failure::DnsSystem | Failure::LocalError | Failure::Unknown(_)) => Story::Nothing,
         Some(denial @ (Failure::DnsNxDomain | Failure::DnsNoAnswer)) => Story::Denies(denial),
         Some(failure) => Story::Fails(failure),
     }

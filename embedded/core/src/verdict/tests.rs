@@ -395,6 +395,19 @@ fn silence_on_one_type_of_a_name_is_loss_and_on_all_is_withholding() {
 }
 
 #[test]
+fn failures_inside_the_machine_accuse_nobody() {
+    for own in [
+        Failure::DnsSystem,
+        Failure::LocalError,
+        Failure::Unknown(9999),
+    ] {
+        let fails = || no_answer(System, own);
+        let seen = vec![answer(Encrypted, &[TRUE]), fails(), fails()];
+        means(&dns(seen), Inconclusive, None, Rule::NothingSeen);
+    }
+}
+
+#[test]
 fn an_unreachable_control_accuses_nobody() {
     let verdict = dns(vec![
         no_answer(Encrypted, Failure::TcpTimeout),

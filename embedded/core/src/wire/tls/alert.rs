@@ -1,8 +1,8 @@
 //! How does one side say that it gives up? (RFC 8446 section 6)
 
-use super::registry::registry;
 use super::{Field, Malformed};
 use crate::failure::Failure;
+use crate::registry::registry;
 use core::fmt;
 
 /// An alert in the clear.
@@ -53,7 +53,7 @@ impl fmt::Display for Alert {
 
 registry! {
     /// IANA's "TLS Alerts".
-    AlertDescription(u8);
+    AlertDescription(u8), name, "{:#06x}";
     /// The end of what this side sends.
     CLOSE_NOTIFY = 0 "close_notify";
     /// A message at the wrong time.

@@ -3,48 +3,11 @@
 //! IANA's "Transport Layer Security (TLS) Parameters" and "TLS ExtensionType Values", as far
 //! as a measurement meets them. Numbers without a name print in hexadecimal.
 
-use core::fmt;
-
-macro_rules! registry {
-    (
-        $(#[$doc:meta])* $type:ident($int:ty);
-        $($(#[$item:meta])* $name:ident = $value:literal $text:literal;)*
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(pub $int);
-
-        impl $type {
-            $($(#[$item])* pub const $name: Self = Self($value);)*
-
-            /// The registered name, if it is known here.
-            pub const fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($value => Some($text),)*
-                    _ => None,
-                }
-            }
-        }
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.name() {
-                    Some(text) => f.write_str(text),
-                    None => write!(f, "{:#06x}", self.0),
-                }
-            }
-        }
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-    };
-}
-pub(super) use registry;
+use crate::registry::registry;
 
 registry! {
     /// What a record carries.
-    ContentType(u8);
+    ContentType(u8), name, "{:#06x}";
     /// RFC 8446 section 5; in TLS 1.3 for show only.
     CHANGE_CIPHER_SPEC = 20 "change_cipher_spec";
     /// RFC 8446 section 6.
@@ -58,7 +21,7 @@ registry! {
 }
 registry! {
     /// The type of a handshake message (RFC 8446 section 4).
-    MessageType(u8);
+    MessageType(u8), name, "{:#06x}";
     /// The client's first word.
     CLIENT_HELLO = 1 "client_hello";
     /// The server's first word, HelloRetryRequest included.
@@ -68,7 +31,7 @@ registry! {
 }
 registry! {
     /// A version of the protocol.
-    Version(u16);
+    Version(u16), name, "{:#06x}";
     /// RFC 6101.
     SSL_3_0 = 0x0300 "SSL 3.0";
     /// RFC 2246.
@@ -82,7 +45,7 @@ registry! {
 }
 registry! {
     /// What follows in an extension.
-    ExtensionType(u16);
+    ExtensionType(u16), name, "{:#06x}";
     /// RFC 6066 section 3: the name that boxes look for.
     SERVER_NAME = 0 "server_name";
     /// RFC 8446 section 4.2.7.
@@ -108,7 +71,7 @@ registry! {
 }
 registry! {
     /// A group for key exchange (RFC 8446 section 4.2.7).
-    Group(u16);
+    Group(u16), name, "{:#06x}";
     /// P-256.
     SECP256R1 = 0x0017 "secp256r1";
     /// P-384.
@@ -120,7 +83,7 @@ registry! {
 }
 registry! {
     /// A cipher suite.
-    CipherSuite(u16);
+    CipherSuite(u16), name, "{:#06x}";
     /// TLS 1.3.
     AES_128_GCM_SHA256 = 0x1301 "TLS_AES_128_GCM_SHA256";
     /// TLS 1.3.
