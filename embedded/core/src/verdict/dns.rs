@@ -168,10 +168,14 @@ fn story(
         {
             Story::Nothing
         }
-        // It sends to TCP, and is all that a resolver under load says (rate limiting).
-        Some(Failure::DnsTruncated) => Story::Nothing,
+        // Truncation sends to TCP, and is all that a resolver under load says (rate limiting).
         // What failed inside this machine, or has no name, says nothing of the network.
-        Some(Failure::DnsSystem | Failure::LocalError | Failure::Unknown(_)) => Story::Nothing,
+        Some(
+            Failure::DnsTruncated
+            | Failure::DnsSystem
+            | Failure::LocalError
+            | Failure::Unknown(_),
+        ) => Story::Nothing,
         Some(denial @ (Failure::DnsNxDomain | Failure::DnsNoAnswer)) => Story::Denies(denial),
         Some(failure) => Story::Fails(failure),
     }
