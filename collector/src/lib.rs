@@ -6,5 +6,6 @@ pub mod config;
 pub mod import;
 pub mod ingest;
 pub mod rules;
+pub mod score;
 pub mod store;
 pub mod targets;

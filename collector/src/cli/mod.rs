@@ -10,10 +10,11 @@ use faultline_collector::{
     import::ooni::{AsnMap, judge_directory},
     ingest::{Enricher, Mmdb, Nowhere},
     rules::Rules,
+    score::method,
     store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
 };
 use faultline_core::time::UnixTime;
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// Take in, keep and serve what probes measured.
 #[derive(Debug, Parser)]
@@ -43,8 +44,20 @@ enum Action {
         #[command(subcommand)]
         format: Foreign,
     },
+    /// Print the method of the scores: indicators, formulas, floors.
+    Method {
+        /// For people or for machines.
+        #[arg(long, value_enum, default_value_t = MethodFormat::Text)]
+        format: MethodFormat,
+    },
     /// Make every derived row again from the batches kept, and print their digest.
     Rebuild,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum MethodFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +122,14 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
                 done.judged, done.others, done.unreadable
             );
             Ok((done.others + done.unreadable) as u64)
+        }
+        Action::Method { format } => {
+            let text = match format {
+                MethodFormat::Text => method::text(),
+                MethodFormat::Json => format!("{:#}\n", method::document()),
+            };
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(0)
         }
         Action::Rebuild => {
             let store = open(&config)?;
