@@ -5,6 +5,7 @@ pub mod api;
 pub mod config;
 pub mod import;
 pub mod ingest;
+pub mod names;
 pub mod rules;
 pub mod score;
 pub mod store;
