@@ -38,7 +38,12 @@ impl Names {
     /// From the operator's lists; countries are those of the Earth where none is given.
     pub fn parse(countries: Option<&str>, networks: Option<&str>) -> Result<Self, NamesError> {
         Ok(Self {
-            countries: pairs(countries.unwrap_or(EARTH), "countries", "code,name", Country::new)?,
+            countries: pairs(
+                countries.unwrap_or(EARTH),
+                "countries",
+                "code,name",
+                Country::new,
+            )?,
             networks: pairs(networks.unwrap_or(""), "networks", "asn,name", |key| {
                 key.trim_start_matches("AS").parse().ok().map(Asn)
             })?,
@@ -47,7 +52,9 @@ impl Names {
 
     /// Every known country.
     pub fn countries(&self) -> impl Iterator<Item = (Country, &str)> {
-        self.countries.iter().map(|(code, name)| (*code, name.as_str()))
+        self.countries
+            .iter()
+            .map(|(code, name)| (*code, name.as_str()))
     }
 
     /// A country's name, or its code.
@@ -95,12 +102,19 @@ mod tests {
         assert_eq!(earth.countries().count(), 249);
         let kenya = Country::new("KE").unwrap();
         assert_eq!(earth.country(kenya), "Kenya");
-        let lists = (Some("code,name\nXA,Alvania\n"), Some("asn,name\nAS64496,Alvania Telecom\n"));
+        let lists = (
+            Some("code,name\nXA,Alvania\n"),
+            Some("asn,name\nAS64496,Alvania Telecom\n"),
+        );
         let world = Names::parse(lists.0, lists.1).unwrap();
         assert_eq!(world.countries().count(), 1);
         assert_eq!(world.country(kenya), "KE");
         assert_eq!(world.network(Asn(64_496)), Some("Alvania Telecom"));
         let error = Names::parse(None, Some("asn,name\n1,a\nx,b\n")).unwrap_err();
-        assert!(error.to_string().starts_with("line 3 of the list of networks"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("line 3 of the list of networks")
+        );
     }
 }

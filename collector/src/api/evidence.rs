@@ -4,7 +4,7 @@
 use super::{Service, refused::Refused};
 use crate::store::MeasurementRow;
 use axum::http::HeaderMap;
-use faultline_core::{codec::from_cbor, observation::Observation};
+use faultline_core::{codec::from_cbor, observation::Observation, verdict::Reason};
 use minicbor::{Decoder, data::Type};
 use serde_json::{Map, Value, json};
 
@@ -72,14 +72,27 @@ pub(super) fn whole(service: &Service, row: &MeasurementRow) -> Result<Value, Re
         .collect::<Result<Vec<_>, Refused>>()?;
     let mut value = brief(service, row);
     if let Value::Object(map) = &mut value {
+        map.insert("simulated".into(), json!(service.config.simulated));
         map.insert("observations".into(), observations.into());
         map.insert("reasons".into(), reasons(&row.verdict.reasons));
     }
     Ok(value)
 }
 
-/// Reasons as the rules wrote them (CBOR), in JSON; `null` where they do not read.
+/// Reasons with the published sentence of each rule. Those of other rules as they were
+/// written (CBOR), in JSON; `null` where they do not read.
 fn reasons(cbor: &[u8]) -> Value {
+    if let Ok(reasons) = from_cbor::<Vec<Reason>>(cbor) {
+        let one = |reason: Reason| {
+            json!({
+                "rule": reason.rule,
+                "sentence": reason.rule.sentence(),
+                "observations": reason.observations,
+                "control": reason.control,
+            })
+        };
+        return reasons.into_iter().map(one).collect();
+    }
     json_of(&mut Decoder::new(cbor), 16).unwrap_or(Value::Null)
 }
 

@@ -2,13 +2,20 @@
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
 mod evidence;
+mod filter;
+mod lists;
 mod openapi;
+mod pages;
 mod probes;
 mod read;
 mod refused;
+mod scores;
 mod summary;
+mod table;
+mod tally;
 
 pub use openapi::document as openapi;
+pub use scores::{Scores, ScoresError};
 
 use crate::{
     config::Config,
@@ -40,6 +47,8 @@ pub struct Service {
     pub importer: Option<ProbeId>,
     /// What probes are asked to measure.
     pub targets: Vec<TargetItem>,
+    /// Facts and scores.
+    pub scores: Arc<Scores>,
     /// The wall clock.
     pub now: fn() -> UnixTime,
 }
@@ -62,6 +71,18 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/measurements", get(read::measurements))
         .route("/v1/measurements/{id}", get(read::measurement))
         .route("/v1/verdicts", get(read::verdicts))
+        .route("/v1/atlas", get(pages::atlas))
+        .route("/v1/world", get(pages::world))
+        .route("/v1/coverage", get(pages::coverages))
+        .route("/v1/countries/{country}", get(pages::country))
+        .route(
+            "/v1/countries/{country}/indicators/{indicator}",
+            get(pages::indicator),
+        )
+        .route("/v1/networks/{asn}", get(lists::network))
+        .route("/v1/targets", get(lists::targets))
+        .route("/v1/targets/{target}", get(lists::target))
+        .route("/v1/method", get(lists::method))
         .route("/v1/summary", get(summary::summary))
         .route("/v1/openapi.json", get(openapi::serve))
         .fallback(refused::nothing_here)

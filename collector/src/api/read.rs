@@ -1,33 +1,19 @@
 //! What can be read, one measurement after the other?
 
-use super::{Service, evidence, on_disk, refused::Refused};
+use super::{Service, evidence, filter::Filter, on_disk, refused::Refused, table};
 use crate::store::{Facts, MeasurementRow};
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::HeaderMap,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
-use faultline_core::{
-    id::{Country, MeasurementId},
-    time::UnixTime,
-};
-use serde::Deserialize;
+use faultline_core::{id::MeasurementId, time::UnixTime};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// All times.
 pub(super) const ALWAYS: std::ops::Range<UnixTime> = UnixTime(i64::MIN)..UnixTime(i64::MAX);
-
-/// Which measurements are asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Filter {
-    country: Option<String>,
-    target: Option<String>,
-    outcome: Option<String>,
-    limit: Option<usize>,
-    after: Option<String>,
-}
 
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(json!({
@@ -43,7 +29,7 @@ pub(super) async fn measurements(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     filter: Result<Query<Filter>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Response, Refused> {
     let operator = service.is_operator(&headers);
     let at = Arc::clone(&service);
     list(service, filter, "measurements", move |row| {
@@ -58,13 +44,16 @@ pub(super) async fn verdicts(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     filter: Result<Query<Filter>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Response, Refused> {
     let operator = service.is_operator(&headers);
     let at = Arc::clone(&service);
     list(service, filter, "verdicts", move |row| {
         at.may_show(row, operator).then(|| {
             json!({
                 "measurement": row.id,
+                "started": row.started.to_string(),
+                "experiment": row.experiment,
+                "source": if at.is_import(row) { "import" } else { "probe" },
                 "country": row.country,
                 "asn": row.asn,
                 "target": row.target,
@@ -103,44 +92,47 @@ async fn list(
     filter: Result<Query<Filter>, QueryRejection>,
     name: &'static str,
     show: impl Fn(&MeasurementRow) -> Option<Value> + Send + 'static,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Response, Refused> {
     let Query(filter) = filter.map_err(|e| Refused::bad_query(e.body_text()))?;
-    let country = match &filter.country {
-        Some(code) => Some(
-            Country::new(code).ok_or_else(|| Refused::bad_query("a country is two letters"))?,
-        ),
-        None => None,
-    };
-    let after = filter.after.as_deref().map(cursor).transpose()?;
-    let limit = filter.limit.unwrap_or(100).clamp(1, 1000);
+    let csv = wants_csv(filter.format.as_deref())?;
+    let wanted = filter.read()?;
     on_disk(move || {
         let (mut found, mut last, mut more) = (Vec::new(), None, false);
-        let mut window = ALWAYS;
-        window.start = after.map_or(window.start, |(started, _)| started);
-        service.store.measurements(window, &mut |row| {
-            let wanted = after.is_none_or(|after| (row.started, row.id) > after)
-                && country.is_none_or(|c| c == row.country)
-                && filter.target.as_ref().is_none_or(|t| *t == row.target)
-                && (filter.outcome.as_ref()).is_none_or(|o| *o == row.verdict.outcome);
-            if let Some(value) = wanted.then(|| show(&row)).flatten() {
-                if found.len() == limit {
-                    more = true;
-                    return false;
+        service
+            .store
+            .measurements(wanted.window.clone(), &mut |row| {
+                let fits = wanted.fits(&service, &row);
+                if let Some(value) = fits.then(|| show(&row)).flatten() {
+                    if found.len() == wanted.limit {
+                        more = true;
+                        return false;
+                    }
+                    found.push(value);
+                    last = Some(format!("{}-{}", row.started.0, row.id));
                 }
-                found.push(value);
-                last = Some(format!("{}-{}", row.started.0, row.id));
-            }
-            true
-        })?;
+                true
+            })?;
         let next = last.filter(|_| more);
-        Ok(Json(json!({ name: found, "next": next })))
+        let simulated = service.config.simulated;
+        let value = json!({ "simulated": simulated, name: found, "next": next });
+        if csv {
+            return Ok(csv_reply(table::csv(&value, name)?));
+        }
+        Ok(Json(value).into_response())
     })
     .await
 }
 
-/// `after`: where the page before ended, as its `next` said.
-fn cursor(text: &str) -> Result<(UnixTime, MeasurementId), Refused> {
-    text.rsplit_once('-')
-        .and_then(|(t, id)| Some((UnixTime(t.parse().ok()?), id.parse().ok()?)))
-        .ok_or_else(|| Refused::bad_query("after is the `next` of the page before"))
+/// Whether a list is wanted as CSV.
+pub(super) fn wants_csv(format: Option<&str>) -> Result<bool, Refused> {
+    match format {
+        None | Some("json") => Ok(false),
+        Some("csv") => Ok(true),
+        Some(_) => Err(Refused::bad_query("format is json or csv")),
+    }
+}
+
+/// A table on its way out.
+fn csv_reply(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response()
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use faultline_collector::{
-    api::{Service, router},
+    api::{Scores, Service, router},
     config::Config,
     ingest::Ingest,
     targets,
@@ -52,15 +52,29 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
             .with_context(|| format!("cannot read the targets {}", path.display()))?,
         None => targets::BUILT_IN.to_owned(),
     };
+    let importer = importer.public().probe_id();
+    let scores = Arc::new(Scores::new(&config, Some(importer))?);
+    scores.load(&*store)?;
+    scores.warm(now());
+    let watch = Arc::clone(&scores);
     let ingest = Ingest::new(
         Arc::clone(&store),
         Arc::clone(&enricher),
         super::judge(),
         identity.public(),
-    );
+    )
+    .watched_by(Arc::new(move |rows| watch.add(rows)));
+    let mut targets = targets::parse(&list);
+    let services = scores.services().iter();
+    let new: Vec<_> = services
+        .filter(|service| !targets.iter().any(|t| t.url == service.url))
+        .map(targets::service)
+        .collect();
+    targets.extend(new);
     Ok(Service {
-        targets: targets::parse(&list),
-        importer: Some(importer.public().probe_id()),
+        targets,
+        importer: Some(importer),
+        scores,
         config,
         store,
         ingest,

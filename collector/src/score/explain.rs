@@ -7,12 +7,12 @@ use super::{
     indicator::{self, Dimension, SPECS, Spec},
     profile::{DimensionScore, IndicatorScore, Profile},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A message to be filled in.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Text {
     /// Which sentence.
     pub key: String,
@@ -61,7 +61,11 @@ pub fn indicator(score: &IndicatorScore) -> Account {
     let mut explanation = vec![Text::new(format!("indicator.{id}.what"))];
     if e.published() {
         let deviating = a.deviating();
-        let key = if deviating == 0 { "seen.none" } else { "seen.some" };
+        let key = if deviating == 0 {
+            "seen.none"
+        } else {
+            "seen.some"
+        };
         let seen = Text::new(key)
             .with("networks", a.rates.networks.len())
             .with("targets", a.rates.targets)
@@ -93,7 +97,12 @@ pub fn indicator(score: &IndicatorScore) -> Account {
 
 /// Whether enough independent witnesses saw it to say so with a name.
 fn nameable(a: &super::assess::Assessment) -> bool {
-    let deviating: Vec<_> = a.rates.networks.iter().filter(|n| n.rate > a.spec.b).collect();
+    let deviating: Vec<_> = a
+        .rates
+        .networks
+        .iter()
+        .filter(|n| n.rate > a.spec.b)
+        .collect();
     deviating.len() >= FLOORS.naming_networks as usize
         || deviating.iter().any(|n| n.probes >= FLOORS.naming_probes)
 }
@@ -149,7 +158,9 @@ pub fn dimension(profile: &Profile, score: &DimensionScore) -> Account {
             "dimension.share_unknown"
         };
         let share = profile.coverage.user_share.unwrap_or(0.0) * 100.0;
-        account.explanation.push(Text::new(key).with("percent", share.round()));
+        account
+            .explanation
+            .push(Text::new(key).with("percent", share.round()));
         let strongest = own()
             .filter_map(|i| Some((i, indicator::weight(i.assessment.spec) * i.estimate.point?)))
             .filter(|(_, part)| *part > 0.0)
@@ -161,24 +172,33 @@ pub fn dimension(profile: &Profile, score: &DimensionScore) -> Account {
                     .with("deviating", main.assessment.deviating())
                     .with("networks", main.assessment.rates.networks.len()),
             );
-            account.explanation.push(Text::new(format!("dimension.{label}.people")));
+            account
+                .explanation
+                .push(Text::new(format!("dimension.{label}.people")));
             let deviating = own().filter(|i| i.estimate.point.is_some_and(|p| p > 0.0));
-            account.alternatives =
-                deviating.flat_map(|i| alternatives(i.assessment.spec)).collect();
+            account.alternatives = deviating
+                .flat_map(|i| alternatives(i.assessment.spec))
+                .collect();
         } else if absent(profile, high) {
             account.explanation.push(Text::new("dimension.absent"));
         } else {
             account.explanation.push(Text::new("dimension.calm"));
         }
     } else {
-        account.explanation.push(Text::new("dimension.insufficient"));
+        account
+            .explanation
+            .push(Text::new("dimension.insufficient"));
         let Some(spec) = indicator::of(dimension).next() else {
             return account;
         };
         let reasons = e.reasons.iter();
-        account.explanation.extend(reasons.map(|reason| why(reason, spec)));
+        account
+            .explanation
+            .extend(reasons.map(|reason| why(reason, spec)));
     }
-    account.not_covered.push(Text::new(format!("dimension.{label}.not_covered")));
+    account
+        .not_covered
+        .push(Text::new(format!("dimension.{label}.not_covered")));
     let missing = own().filter(|i| !i.estimate.published());
     let missing = missing.filter(|i| i.assessment.spec.tier.weight() > 0.0);
     account.not_covered.extend(
@@ -190,7 +210,10 @@ pub fn dimension(profile: &Profile, score: &DimensionScore) -> Account {
 /// Whether it may be said that nothing was there to be seen.
 fn absent(profile: &Profile, high: f64) -> bool {
     let seen = profile.coverage.networks >= FLOORS.absence_networks
-        || profile.coverage.user_share.is_some_and(|s| s >= FLOORS.absence_share);
+        || profile
+            .coverage
+            .user_share
+            .is_some_and(|s| s >= FLOORS.absence_share);
     seen && high <= FLOORS.absence_upper
 }
 
@@ -210,14 +233,18 @@ impl Messages {
     /// Fills a sentence; the key itself where there is none.
     pub fn fill(&self, text: &Text) -> String {
         let sentence = self.0.get(&text.key).unwrap_or(&text.key).clone();
-        text.params.iter().fold(sentence, |sentence, (name, value)| {
-            let value = match value {
-                Value::String(word) => word.clone(),
-                // 12.0 is written 12.
-                number => number.as_f64().map_or(number.to_string(), |n| n.to_string()),
-            };
-            sentence.replace(&format!("{{{name}}}"), &value)
-        })
+        text.params
+            .iter()
+            .fold(sentence, |sentence, (name, value)| {
+                let value = match value {
+                    Value::String(word) => word.clone(),
+                    // 12.0 is written 12.
+                    number => number
+                        .as_f64()
+                        .map_or(number.to_string(), |n| n.to_string()),
+                };
+                sentence.replace(&format!("{{{name}}}"), &value)
+            })
     }
 }
 
@@ -226,7 +253,9 @@ pub fn keys() -> Vec<String> {
     let mut keys: Vec<String> = KEYS.iter().map(|key| (*key).to_owned()).collect();
     for dimension in Dimension::ALL {
         let label = dimension.label();
-        keys.extend(["what", "people", "not_covered"].map(|k| format!("dimension.{label}.{k}")));
+        keys.extend(
+            ["what", "people", "not_covered"].map(|k| format!("dimension.{label}.{k}")),
+        );
     }
     for spec in SPECS {
         let id = spec.id.label();
@@ -281,13 +310,18 @@ mod tests {
         assert_eq!(there, used);
         assert_eq!(messages.0["method.disclaimer"], DISCLAIMER);
         for spec in SPECS {
-            assert_eq!(messages.0[&format!("indicator.{}.title", spec.id.label())], spec.title);
+            assert_eq!(
+                messages.0[&format!("indicator.{}.title", spec.id.label())],
+                spec.title
+            );
         }
     }
 
     #[test]
     fn keys_stand_in_order() {
-        let lines = ENGLISH.lines().filter_map(|line| line.trim().split('"').nth(1));
+        let lines = ENGLISH
+            .lines()
+            .filter_map(|line| line.trim().split('"').nth(1));
         let lines: Vec<&str> = lines.collect();
         assert!(lines.is_sorted(), "sort messages/en.json by key");
     }

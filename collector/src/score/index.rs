@@ -78,8 +78,16 @@ impl Seen<'_> {
 /// Everything of one country.
 #[derive(Clone, Debug, Default)]
 struct Of {
-    days: BTreeMap<Day, Vec<Fact>>,
-    /// Counts changes.
+    days: BTreeMap<Day, OfDay>,
+    /// Of the last change.
+    generation: u64,
+}
+
+/// Everything of one day.
+#[derive(Clone, Debug, Default)]
+struct OfDay {
+    facts: Vec<Fact>,
+    /// Of the last change.
     generation: u64,
 }
 
@@ -116,14 +124,16 @@ impl Index {
         let fact = Fact {
             asn: row.asn,
             probe: self.probe(row.probe),
-            target: self.target(&row.target),
+            target: self.target_number(&row.target),
             kind,
             source,
         };
         self.generation += 1;
         let of = self.countries.entry(row.country).or_default();
         of.generation = self.generation;
-        of.days.entry(cell::day(row.started.0)).or_default().push(fact);
+        let day = of.days.entry(cell::day(row.started.0)).or_default();
+        day.generation = self.generation;
+        day.facts.push(fact);
     }
 
     fn kind(&mut self, row: &MeasurementRow) -> Option<u16> {
@@ -158,7 +168,7 @@ impl Index {
         })
     }
 
-    fn target(&mut self, text: &str) -> u32 {
+    fn target_number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.target_numbers.get(text) {
             return *number;
         }
@@ -189,6 +199,13 @@ impl Index {
         self.countries.get(&country).map_or(0, |of| of.generation)
     }
 
+    /// Grows with every row of the country in these days; 0 where there is none.
+    pub fn generation_in(&self, country: Country, days: RangeInclusive<Day>) -> u64 {
+        let of = self.countries.get(&country).into_iter();
+        let days = of.flat_map(|of| of.days.range(days.clone()));
+        days.map(|(_, day)| day.generation).max().unwrap_or(0)
+    }
+
     /// The last day with measurements, none after `today`.
     pub fn last_day(&self, today: Option<Day>) -> Option<Day> {
         let last = |of: &Of| match today {
@@ -204,9 +221,9 @@ impl Index {
         days.keys().next().copied()
     }
 
-    /// The services.
-    pub fn services(&self) -> &Services {
-        &self.services
+    /// A target by its number.
+    pub fn target(&self, number: u32) -> Option<&Target> {
+        self.targets.get(number as usize)
     }
 
     /// Whose probe has this number.
@@ -221,9 +238,11 @@ impl Index {
         days: RangeInclusive<Day>,
     ) -> impl Iterator<Item = Seen<'_>> {
         let of = self.countries.get(&country);
-        let days = of.into_iter().flat_map(move |of| of.days.range(days.clone()));
-        days.flat_map(move |(day, facts)| {
-            facts.iter().filter_map(move |fact| {
+        let days = of
+            .into_iter()
+            .flat_map(move |of| of.days.range(days.clone()));
+        days.flat_map(move |(day, of)| {
+            of.facts.iter().filter_map(move |fact| {
                 let (kind, votes) = self.kinds.get(fact.kind as usize)?;
                 Some(Seen {
                     day: *day,
