@@ -100,7 +100,7 @@ fn app(folder: &Path, settings: &str, rows: &[MeasurementRow]) -> (Router, Arc<S
     );
     write("networks.csv", "asn,name\n1,First\n2,Second\n".into());
     write("countries.csv", "code,name\nXA,Alvania\nXB,Borsia\n".into());
-    let path = |name: &str| format!("{:?}", folder.join(name));
+    let path = |name: &str| format!("{name:?}", name = folder.join(name).display().to_string());
     let settings = format!(
         "{settings}\nservices = {}\nnetwork_users = {}\nnetwork_names = {}\ncountry_names = {}",
         path("services.csv"),
