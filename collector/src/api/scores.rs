@@ -186,7 +186,7 @@ impl Scores {
 
     /// The last day of the window: the last with measurements; in the open, none that is
     /// still to come.
-    pub(super) fn last(&self, now: UnixTime) -> Day {
+    pub fn last(&self, now: UnixTime) -> Day {
         let today = day(now.0);
         let limit = (!self.simulated).then_some(today);
         self.index().last_day(limit).unwrap_or(today)
@@ -234,7 +234,7 @@ impl Scores {
     }
 
     /// What is claimed to have changed since the window before.
-    pub(super) fn changes(&self, country: Country, last: Day) -> Arc<Vec<Change>> {
+    pub fn changes(&self, country: Country, last: Day) -> Arc<Vec<Change>> {
         let then = last - FLOORS.window_days as Day;
         let days = first(then)..=last;
         let generation = self.index().generation_in(country, days.clone());

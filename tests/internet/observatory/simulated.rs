@@ -203,7 +203,7 @@ async fn cycle(
     Ok(batches)
 }
 
-fn host(url: &str) -> String {
+pub(super) fn host(url: &str) -> String {
     url::Url::parse(url)
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned))
@@ -219,7 +219,7 @@ fn first_four(key: &Identity) -> [u8; 4] {
 }
 
 /// The key of a probe (or, for 0, of the collector) in a world of this seed.
-fn identity(seed: u64, number: u64) -> Identity {
+pub(super) fn identity(seed: u64, number: u64) -> Identity {
     let mut chance = Seeded::new(seed, 0x55 + (number << 8));
     loop {
         let mut secret = [0; 32];
@@ -230,6 +230,6 @@ fn identity(seed: u64, number: u64) -> Identity {
     }
 }
 
-fn software() -> String {
+pub(super) fn software() -> String {
     concat!("faultline-internet/", env!("CARGO_PKG_VERSION")).to_owned()
 }
