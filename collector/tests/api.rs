@@ -69,6 +69,7 @@ fn app(folder: &Path, settings: &str) -> Router {
     router(Arc::new(Service {
         config,
         scores,
+        vintages: None,
         store,
         ingest,
         enricher,

@@ -7,7 +7,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use faultline_collector::{
-    api::{Scores, Service, router},
+    api::{Scores, Service, Vintages, router},
     config::Config,
     ingest::{Enricher, Ingest, Nowhere},
     rules::Rules,
@@ -129,6 +129,7 @@ fn app(folder: &Path, settings: &str, rows: &[MeasurementRow]) -> (Router, Arc<S
         importer: Some(ProbeId([99; 16])),
         targets: targets::parse(targets::BUILT_IN),
         scores: Arc::clone(&scores),
+        vintages: Some(Vintages::open(folder.join("vintages.jsonl")).unwrap()),
         now: || NOW,
     };
     (router(Arc::new(service)), scores)
@@ -323,4 +324,36 @@ async fn lists_leave_as_csv_with_their_warning() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let (status, ..) = fetch(&app, "/v1/world?format=csv&table=none").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_was_published_stands_beside_what_is_computed_today() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, scores) = app(folder.path(), "simulated = true", &rows(ENOUGH, 0, 0..20));
+    let path = folder.path().join("vintages.jsonl");
+    let vintages = Vintages::open(path.clone()).unwrap();
+    let none = std::collections::BTreeMap::new();
+    assert_eq!(vintages.publish(&scores, &none, NOW).unwrap(), 1);
+    assert_eq!(vintages.publish(&scores, &none, NOW).unwrap(), 0);
+    // Late uploads change what is computed today, not what was published.
+    let late = [rows(ENOUGH, 42, 15..19), rows(ENOUGH, 42, 15..19)].concat();
+    scores.add(&late);
+    assert_eq!(vintages.publish(&scores, &none, NOW).unwrap(), 0);
+    drop(app);
+    let again = folder.path().join("again");
+    std::fs::create_dir(&again).unwrap();
+    // A power cut tore the line after.
+    let torn = std::fs::read_to_string(&path).unwrap() + "{\"torn";
+    std::fs::write(again.join("vintages.jsonl"), torn).unwrap();
+    let (app, scores) = self::app(&again, "simulated = true", &rows(ENOUGH, 0, 0..20));
+    scores.add(&late);
+    let reply = json(&app, "/v1/countries/XA/vintages").await;
+    assert_eq!(reply["as_published"][0]["day"], "2027-01-01");
+    assert_eq!(reply["as_published"][0]["dimensions"]["d1"][0], 0.0);
+    assert!(
+        reply["as_recomputed"][0]["dimensions"]["d1"][0]
+            .as_f64()
+            .unwrap()
+            > 0.1
+    );
 }

@@ -99,6 +99,7 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
     let config = Config::parse("").unwrap();
     let service = Service {
         scores: Arc::new(Scores::new(&config, None).unwrap()),
+        vintages: None,
         config,
         store: Arc::clone(store),
         ingest,

@@ -244,7 +244,7 @@ impl Service {
     }
 
     /// Digests of what scores rest on beside the evidence.
-    pub(super) fn references(&self) -> BTreeMap<String, String> {
+    pub fn references(&self) -> BTreeMap<String, String> {
         let mut references = self.scores.references().clone();
         let geo = crate::score::vintage::hex(&self.enricher.digest());
         references.insert("geo_databases".into(), geo);

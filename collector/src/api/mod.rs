@@ -13,9 +13,11 @@ mod scores;
 mod summary;
 mod table;
 mod tally;
+mod vintages;
 
 pub use openapi::document as openapi;
 pub use scores::{Scores, ScoresError};
+pub use vintages::{Vintages, VintagesError};
 
 use crate::{
     config::Config,
@@ -49,6 +51,8 @@ pub struct Service {
     pub targets: Vec<TargetItem>,
     /// Facts and scores.
     pub scores: Arc<Scores>,
+    /// What was published, where it is kept.
+    pub vintages: Option<Vintages>,
     /// The wall clock.
     pub now: fn() -> UnixTime,
 }
@@ -79,6 +83,7 @@ pub fn router(service: Arc<Service>) -> Router {
             "/v1/countries/{country}/indicators/{indicator}",
             get(pages::indicator),
         )
+        .route("/v1/countries/{country}/vintages", get(vintages::vintages))
         .route("/v1/networks/{asn}", get(lists::network))
         .route("/v1/targets", get(lists::targets))
         .route("/v1/targets/{target}", get(lists::target))

@@ -128,6 +128,11 @@ const ROUTES: &[Route] = &[
         INDICATOR,
     ),
     get(
+        "/v1/countries/{country}/vintages",
+        "What was published of a country, and what would be computed today",
+        COUNTRY,
+    ),
+    get(
         "/v1/networks/{asn}",
         "Indicators and targets of a network",
         NETWORK,

@@ -355,7 +355,7 @@ impl Page<'_> {
     }
 
     /// Hidden and absent look alike.
-    fn known(&self, country: Country) -> Result<Tally, Refused> {
+    pub(super) fn known(&self, country: Country) -> Result<Tally, Refused> {
         self.total(country)
             .ok_or_else(|| Refused::not_found("nothing public is known of this country"))
     }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use faultline_collector::{
-    api::{Scores, Service, router},
+    api::{Scores, Service, Vintages, router},
     config::Config,
     ingest::Ingest,
     targets,
@@ -21,6 +21,7 @@ pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
         anyhow::bail!("this version has no control role: set control.enabled = false");
     }
     let service = Arc::new(service(config, now)?);
+    publish(&service);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -32,11 +33,14 @@ pub(super) fn serve(config: Config, now: fn() -> UnixTime) -> Result<()> {
             .await
             .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
         println!("listening on http://{}", listener.local_addr()?);
+        let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, app)
             .with_graceful_shutdown(stop)
             .await
-            .context("serving failed")
+            .context("serving failed")?;
+        published.abort();
+        Ok(())
     })
 }
 
@@ -75,6 +79,7 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         targets,
         importer: Some(importer),
         scores,
+        vintages: Some(Vintages::open(config.state.join("vintages.jsonl"))?),
         config,
         store,
         ingest,
@@ -82,6 +87,31 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         identity,
         now,
     })
+}
+
+/// Publishes what is due. That it failed is no reason not to serve.
+fn publish(service: &Service) {
+    let Some(vintages) = &service.vintages else {
+        return;
+    };
+    let (scores, now) = (&service.scores, (service.now)());
+    match vintages.publish(scores, &service.references(), now) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "published scores for good"),
+        Err(error) => tracing::error!(%error, "scores were not published"),
+    }
+}
+
+async fn publish_hourly(service: Arc<Service>) {
+    let mut hours = tokio::time::interval(std::time::Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let service = Arc::clone(&service);
+        let done = tokio::task::spawn_blocking(move || publish(&service)).await;
+        if let Err(error) = done {
+            tracing::error!(%error, "scores were not published");
+        }
+    }
 }
 
 /// Resolves when somebody wants the collector to stop.
