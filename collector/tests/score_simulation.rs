@@ -72,7 +72,9 @@ fn trial(tally: &mut Tally, mean: f64, icc: f64, k: usize, draws: usize, seed: u
         });
     }
     let sum: f64 = networks.iter().map(|n| n.weight).sum();
-    networks.iter_mut().for_each(|n| n.weight /= sum);
+    for network in &mut networks {
+        network.weight /= sum;
+    }
     let point = networks.iter().map(|n| n.weight * n.rate).sum();
     let rates = Rates {
         networks,

@@ -123,7 +123,7 @@ fn main() {
         "{millions} million observations, {measurements} measurements, {COUNTRIES} countries of {NETWORKS} networks and {} probes",
         NETWORKS * PROBES
     );
-    println!("filling the index        {:>9.1} ms CPU", filling);
+    println!("filling the index        {filling:>9.1} ms CPU");
     let before = cpu();
     scores.warm(NOW);
     println!("scoring all countries    {:>9.1} ms CPU", cpu() - before);

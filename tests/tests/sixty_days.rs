@@ -47,14 +47,34 @@ fn the_same_history_comes_out_the_same() {
         targets: 2,
     };
     let (made, digest, scores) = run(&world, &wanted);
-    assert_eq!((made.batches, made.measurements), (8 * 3, 8 * 3 * 2 * 2));
+    assert_eq!((made.batches, made.measurements), (8 * 3, 8 * 3 * 3));
     assert_eq!(run(&world, &wanted).1, digest);
     assert_eq!(scores.last(UnixTime(0)), (until.secs() / 86_400) as i32);
     world.seed += 1;
     assert_ne!(run(&world, &wanted).1, digest);
 }
 
-fn of<'a>(profile: &'a Profile, id: Indicator) -> f64 {
+#[test]
+fn a_month_of_two_countries_is_scored_as_they_deserve() {
+    let mut world = Observatory::parse(WORLD).unwrap();
+    world
+        .fleet
+        .retain(|fleet| (64_496..64_504).contains(&fleet.asn));
+    let wanted = History {
+        days: 28,
+        ..History::default()
+    };
+    let (_, _, scores) = run(&world, &wanted);
+    let last = scores.last(UnixTime(0));
+    let point = |code: &str| {
+        let profile = scores.profile(Country::new(code).unwrap(), last);
+        profile.dimension(Dimension::D1).unwrap().estimate.point
+    };
+    assert_eq!(point("XA"), Some(0.0));
+    assert!(point("XB").unwrap() > 0.5);
+}
+
+fn of(profile: &Profile, id: Indicator) -> f64 {
     profile
         .indicator(id)
         .unwrap()

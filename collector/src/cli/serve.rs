@@ -103,7 +103,7 @@ fn publish(service: &Service) {
 }
 
 async fn publish_hourly(service: Arc<Service>) {
-    let mut hours = tokio::time::interval(std::time::Duration::from_secs(3600));
+    let mut hours = tokio::time::interval(std::time::Duration::from_hours(1));
     loop {
         hours.tick().await;
         let service = Arc::clone(&service);

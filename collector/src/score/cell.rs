@@ -8,10 +8,13 @@
 //! | name | ok | clean | | | |
 //! | name | anomaly `dns.*` | deviates | | deviates, and nothing else | |
 //! | page | ok | clean | clean | clean, and nothing else | clean |
-//! | page | anomaly `dns.*` | deviates | | deviates, and nothing else | |
-//! | page | anomaly of a higher layer | | deviates | deviates, and nothing else | |
+//! | page | anomaly `dns.*` | deviates | clean | deviates, and nothing else | clean |
+//! | page | anomaly of a higher layer | clean | deviates | deviates, and nothing else | clean |
 //! | page | refused | clean | clean | | deviates |
 //! | any | down, inconclusive | | | | |
+//!
+//! Every judged page is a trial of U1, U2 and U6, and deviates in the one that its event is
+//! of: otherwise, where many names are blocked, too few pages would be left to say so.
 
 use super::{
     indicator::Indicator,
@@ -165,7 +168,9 @@ pub fn votes(row: &MeasurementRow, is_service: bool) -> Vec<Vote> {
         "ok" => false,
         "anomaly" if attribution(row).counts() => true,
         "refused" if page && !is_service => {
-            return vec![vote(U1, false), vote(U2, false), vote(U6, true)];
+            return [(U1, false), (U2, false), (U6, true)]
+                .map(|(i, d)| vote(i, d))
+                .into();
         }
         _ => return Vec::new(),
     };
@@ -176,9 +181,11 @@ pub fn votes(row: &MeasurementRow, is_service: bool) -> Vec<Vote> {
         (true, false, false) => Vec::new(),
         (true, ..) => vec![vote(U3, deviates)],
         (false, false, _) => vec![vote(U1, deviates)],
-        (false, true, false) => vec![vote(U1, false), vote(U2, false), vote(U6, false)],
-        (false, true, true) if dns => vec![vote(U1, true)],
-        (false, true, true) => vec![vote(U2, true)],
+        (false, true, _) => vec![
+            vote(U1, deviates && dns),
+            vote(U2, deviates && !dns),
+            vote(U6, false),
+        ],
     }
 }
 
@@ -259,8 +266,14 @@ mod tests {
                 "U3!",
             ),
             ("web", "ok", None, "U1 U2 U6", "U3"),
-            ("web", "anomaly", Some("dns.hijack.other"), "U1!", "U3!"),
-            ("web", "anomaly", Some("tls.reset.sni"), "U2!", "U3!"),
+            (
+                "web",
+                "anomaly",
+                Some("dns.hijack.other"),
+                "U1! U2 U6",
+                "U3!",
+            ),
+            ("web", "anomaly", Some("tls.reset.sni"), "U1 U2! U6", "U3!"),
             ("web", "refused", None, "U1 U2 U6!", ""),
             ("web", "down", None, "", ""),
             ("web", "inconclusive", None, "", ""),

@@ -20,6 +20,10 @@ pub const DISCLAIMER: &str = "Scores summarise technical observations mapped by 
 /// Formulas, by name.
 pub const FORMULAS: &[(&str, &str)] = &[
     (
+        "votes",
+        "a judged page is a trial of U1, U2 and U6 and deviates in the one that its event is of; a judged name is a trial of U1; what is about a service is a trial of U3 alone; down and inconclusive are none",
+    ),
+    (
         "value",
         "v(target, probe) = days on which most of its measurements deviated / days on which it could tell; 0 where its network saw a deviation of the target on fewer than 2 days",
     ),

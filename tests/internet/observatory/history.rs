@@ -266,7 +266,7 @@ impl Today<'_> {
             bytes
         };
         let mut measurements = Vec::new();
-        for number in targets {
+        for (place, number) in targets.iter().enumerate() {
             let Some(wanted) = self.setting.scenario.measure.get(*number) else {
                 continue;
             };
@@ -281,7 +281,10 @@ impl Today<'_> {
                 experiment: Experiment::DnsConsistency,
                 target: host(&wanted.target),
             };
-            for (round, wanted) in (0u64..).zip([&name, wanted]) {
+            // The name of the first target alone: pages tell of names, too.
+            let rounds = [Some(&name).filter(|_| place == 0), Some(wanted)];
+            for (round, wanted) in (0u64..).zip(rounds) {
+                let Some(wanted) = wanted else { continue };
                 let seed = seed ^ (*number as u64) << 8 ^ round << 4;
                 let seen = look(&net, &clock, &self.setting.plan, seed, wanted, Some(report));
                 let surroundings = Surroundings {
