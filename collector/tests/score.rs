@@ -385,7 +385,7 @@ fn the_same_evidence_gives_the_same_bytes_everywhere() {
     let got = bytes(&profile(country(), LAST, &cells, Some(&shares)));
     assert_eq!(
         hex(&Sha256::digest(got)),
-        "7b0b11765332dbcaf9a5d4d3f7df27dff06354a587a40d6ff56d40ecf19d82da"
+        "325926f6d83e33266077443276a50742b3725575bdf160dcfc5568cf87968147"
     );
 }
 

@@ -134,7 +134,7 @@ fn table_of_coverage() {
     for mean in [0.02, 0.1, 0.3] {
         for icc in [0.1, 0.3, 0.5, 0.8, 1.0] {
             for k in [3, 5, 10, 20] {
-                let t = coverage(mean, icc, k, 1000, 1000);
+                let t = coverage(mean, icc, k, 500, 800);
                 let n = t.runs;
                 least = least.min(t.covered / n);
                 println!(

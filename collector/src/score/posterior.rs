@@ -14,8 +14,10 @@ use faultline_core::id::Asn;
 
 /// Correlation of probes within a network.
 pub const WITHIN: f64 = 0.5;
-/// Correlation of networks within a country, before there is enough data to estimate it.
-pub const BETWEEN: f64 = 0.5;
+/// Correlation of networks within a country, before there is enough data to estimate it. At
+/// 0.5, intervals for countries whose networks deviate wholly or not at all covered the truth
+/// in 87 % of simulations of nominal 95 % (ten of twenty networks seen).
+pub const BETWEEN: f64 = 0.8;
 /// Draws for what is published.
 pub const DRAWS: usize = 4000;
 /// Unobserved networks drawn one by one; the rest of the tail is drawn as one.
