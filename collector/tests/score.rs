@@ -7,6 +7,7 @@ use faultline_collector::score::{
     binomial::{jeffreys, wilson},
     cell::{Cell, Source, TargetId},
     chance::{Chance, quantile},
+    change::changes,
     estimate::{NetworkRate, Rates, Without, rates},
     evidence::Evidence,
     indicator::{Dimension, Indicator},
@@ -342,6 +343,22 @@ fn imports_stand_in_only_where_our_own_evidence_does_not_suffice() {
     let both = [own, import].concat();
     let both = profile(country(), LAST, &both, Some(&shares));
     assert_eq!(d1(&both).point, Some(0.0));
+}
+
+#[test]
+fn a_change_is_claimed_only_if_it_survives_without_any_one_network() {
+    let shares = Shares::from_users((1..=4).map(|a| (Asn(a), 1.0))).unwrap();
+    let probes: &[(u32, u64)] = &[(1, 3), (2, 3), (3, 3), (4, 3)];
+    let score = |cells: &[Cell]| profile(country(), LAST, cells, Some(&shares));
+    let clean = score(&world(probes, &|_, _| 0));
+    let all = score(&world(probes, &|_, _| 8));
+    let one = score(&world(probes, &|_, asn| if asn == 1 { 10 } else { 0 }));
+    let up = changes(&clean, &all, Some(&shares));
+    assert!(up.len() == 1 && up[0].to > up[0].from && up[0].probability >= 0.95);
+    let down = changes(&all, &clean, Some(&shares));
+    assert!(down.len() == 1 && down[0].to < down[0].from);
+    assert_eq!(changes(&clean, &one, Some(&shares)), []);
+    assert_eq!(changes(&clean, &clean, Some(&shares)), []);
 }
 
 /// The bytes of everything that is published.

@@ -50,7 +50,11 @@ pub(super) struct View {
 
 /// A rendered reply and the evidence that it is of.
 type Reply = (u64, Arc<Vec<u8>>);
-type Cache<K, T> = Mutex<BTreeMap<K, (u64, Arc<T>)>>;
+type Cache<T> = Mutex<BTreeMap<(Country, Day), (u64, Arc<T>)>>;
+/// Profiles and sums kept: a window and the one before of every country, and some to spare.
+const PROFILES: usize = 1024;
+/// Days of timelines kept: sixty of every country.
+const OUTLINES: usize = 16_384;
 
 /// Why scores cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +92,10 @@ pub struct Scores {
     /// Names of countries and networks.
     pub names: Names,
     shares: ShareTable,
-    profiles: Cache<(Country, Day), Profile>,
-    outlines: Cache<(Country, Day), Outline>,
-    changed: Cache<(Country, Day), Vec<Change>>,
-    views: Cache<(Country, Day), View>,
+    profiles: Cache<Profile>,
+    outlines: Cache<Outline>,
+    changed: Cache<Vec<Change>>,
+    views: Cache<View>,
     references: BTreeMap<String, String>,
     rendered: Mutex<HashMap<String, Reply>>,
 }
@@ -196,10 +200,16 @@ impl Scores {
     pub fn profile(&self, country: Country, last: Day) -> Arc<Profile> {
         let days = first(last)..=last;
         let generation = self.index().generation_in(country, days.clone());
-        kept(&self.profiles, (country, last), generation, || {
-            let cells = self.index().cells(country, days);
-            profile(country, last, &cells, self.shares.of(country))
-        })
+        kept(
+            &self.profiles,
+            PROFILES,
+            (country, last),
+            generation,
+            || {
+                let cells = self.index().cells(country, days);
+                profile(country, last, &cells, self.shares.of(country))
+            },
+        )
     }
 
     /// Sums over the window that ends on `last`.
@@ -207,7 +217,7 @@ impl Scores {
         let days = first(last)..=last;
         let index = self.index();
         let generation = index.generation_in(country, days.clone());
-        kept(&self.views, (country, last), generation, || {
+        kept(&self.views, PROFILES, (country, last), generation, || {
             let mut view = View::default();
             for seen in index.seen(country, days).filter(|seen| seen.kind.scored) {
                 let anomaly = seen.kind.outcome == "anomaly";
@@ -236,12 +246,10 @@ impl Scores {
     /// What is claimed to have changed since the window before.
     pub fn changes(&self, country: Country, last: Day) -> Arc<Vec<Change>> {
         let then = last - FLOORS.window_days as Day;
-        let days = first(then)..=last;
-        let generation = self.index().generation_in(country, days.clone());
-        kept(&self.changed, (country, last), generation, || {
+        let generation = self.index().generation_in(country, first(then)..=last);
+        kept(&self.changed, PROFILES, (country, last), generation, || {
             let (before, now) = (self.profile(country, then), self.profile(country, last));
-            let cells = self.index().cells(country, days);
-            changes(&before, &now, &cells, self.shares.of(country))
+            changes(&before, &now, self.shares.of(country))
         })
     }
 
@@ -264,7 +272,7 @@ impl Scores {
         (oldest..=last)
             .map(|at| {
                 let generation = self.index().generation_in(country, first(at)..=at);
-                let outline = kept(&self.outlines, (country, at), generation, || {
+                let outline = kept(&self.outlines, OUTLINES, (country, at), generation, || {
                     outline(country, at, &cells, self.shares.of(country), OUTLINE)
                 });
                 (at, outline)
@@ -315,9 +323,11 @@ fn guard<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What was computed for this key from this generation, or a new computation.
-fn kept<K: Ord + Copy, T>(
-    cache: &Cache<K, T>,
-    key: K,
+/// A full cache forgets its oldest day.
+fn kept<T>(
+    cache: &Cache<T>,
+    most: usize,
+    key: (Country, Day),
     generation: u64,
     make: impl FnOnce() -> T,
 ) -> Arc<T> {
@@ -327,6 +337,12 @@ fn kept<K: Ord + Copy, T>(
         return Arc::clone(value);
     }
     let value = Arc::new(make());
-    guard(cache).insert(key, (generation, Arc::clone(&value)));
+    let mut cache = guard(cache);
+    if cache.len() >= most
+        && let Some(oldest) = cache.keys().map(|(_, day)| *day).min()
+    {
+        cache.retain(|(_, day), _| *day > oldest);
+    }
+    cache.insert(key, (generation, Arc::clone(&value)));
     value
 }

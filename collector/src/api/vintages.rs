@@ -45,6 +45,9 @@ pub enum VintagesError {
     Archive(#[from] ArchiveError),
 }
 
+/// Vintages in a reply.
+const MOST: usize = 60;
+
 /// Everything that was published, and the file that it is in.
 pub struct Vintages {
     path: PathBuf,
@@ -128,10 +131,13 @@ pub(super) async fn vintages(
     asked: Asked,
 ) -> Result<Response, Refused> {
     let country = parse_country(&code)?;
-    // Publishing changes no evidence: how many there are belongs to the key.
+    // Publishing changes no evidence: the newest day belongs to the key.
     let published = service.vintages.as_ref().map(|v| v.of(country.as_str()));
-    let published = published.unwrap_or_default();
-    let key = format!("vintages {country} {}", published.len());
+    let mut published = published.unwrap_or_default();
+    // The latest; the file has all.
+    published.drain(..published.len().saturating_sub(MOST));
+    let newest = published.last().map_or(0, |v| v.day);
+    let key = format!("vintages {country} {newest}");
     reply(
         service,
         headers,

@@ -2,11 +2,12 @@
 //! method and the same indicators, and if the claim survives leaving out any one network.
 
 use super::{
-    assess::{Assessment, Effort},
-    cell::{Cell, Day},
+    aggregate::geometric,
+    estimate::{Without, rates},
     floors::FLOORS,
-    indicator::Dimension,
-    profile::{Profile, assess, available, combine},
+    indicator::{self, Dimension},
+    posterior,
+    profile::Profile,
     shares::Shares,
 };
 use faultline_core::id::Asn;
@@ -26,18 +27,10 @@ pub struct Change {
 }
 
 /// Draws while networks are left out.
-const EFFORT: Effort = Effort {
-    draws: 1000,
-    level: 0.90,
-};
+const DRAWS: usize = 1000;
 
 /// Changes between two profiles of one country whose windows do not overlap.
-pub fn changes(
-    then: &Profile,
-    now: &Profile,
-    cells: &[Cell],
-    shares: Option<&Shares>,
-) -> Vec<Change> {
+pub fn changes(then: &Profile, now: &Profile, shares: Option<&Shares>) -> Vec<Change> {
     Dimension::ALL
         .into_iter()
         .filter_map(|dimension| {
@@ -57,15 +50,14 @@ pub fn changes(
             if from.to_bits() == to.to_bits() || probability < FLOORS.change {
                 return None;
             }
-            let networks: BTreeSet<Asn> = cells.iter().map(|c| c.asn).collect();
+            let networks = [then, now].into_iter().flat_map(|p| &p.indicators);
+            let networks: BTreeSet<Asn> = networks
+                .flat_map(|i| i.assessment.evidence.networks.iter().copied())
+                .collect();
             let survives = networks.iter().all(|out| {
-                let rest: Vec<Cell> = cells.iter().filter(|c| c.asn != *out).copied().collect();
-                let draws = |last: Day, seed: u64| {
-                    let all = assess(&rest, last, shares, seed, EFFORT);
-                    // Floors may be missed without a network: the claim must hold all the same.
-                    draws_of(&all, dimension)
-                };
-                match (draws(then.last, then.seed), draws(now.last, now.seed)) {
+                let rest = shares.map(|all| all.without(*out));
+                let left = |p: &Profile| without(p, dimension, *out, rest.as_ref());
+                match (left(then), left(now)) {
                     (Some((from, before)), Some((to, after))) => {
                         (to > from) == up && went(&before, &after, up) >= FLOORS.change
                     }
@@ -82,8 +74,38 @@ pub fn changes(
         .collect()
 }
 
-fn draws_of(all: &[Assessment], dimension: Dimension) -> Option<(f64, Vec<f64>)> {
-    combine(&available(dimension, all))
+/// Point and draws of a dimension as if a network did not exist. Floors are not asked: the
+/// claim must hold in what is left.
+fn without(
+    profile: &Profile,
+    dimension: Dimension,
+    out: Asn,
+    shares: Option<&Shares>,
+) -> Option<(f64, Vec<f64>)> {
+    let (mut points, mut all) = (Vec::new(), Vec::new());
+    for score in &profile.indicators {
+        let a = &score.assessment;
+        let weight = indicator::weight(a.spec);
+        if a.spec.dimension != dimension || !a.published() || weight <= 0.0 {
+            continue;
+        }
+        let at = a.evidence.networks.binary_search(&out).ok();
+        let left = at.map_or(Without::Nothing, |at| Without::Network(at as u32));
+        let left = rates(&a.evidence, shares, left);
+        points.push((weight, a.spec.score(left.raw?)));
+        let seed = profile.seed ^ (a.spec.id as u64 + 1) << 56;
+        all.push((weight, a.spec, posterior::draws(&left, shares, seed, DRAWS)));
+    }
+    let draw = |at: usize| {
+        let scores: Vec<_> = all
+            .iter()
+            .map(|(weight, spec, draws)| {
+                (*weight, spec.score(draws.get(at).copied().unwrap_or(0.0)))
+            })
+            .collect();
+        geometric(&scores).unwrap_or(0.0)
+    };
+    Some((geometric(&points)?, (0..DRAWS).map(draw).collect()))
 }
 
 /// The share of pairs of draws that went up (or down).

@@ -27,6 +27,13 @@ impl Shares {
         Some(Self(all))
     }
 
+    /// As if one network did not exist.
+    #[must_use]
+    pub fn without(&self, out: Asn) -> Self {
+        let rest = self.iter().filter(|(asn, _)| *asn != out);
+        Self::from_users(rest).unwrap_or_default()
+    }
+
     /// Of one network.
     pub fn of(&self, asn: Asn) -> f64 {
         self.0.get(&asn).copied().unwrap_or(0.0)

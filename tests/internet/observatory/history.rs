@@ -50,7 +50,8 @@ impl Default for History {
         Self {
             days: 60,
             until: EPOCH,
-            targets: 2,
+            // A round of 52 targets in eighteen days.
+            targets: 3,
         }
     }
 }
