@@ -6,6 +6,8 @@
 //! programs on real sockets.
 
 pub mod geo;
+pub mod history;
+pub mod lists;
 pub mod live;
 pub mod report;
 pub mod simulated;
@@ -49,9 +51,39 @@ pub struct Observatory {
     pub measure: Vec<Measure>,
     /// Who measures.
     pub fleet: Vec<Fleet>,
+    /// What begins and ends in a history.
+    #[serde(default)]
+    pub event: Vec<Event>,
+    /// Services in the sense of U3.
+    #[serde(default)]
+    pub service: Vec<Service>,
     /// What ought to be found where it is not `ok`.
     #[serde(default)]
     pub outlook: Vec<Outlook>,
+}
+
+/// A box that stands on the path on some days only.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The first day, counted from 0.
+    pub from: u32,
+    /// The first day without it; it stays, where none is given.
+    pub until: Option<u32>,
+    /// The box.
+    pub middlebox: Middlebox,
+}
+
+/// A service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What is fetched.
+    pub url: String,
+    /// What people call it.
+    pub name: String,
+    /// `messaging`, `encrypted_dns`, `circumvention`.
+    pub category: String,
 }
 
 /// Probes of one access network.

@@ -230,7 +230,7 @@ fn first_four(key: &Identity) -> [u8; 4] {
 }
 
 /// The key of a probe (or, for 0, of the collector) in a world of this seed.
-fn identity(seed: u64, number: u64) -> Identity {
+pub(super) fn identity(seed: u64, number: u64) -> Identity {
     let mut chance = Seeded::new(seed, 0x55 + (number << 8));
     loop {
         let mut secret = [0; 32];
@@ -241,6 +241,6 @@ fn identity(seed: u64, number: u64) -> Identity {
     }
 }
 
-fn software() -> String {
+pub(super) fn software() -> String {
     concat!("faultline-internet/", env!("CARGO_PKG_VERSION")).to_owned()
 }
