@@ -1,0 +1,84 @@
+// How does a page get its numbers? One hook, whose states every page shows in the same way:
+// loading, an error that says what to do, data, and data that could not be made fresh.
+import { useCallback, useEffect, useState } from "preact/hooks";
+import type { Simulated } from "./types";
+
+export interface Problem {
+  /** HTTP status; 0 where nothing answered. */
+  status: number;
+  /** The collector's own sentence, where it gave one. */
+  message: string | null;
+}
+
+export type Loaded<T> =
+  | { state: "loading" }
+  | { state: "error"; problem: Problem; retry: () => void }
+  | { state: "ready"; data: T; kept: Problem | null; retry: () => void };
+
+/** What was read in this visit; shown at once when a page is opened again. */
+const read = new Map<string, unknown>();
+
+type Listener = (simulated: boolean) => void;
+const listeners = new Set<Listener>();
+
+/** Calls back whenever a reply says whether its data is simulated. */
+export function onSimulated(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Reads one address of the API. Throws a [`Problem`]. */
+export async function readJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  let reply: Response;
+  try {
+    reply = await fetch(path, { headers: { accept: "application/json" }, signal: signal ?? null });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw { status: 0, message: null } satisfies Problem;
+  }
+  const body: unknown = await reply.json().catch(() => null);
+  if (!reply.ok || body === null || typeof body !== "object") {
+    const said = body !== null && typeof body === "object" && "message" in body ? body.message : null;
+    throw {
+      status: reply.ok ? 0 : reply.status,
+      message: typeof said === "string" ? said : null,
+    } satisfies Problem;
+  }
+  const { simulated } = body as Partial<Simulated>;
+  if (typeof simulated === "boolean") listeners.forEach((listener) => listener(simulated));
+  return body as T;
+}
+
+export function isProblem(error: unknown): error is Problem {
+  return typeof error === "object" && error !== null && "status" in error && "message" in error;
+}
+
+/** Data of one address; `null` asks for nothing yet. */
+export function useData<T>(path: string | null): Loaded<T> {
+  const [again, setAgain] = useState(0);
+  const retry = useCallback(() => setAgain((n) => n + 1), []);
+  const [held, setHeld] = useState<{ path: string | null; problem: Problem | null }>({
+    path: null,
+    problem: null,
+  });
+  useEffect(() => {
+    if (path === null) return;
+    const abort = new AbortController();
+    readJson<T>(path, abort.signal).then(
+      (data) => {
+        read.set(path, data);
+        setHeld({ path, problem: null });
+      },
+      (error: unknown) => {
+        if (abort.signal.aborted) return;
+        setHeld({ path, problem: isProblem(error) ? error : { status: 0, message: null } });
+      },
+    );
+    return () => abort.abort();
+  }, [path, again]);
+  const problem = held.path === path ? held.problem : null;
+  const data = path === null ? undefined : (read.get(path) as T | undefined);
+  if (data !== undefined) return { state: "ready", data, kept: problem, retry };
+  if (problem !== null) return { state: "error", problem, retry };
+  return { state: "loading" };
+}

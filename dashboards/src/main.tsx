@@ -1,0 +1,23 @@
+// Where does the app begin?
+import { render } from "preact";
+import { App } from "./App";
+import { setLocale } from "./format/number";
+import { setTimeLocale } from "./format/time";
+import { direction, preferred, speak } from "./messages/text";
+import { stored } from "./shell/Shell";
+import "./style/base.css";
+import "./style/parts.css";
+
+async function start(): Promise<void> {
+  const asked = new URLSearchParams(location.search).get("lang") ?? stored("language");
+  const language = preferred(asked, navigator.languages);
+  if (language !== "en") await speak(language);
+  setLocale(language);
+  setTimeLocale(language);
+  document.documentElement.lang = language;
+  document.documentElement.dir = direction(language);
+  const app = document.getElementById("app");
+  if (app !== null) render(<App />, app);
+}
+
+void start();
