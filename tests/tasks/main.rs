@@ -3,6 +3,7 @@
 mod core_alone;
 mod help;
 mod house;
+mod web;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
@@ -14,12 +15,13 @@ fn main() -> ExitCode {
         (Some("house"), []) => house::run(&house::root()),
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
+        (Some("web"), []) => web::run(),
         (Some("help" | "--help" | "-h"), []) => {
             print!("{}", help::TEXT);
             ExitCode::SUCCESS
         }
         (None, _) => refuse("no task was named"),
-        (Some("house" | "core" | "help"), _) => refuse("too many arguments"),
+        (Some("house" | "core" | "web" | "help"), _) => refuse("too many arguments"),
         (Some(unknown), _) => refuse(&format!("there is no task {unknown}")),
     }
 }

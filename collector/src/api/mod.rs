@@ -3,6 +3,7 @@
 
 mod evidence;
 mod openapi;
+mod pages;
 mod probes;
 mod read;
 mod refused;
@@ -64,7 +65,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/verdicts", get(read::verdicts))
         .route("/v1/summary", get(summary::summary))
         .route("/v1/openapi.json", get(openapi::serve))
-        .fallback(refused::nothing_here)
+        .fallback(pages::serve)
         .method_not_allowed_fallback(refused::wrong_method)
         .with_state(service)
 }

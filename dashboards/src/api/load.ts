@@ -1,7 +1,7 @@
 // How does a page get its numbers? One hook, whose states every page shows in the same way:
 // loading, an error that says what to do, data, and data that could not be made fresh.
 import { useCallback, useEffect, useState } from "preact/hooks";
-import type { Simulated } from "./types";
+import type { AtlasReply, Simulated } from "./types";
 
 export interface Problem {
   /** HTTP status; 0 where nothing answered. */
@@ -81,4 +81,11 @@ export function useData<T>(path: string | null): Loaded<T> {
   if (data !== undefined) return { state: "ready", data, kept: problem, retry };
   if (problem !== null) return { state: "error", problem, retry };
   return { state: "loading" };
+}
+
+/** The name of a country, as soon as it is known; until then its code. */
+export function useCountryName(code: string): string {
+  const atlas = useData<AtlasReply>("/v1/atlas");
+  if (atlas.state !== "ready") return code;
+  return atlas.data.countries.find((country) => country.code === code)?.name ?? code;
 }

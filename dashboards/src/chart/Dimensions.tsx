@@ -10,6 +10,9 @@ import type { Column } from "../shell/Table";
 import { Figure } from "./Figure";
 import { PlotArea, type Marks } from "./Plot";
 
+/** Below this many pixels, titles have no room. */
+export const NARROW = 520;
+
 interface Row {
   dimension: Dim;
   title: string;
@@ -90,7 +93,7 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
     x: { domain: [0, 1], label: null },
     y: { domain: rows.map(({ dimension }) => dimension), axis: null, padding: 0 },
     marks: [
-      axisX({ ticks: [0, 0.25, 0.5, 0.75, 1], label: t("axis.score"), labelAnchor: "left", labelArrow: "none" }),
+      axisX({ ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: String, label: t("axis.score"), labelAnchor: "left", labelArrow: "none" }),
       ruleX([0, 0.25, 0.5, 0.75, 1], { stroke: "var(--line)" }),
       barX(known, { y: "dimension", x1: 0, x2: 1, fill: "var(--band-ground)", insetTop: 36, insetBottom: 14 }),
       ruleY(known.filter(({ value }) => value.bounds !== null), {
@@ -108,7 +111,8 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       dot(known, { y: "dimension", x: (r: Row) => r.value.point, r: 5.5, fill: "var(--accent-strong)", stroke: "var(--paper)", strokeWidth: 1.5, dy: 11 }),
       barX(unknown, { y: "dimension", x1: 0, x2: 1, fill: "url(#dimensions-hatch)", insetTop: 36, insetBottom: 14 }),
       text(rows, {
-        y: "dimension", x: 0, text: "title", textAnchor: "start", dy: -12, fontWeight: 600, fill: "currentColor",
+        y: "dimension", x: 0, textAnchor: "start", dy: -12, fontWeight: 600, fill: "currentColor",
+        text: (r: Row) => (width < NARROW ? t(`dimension.${r.dimension}.narrow`) : r.title),
       }),
       text(known, {
         y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor",

@@ -5,6 +5,7 @@ import { score } from "../format/number";
 import { day } from "../format/time";
 import { t } from "../messages/text";
 import type { Column } from "../shell/Table";
+import { NARROW } from "./Dimensions";
 import { Figure } from "./Figure";
 import { PlotArea } from "./Plot";
 
@@ -89,9 +90,11 @@ export function Timeline({ name, country, timeline }: { name: string; country: s
               dot(all.filter(({ point }) => !Number.isNaN(point)), { fy: "dimension", x: "at", y: "point", r: 1.3, fill: "var(--accent-strong)" }),
               text([...DIMENSIONS], {
                 fy: (dimension: Dim) => dimension,
-                text: (dimension: Dim) => all.some((p) => p.dimension === dimension && !Number.isNaN(p.point))
-                  ? t(`dimension.${dimension}`)
-                  : `${t(`dimension.${dimension}`)}: ${t("estimate.insufficient")}`,
+                text: (dimension: Dim) => {
+                  const title = t(width < NARROW ? `dimension.${dimension}.narrow` : `dimension.${dimension}`);
+                  const any = all.some((p) => p.dimension === dimension && !Number.isNaN(p.point));
+                  return any ? title : `${title}: ${t("estimate.insufficient")}`;
+                },
                 frameAnchor: "top-left", dy: -16, fontWeight: 600, fill: "currentColor",
               }),
             ],

@@ -65,7 +65,7 @@ export function islands(countries: readonly string[]): Island[] {
   const codes = [...new Set(countries)].sort();
   if (codes.length === 0) return [];
   const random = generator(seedOf(codes));
-  const columns = Math.ceil(Math.sqrt((codes.length * WIDTH) / HEIGHT));
+  const columns = Math.max(1, Math.round(Math.sqrt((codes.length * WIDTH) / HEIGHT)));
   const rows = Math.ceil(codes.length / columns);
   const [wide, high] = [WIDTH / columns, HEIGHT / rows];
   const seeds = codes.map((_, at): Point => {
@@ -73,16 +73,16 @@ export function islands(countries: readonly string[]): Island[] {
     const inRow = row === rows - 1 ? codes.length - row * columns : columns;
     const shift = (WIDTH - inRow * wide) / 2;
     return [
-      shift + ((at % columns) + 0.5 + (random() - 0.5) * 0.24) * wide,
-      (row + 0.5 + (random() - 0.5) * 0.24) * high,
+      shift + ((at % columns) + 0.5 + (random() - 0.5) * 0.16) * wide,
+      (row + 0.5 + (random() - 0.5) * 0.08) * high,
     ];
   });
-  const points = Array.from({ length: codes.length * 90 }, (): Point => [random() * WIDTH, random() * HEIGHT]);
+  const points = Array.from({ length: codes.length * 140 }, (): Point => [random() * WIDTH, random() * HEIGHT]);
   const delaunay = Delaunay.from(points);
   const voronoi = delaunay.voronoi([0, 0, WIDTH, HEIGHT]);
-  const reach = Math.min(wide, high) * 0.58;
+  const reach = Math.min(wide, high) * 0.5;
   // Bays and capes: each island's reach swings with the direction from its middle.
-  const coasts = seeds.map(() => [random() * 6, random() * 6, 0.1 + random() * 0.16] as const);
+  const coasts = seeds.map(() => [random() * 6, random() * 6, 0.06 + random() * 0.08] as const);
   const own: Point[][][] = codes.map(() => []);
   points.forEach((point, at) => {
     let nearest = 0;
@@ -96,7 +96,9 @@ export function islands(countries: readonly string[]): Island[] {
     const angle = Math.atan2(point[1] - y, point[0] - x);
     const coast = reach * (0.84 + swing * (Math.sin(2 * angle + p) + Math.sin(3 * angle + q)));
     const cell = voronoi.cellPolygon(at) as Point[] | null;
-    if (best < coast && cell !== null) own[nearest]?.push(cell);
+    // Sea all around: what touches the frame is no land.
+    const inside = cell?.every(([cx, cy]) => cx > 6 && cx < WIDTH - 6 && cy > 6 && cy < HEIGHT - 6) === true;
+    if (best < coast && cell !== null && inside) own[nearest]?.push(cell);
   });
   return codes.map((code, at) => ({
     code,

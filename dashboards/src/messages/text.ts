@@ -54,6 +54,12 @@ export function preferred(chosen: string | null, browser: readonly string[]): st
   return plain.find((wish) => languages.includes(wish)) ?? "en";
 }
 
+/** How numbers and days are written: as in the reader's own region, where it speaks the language. */
+export function regional(code: string, browser: readonly string[]): string {
+  const own = browser.find((wish) => wish.startsWith(`${code}-`) && wish !== "en-US");
+  return own ?? (code === "en" ? "en-GB" : code);
+}
+
 export function has(key: string): boolean {
   return key in words || `${key}_other` in words;
 }

@@ -53,8 +53,7 @@ export default function Coverage() {
                 <Table caption={t("coverage.title")} columns={COLUMNS} rows={data.countries} first={300} />
                 <div class="small-multiples">
                   {data.countries.map((row) => (
-                    <section key={row.country} aria-labelledby={`c-${row.country}`} class="panel">
-                      <h2 id={`c-${row.country}`}>{row.name}</h2>
+                    <section key={row.country} aria-label={row.name} class="panel">
                       <Days
                         name={`${row.country}-coverage`}
                         title={t("coverage.days", { country: row.name })}

@@ -1,6 +1,6 @@
 // What did one probe see, and why was it judged so? Human first, layer by layer; the control
 // beside it; raw below.
-import { useData } from "../api/load";
+import { useCountryName, useData } from "../api/load";
 import { LAYERS, type Layer, type MeasurementReply, type Observation, type Reason } from "../api/types";
 import { Steps } from "../chart/Steps";
 import { instant } from "../format/time";
@@ -24,6 +24,7 @@ export function sentenceOf(reason: Reason): string {
 }
 
 function Body({ data, path }: { data: MeasurementReply; path: string }) {
+  const place = useCountryName(data.country);
   const reasons = data.reasons ?? [];
   const control = data.control?.observations ?? null;
   return (
@@ -31,7 +32,7 @@ function Body({ data, path }: { data: MeasurementReply; path: string }) {
       title={t("measurement.title", { target: data.target })}
       crumbs={[
         { href: "/", text: t("nav.world") },
-        { href: to.country(data.country), text: data.country },
+        { href: to.country(data.country), text: place },
         { href: to.network(data.asn), text: t("asn", { asn: data.asn }) },
       ]}
       lead={
@@ -39,7 +40,7 @@ function Body({ data, path }: { data: MeasurementReply; path: string }) {
           {t("measurement.lead", {
             time: instant(data.started),
             asn: data.asn,
-            country: data.country,
+            country: place,
             experiment: word("experiment", data.experiment),
           })}
         </p>

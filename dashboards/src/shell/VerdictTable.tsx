@@ -10,11 +10,11 @@ const COLUMNS: Column<VerdictRow>[] = [
     key: "measurement", head: t("column.measurement"), heads: true, raw: (r) => r.measurement,
     cell: (r) => (
       <a href={to.measurement(r.measurement)}>
-        {r.started === undefined ? r.measurement.slice(0, 8) : <Time at={r.started} country={r.country} />}
+        <Time at={r.started} country={r.country} />
       </a>
     ),
   },
-  { key: "started", head: t("column.experiment"), cell: (r) => word("experiment", r.experiment ?? ""), raw: (r) => r.started },
+  { key: "experiment", head: t("column.experiment"), cell: (r) => word("experiment", r.experiment), raw: (r) => r.experiment },
   { key: "country", head: t("column.country"), cell: (r) => <a href={to.country(r.country)}>{r.country}</a>, raw: (r) => r.country },
   { key: "asn", head: t("column.network"), cell: (r) => <a href={to.network(r.asn)}>{t("asn", { asn: r.asn })}</a>, raw: (r) => r.asn },
   { key: "target", head: t("column.target"), cell: (r) => <a class="address" href={to.target(r.target)}>{r.target}</a>, raw: (r) => r.target },
@@ -22,7 +22,7 @@ const COLUMNS: Column<VerdictRow>[] = [
     key: "outcome", head: t("column.outcome"), raw: (r) => r.outcome,
     cell: (r) => <span class={`tag outcome-${r.outcome}`}>{word("outcome", r.outcome)}</span>,
   },
-  { key: "mechanism", head: t("column.mechanism"), cell: (r) => (r.mechanism === null ? t("table.none") : word("mechanism", r.mechanism)), raw: (r) => r.mechanism },
+  { key: "mechanism", head: t("column.mechanism"), cell: (r) => (r.mechanism === null ? t("table.none") : <span class="words">{word("mechanism", r.mechanism)}</span>), raw: (r) => r.mechanism },
 ];
 
 export function VerdictTable({ caption, rows }: { caption: string; rows: VerdictRow[] }) {
