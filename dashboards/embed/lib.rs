@@ -1,7 +1,7 @@
 //! Which bytes belong to an address of the app? The files that Vite built (`cargo x web`),
 //! in the encoding that the reader takes; where nothing was built, one page that says how.
 //!
-//! This crate knows no HTTP server: the collector's `api::pages` puts what it finds on the wire.
+//! This crate knows no HTTP server: the collector's `api::app` puts what it finds on the wire.
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;

@@ -1,9 +1,9 @@
 //! What does the collector answer over HTTP? Probes post CBOR (`faultline_core::protocol`);
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
+mod app;
 mod evidence;
 mod openapi;
-mod pages;
 mod probes;
 mod read;
 mod refused;
@@ -65,7 +65,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/verdicts", get(read::verdicts))
         .route("/v1/summary", get(summary::summary))
         .route("/v1/openapi.json", get(openapi::serve))
-        .fallback(pages::serve)
+        .fallback(app::serve)
         .method_not_allowed_fallback(refused::wrong_method)
         .with_state(service)
 }

@@ -133,6 +133,7 @@ export interface CountryReply extends Simulated {
     asn: number;
     name: string | null;
     probes: number | null;
+    imported?: boolean;
     measurements: number;
     indicators: Record<string, { raw: number | null; measurements: number; deviations: number }>;
   }[];
@@ -144,6 +145,7 @@ export interface NetworkRate {
   asn: number;
   name: string | null;
   probes: number | null;
+  imported?: boolean;
   measurements: number;
   deviations: number;
   raw: number | null;
@@ -205,6 +207,7 @@ export interface TargetReply extends Simulated {
     measurements: number;
     networks: number;
     probes: number | null;
+    imported?: boolean;
     outcomes: Record<string, number>;
     mechanisms: Record<string, number>;
   }[];
@@ -217,7 +220,7 @@ export interface CoverageReply extends Simulated {
     country: string;
     name: string;
     coverage: Coverage;
-    networks: { asn: number; name: string | null; probes: number | null; measurements: number }[];
+    networks: { asn: number; name: string | null; probes: number | null; imported?: boolean; measurements: number }[];
     days: { day: string; probes: number | null; measurements: number }[];
   }[];
 }

@@ -22,7 +22,19 @@ interface Props {
   partWord?: string;
 }
 
-export function Days({ name, title, note, days, wholeWord, partWord }: Props) {
+/** One bar a day: what others measured, and was imported, is counted with the rest. */
+export function perDay(days: DayBar[]): DayBar[] {
+  const sums = new Map<string, DayBar>();
+  for (const { day: on, whole, part } of days) {
+    const sum = sums.get(on);
+    if (sum === undefined) sums.set(on, { day: on, whole, part });
+    else sums.set(on, { day: on, whole: sum.whole + whole, part: part === null ? sum.part : (sum.part ?? 0) + part });
+  }
+  return [...sums.values()].sort((a, b) => a.day.localeCompare(b.day));
+}
+
+export function Days({ name, title, note, days: given, wholeWord, partWord }: Props) {
+  const days = perDay(given);
   const columns: Column<DayBar>[] = [
     { key: "day", head: t("column.day"), cell: (r) => day(r.day), raw: (r) => r.day, heads: true },
     { key: "measurements", head: wholeWord, cell: (r) => count(r.whole), raw: (r) => r.whole, numeric: true },
@@ -60,7 +72,7 @@ export function Days({ name, title, note, days, wholeWord, partWord }: Props) {
       <PlotArea
         label={label}
         height={180}
-        depends={[days]}
+        depends={[given]}
         draw={({ plot, rectY, ruleY, axisX, axisY, gridY }, width) => {
           const at = (r: DayBar) => new Date(`${r.day.slice(0, 10)}T00:00:00Z`);
           const end = (r: DayBar) => new Date(at(r).getTime() + DAY);

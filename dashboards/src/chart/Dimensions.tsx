@@ -3,9 +3,9 @@
 import { DIMENSIONS, type CountryReply, type Dim, type DimensionValue } from "../api/types";
 import { reading } from "../format/estimate";
 import { score } from "../format/number";
-import { say, t } from "../messages/text";
+import { t } from "../messages/text";
 import { Patterns } from "../map/Patterns";
-import { sentence } from "../shell/Value";
+import { sentence, why } from "../shell/Value";
 import type { Column } from "../shell/Table";
 import { Figure } from "./Figure";
 import { PlotArea, type Marks } from "./Plot";
@@ -78,9 +78,9 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
   const is = (kind: "published" | "insufficient") => rows.filter(({ value }) => reading(value).kind === kind);
   const [known, unknown] = [is("published"), is("insufficient")];
   const of = (pick: (value: DimensionValue) => readonly [number, number] | null, at: 0 | 1) => (r: Row) => pick(r.value)?.[at] ?? undefined;
-  const why = (r: Row) => {
-    const [first] = r.value.reasons;
-    return first === undefined ? t("estimate.insufficient") : `${t("estimate.insufficient")}: ${say(first)}`;
+  const short = (r: Row) => {
+    const reasons = why(r.value.reasons);
+    return reasons === "" ? t("estimate.insufficient") : t("estimate.insufficient_short", { reasons });
   };
   return plot({
     width,
@@ -120,7 +120,7 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       }),
       text(unknown, {
         y: "dimension", x: 0, textAnchor: "start", dx: 6, dy: 11, fill: "currentColor", stroke: "var(--paper)", strokeWidth: 5,
-        text: why, lineWidth: Math.max(20, (width - 40) / 13), textOverflow: "ellipsis-end",
+        text: short, lineWidth: Math.max(20, (width - 40) / 13), textOverflow: "ellipsis-end",
       }),
     ],
   });

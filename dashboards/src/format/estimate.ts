@@ -37,7 +37,7 @@ export function certainty(interval: Interval | null): Certainty {
 }
 
 export function reading(estimate: Estimate | undefined): Reading {
-  if (estimate === undefined) return { kind: "insufficient", reasons: ["reason.not_measured"] };
+  if (estimate === undefined) return { kind: "insufficient", reasons: ["not_measured"] };
   if (estimate.state !== "published" || estimate.point === null) {
     return { kind: "insufficient", reasons: estimate.reasons };
   }

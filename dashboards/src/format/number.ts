@@ -72,7 +72,7 @@ export function formatParam(name: string, value: string | number, code: string):
   if (typeof value === "string") return value;
   if (NAMES.has(name)) return String(value);
   if (Number.isInteger(value)) return count(value, code);
-  return /share|percent|rate/.test(name)
+  return name.endsWith("share")
     ? new Intl.NumberFormat(code, { style: "percent", maximumFractionDigits: value < 0.1 ? 1 : 0 }).format(value)
     : new Intl.NumberFormat(code, { maximumFractionDigits: 2 }).format(value);
 }

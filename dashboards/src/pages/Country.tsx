@@ -6,7 +6,7 @@ import { Timeline } from "../chart/Timeline";
 import { reading } from "../format/estimate";
 import { count, share } from "../format/number";
 import { day } from "../format/time";
-import { t, word } from "../messages/text";
+import { has, say, t, word } from "../messages/text";
 import { counted, mechanisms, network, outcomes, probes, target } from "../shell/columns";
 import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
@@ -60,7 +60,7 @@ export default function Country({ country }: { country: string }) {
               <p class="note">{t("country.targets_note")}</p>
               <Table caption={t("country.targets")} columns={TARGETS} rows={data.targets} />
             </section>
-            <Downloads path={path} />
+            <Downloads path={path} tables={["indicators", "networks", "targets", "timeline"]} />
             <section aria-labelledby="made">
               <h2 id="made">{t("country.made")}</h2>
               <Facts facts={provenance(data)} />
@@ -100,7 +100,8 @@ function Account({ dimension, value }: { dimension: Dim; value: DimensionValue }
 }
 
 export function indicatorName(id: string): string {
-  return word("indicator", id) === id ? id : t("indicator_named", { id, name: word("indicator", id) });
+  const key = `indicator.${id}.title`;
+  return has(key) ? t("indicator_named", { id, name: say(key) }) : id;
 }
 
 function indicatorColumns(country: string): Column<IndicatorValue>[] {

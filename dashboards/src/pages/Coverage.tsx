@@ -66,7 +66,7 @@ export default function Coverage() {
                 </div>
               </>
             )}
-            <Downloads path="/v1/coverage" />
+            <Downloads path="/v1/coverage" tables={["countries"]} />
           </Page>
         </Made.Provider>
       )}

@@ -5,7 +5,7 @@ import { Days } from "../chart/Days";
 import { Rates } from "../chart/Rates";
 import { share } from "../format/number";
 import { day } from "../format/time";
-import { t, word } from "../messages/text";
+import { has, say, t } from "../messages/text";
 import { counted, mechanisms, network, probes, rate, target } from "../shell/columns";
 import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
@@ -42,7 +42,7 @@ export default function Indicator({ country, indicator }: Props) {
               ]}
               lead={
                 <p>
-                  {word("indicator_about", value.id) === value.id ? null : word("indicator_about", value.id)}{" "}
+                  {has(`indicator.${value.id}.what`) ? `${say(`indicator.${value.id}.what`)} ` : null}
                   {t("window", { from: day(data.window.from), to: day(data.window.to), count: data.window.days })}
                 </p>
               }
@@ -95,7 +95,7 @@ export default function Indicator({ country, indicator }: Props) {
                 <Table caption={t("indicator.targets")} columns={TARGETS} rows={data.targets} />
               </section>
               <Evidence path={data.evidence} title={t("evidence.title")} />
-              <Downloads path={path} />
+              <Downloads path={path} tables={["networks", "targets", "days"]} />
             </Page>
           </Made.Provider>
         );

@@ -100,7 +100,7 @@ function Body({ data, path }: { data: MeasurementReply; path: string }) {
           <pre class="raw" tabIndex={0} dir="ltr">{JSON.stringify(data, null, 2)}</pre>
         </details>
       </section>
-      <Downloads path={path} />
+      <Downloads path={path} tables={[]} />
       <p class="note">{t("measurement.address")} <code class="digest">{data.id}</code></p>
     </Page>
   );

@@ -84,7 +84,7 @@ export default function Method() {
             <h2 id="text">{t("method.text")}</h2>
             <pre class="method-text" tabIndex={0} dir="ltr">{data.text}</pre>
           </section>
-          <Downloads path="/v1/method" />
+          <Downloads path="/v1/method" tables={["indicators"]} />
         </Page>
       )}
     </Show>

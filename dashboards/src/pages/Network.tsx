@@ -52,7 +52,7 @@ function Body({ data, path }: { data: NetworkReply; path: string }) {
         <Table caption={t("country.targets")} columns={TARGETS} rows={data.targets} />
       </section>
       <Evidence path={`/v1/verdicts?asn=${data.asn}`} title={t("evidence.title")} />
-      <Downloads path={path} />
+      <Downloads path={path} tables={["indicators", "targets", "days"]} />
     </Page>
   );
 }

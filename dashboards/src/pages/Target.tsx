@@ -48,7 +48,7 @@ export default function Target({ target }: { target: string }) {
             partWord={t("column.anomalies")}
           />
           <Evidence path={`/v1/verdicts?target=${encodeURIComponent(data.target)}`} title={t("evidence.title")} />
-          <Downloads path={path} />
+          <Downloads path={path} tables={["countries", "days"]} />
         </Page>
       )}
     </Show>

@@ -25,7 +25,7 @@ export default function Targets() {
       {(data) => (
         <Page title={t("targets.title")} lead={<p>{t("targets.lead")}</p>}>
           {data.targets.length === 0 ? <Empty>{t("targets.empty")}</Empty> : <List rows={data.targets} />}
-          <Downloads path="/v1/targets" />
+          <Downloads path="/v1/targets" tables={["targets"]} />
         </Page>
       )}
     </Show>

@@ -32,7 +32,7 @@ export default function Verdicts() {
             ))}
           </ul>
           {data.verdicts.length === 0 ? <Empty>{t("evidence.empty")}</Empty> : <Rows key={path} path={path} first={data} />}
-          <Downloads path={path} />
+          <Downloads path={path} tables={["verdicts"]} />
         </Page>
       )}
     </Show>

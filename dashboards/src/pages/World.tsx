@@ -90,7 +90,7 @@ function Body({ data, drawn }: { data: WorldReply; drawn: Drawn | null | "failed
         </section>
       </div>
       <Changes changes={data.changes} countries={data.countries} />
-      <Downloads path="/v1/world" />
+      <Downloads path="/v1/world" tables={["countries", "changes"]} />
     </>
   );
 }

@@ -6,11 +6,16 @@ import { ends, score } from "../format/number";
 import { instant, local, zoneOf } from "../format/time";
 import { has, say, t } from "../messages/text";
 
+/** Short words for the reasons that have any. */
+export function why(reasons: string[]): string {
+  return reasons.map((key) => `reason.${key}`).filter(has).map((key) => say(key)).join("; ");
+}
+
 /** One line about a reading, for titles and screen readers. */
 export function sentence(read: Reading): string {
   if (read.kind === "insufficient") {
-    const why = read.reasons.filter(has).map((key) => say(key));
-    return [t("estimate.insufficient_long"), ...why].join(" ");
+    const reasons = why(read.reasons);
+    return reasons === "" ? t("estimate.insufficient_long") : t("estimate.insufficient_why", { reasons });
   }
   const point = score(read.point, read.interval);
   if (read.interval === null) return t("estimate.point_only", { point });
@@ -21,9 +26,8 @@ export function sentence(read: Reading): string {
 export function Value({ estimate, plain }: { estimate: Estimate | undefined; plain?: boolean }) {
   const read = reading(estimate);
   if (read.kind === "insufficient") {
-    const why = read.reasons.map((key) => say(key)).join(" ");
     return (
-      <span class="value insufficient" title={why}>
+      <span class="value insufficient" title={why(read.reasons)}>
         {t("estimate.insufficient")}
         {plain !== true && <Bar read={read} />}
       </span>

@@ -43,11 +43,12 @@ export function target<Row extends { target: string }>(): Column<Row> {
   };
 }
 
-export function probes<Row extends { probes: number | null }>(): Column<Row> {
+export function probes<Row extends { probes: number | null; imported?: boolean }>(): Column<Row> {
   return {
     key: "probes",
     head: t("column.probes"),
-    cell: ({ probes }) => (probes === null ? t("table.few") : count(probes)),
+    cell: ({ probes, imported }) =>
+      probes !== null ? count(probes) : t(imported === true ? "table.imported" : "table.few"),
     raw: ({ probes }) => probes,
     numeric: true,
   };
