@@ -7,6 +7,7 @@ import { direction, preferred, regional, speak } from "./messages/text";
 import { stored } from "./shell/Shell";
 import "./style/base.css";
 import "./style/parts.css";
+import "./style/print.css";
 
 async function start(): Promise<void> {
   const asked = new URLSearchParams(location.search).get("lang") ?? stored("language");

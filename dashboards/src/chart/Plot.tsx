@@ -36,6 +36,8 @@ export function PlotArea({ label, height, draw, depends }: Props) {
         if (left) return;
         const drawn = draw(marks, width);
         drawn.querySelectorAll("style").forEach((style) => style.remove());
+        // Parts of an image have no names of their own (ARIA in HTML, role img).
+        drawn.querySelectorAll("[aria-label]").forEach((part) => part.removeAttribute("aria-label"));
         drawn.setAttribute("role", "img");
         drawn.setAttribute("aria-label", label);
         node.replaceChildren(drawn);

@@ -2,6 +2,7 @@
 // nothing simulated can reach the real map.
 import { geoEqualEarth, geoPath } from "d3-geo";
 import { useEffect, useState } from "preact/hooks";
+import type { AtlasReply } from "../api/types";
 import { HEIGHT, islands, WIDTH } from "./islands";
 
 export interface Shape {
@@ -15,6 +16,11 @@ export interface Drawn {
   width: number;
   height: number;
   shapes: Shape[];
+}
+
+/** Whatever an atlas says of itself: simulated data never gets the map of the Earth. */
+export function kindOf(atlas: Pick<AtlasReply, "simulated" | "kind">): Drawn["kind"] {
+  return atlas.simulated ? "simulated" : atlas.kind;
 }
 
 async function draw(kind: Drawn["kind"], codes: readonly string[]): Promise<Drawn> {

@@ -8,7 +8,7 @@ import { count, score } from "../format/number";
 import { day } from "../format/time";
 import { Legend } from "../map/Legend";
 import { WorldMap } from "../map/Map";
-import { useAtlas, type Drawn } from "../map/atlas";
+import { kindOf, useAtlas, type Drawn } from "../map/atlas";
 import { t } from "../messages/text";
 import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
@@ -20,9 +20,8 @@ import { Value } from "../shell/Value";
 export default function World() {
   const world = useData<WorldReply>("/v1/world");
   const atlas = useData<AtlasReply>("/v1/atlas");
-  // A simulated world is drawn on its own map whatever the atlas says.
   const known = atlas.state === "ready" ? atlas.data : null;
-  const kind = known === null ? null : known.simulated ? "simulated" : known.kind;
+  const kind = known === null ? null : kindOf(known);
   const codes =
     known !== null && known.countries.length > 0
       ? known.countries.map(({ code }) => code)
