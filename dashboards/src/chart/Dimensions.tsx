@@ -1,5 +1,6 @@
 // How sure is each of the three numbers? A row for each dimension: the point, the statistical
 // interval around it, the method's interval, and how far missing indicators could move it.
+import { render } from "preact";
 import { DIMENSIONS, type CountryReply, type Dim, type DimensionValue } from "../api/types";
 import { reading } from "../format/estimate";
 import { score } from "../format/number";
@@ -67,7 +68,6 @@ export function Dimensions({ data }: { data: CountryReply }) {
       columns={COLUMNS}
       rows={rows}
     >
-      <svg class="only-patterns" aria-hidden="true"><Patterns id="dimensions" /></svg>
       <PlotArea label={label} height={236} depends={[data]} draw={(marks, width) => draw(marks, width, rows)} />
     </Figure>
   );
@@ -78,11 +78,12 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
   const is = (kind: "published" | "insufficient") => rows.filter(({ value }) => reading(value).kind === kind);
   const [known, unknown] = [is("published"), is("insufficient")];
   const of = (pick: (value: DimensionValue) => readonly [number, number] | null, at: 0 | 1) => (r: Row) => pick(r.value)?.[at] ?? undefined;
+  const titleRoom = width < NARROW ? 150 : 330;
   const short = (r: Row) => {
     const reasons = why(r.value.reasons);
     return reasons === "" ? t("estimate.insufficient") : t("estimate.insufficient_short", { reasons });
   };
-  return plot({
+  const chart = plot({
     width,
     height: 236,
     marginLeft: 8,
@@ -109,7 +110,7 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
         fill: "var(--band)", insetTop: 38, insetBottom: 16,
       }),
       dot(known, { y: "dimension", x: (r: Row) => r.value.point, r: 5.5, fill: "var(--accent-strong)", stroke: "var(--paper)", strokeWidth: 1.5, dy: 11 }),
-      barX(unknown, { y: "dimension", x1: 0, x2: 1, fill: "url(#dimensions-hatch)", insetTop: 36, insetBottom: 14 }),
+      barX(unknown, { y: "dimension", x1: 0, x2: 1, fill: "url(#dimensions-hatch)", stroke: "var(--hatch-line)", insetTop: 36, insetBottom: 14 }),
       text(rows, {
         y: "dimension", x: 0, textAnchor: "start", dy: -12, fontWeight: 600, fill: "currentColor",
         text: (r: Row) => (width < NARROW ? t(`dimension.${r.dimension}.narrow`) : r.title),
@@ -119,9 +120,14 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
         text: (r: Row) => (r.value.point === null ? "" : score(r.value.point, r.value.interval)),
       }),
       text(unknown, {
-        y: "dimension", x: 0, textAnchor: "start", dx: 6, dy: 11, fill: "currentColor", stroke: "var(--paper)", strokeWidth: 5,
-        text: short, lineWidth: Math.max(20, (width - 40) / 13), textOverflow: "ellipsis-end",
+        y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor", text: short,
+        lineWidth: Math.max(8, (width - titleRoom) / 13), textOverflow: "ellipsis-end",
       }),
     ],
   });
+  // Inside the picture, so that it leaves the page with it.
+  const patterns = document.createElementNS("http://www.w3.org/2000/svg", "g");
+  render(<Patterns id="dimensions" />, patterns);
+  chart.prepend(patterns);
+  return chart;
 }

@@ -26,7 +26,7 @@ export function Figure<Row>({ name, title, note, columns, rows, tabled, level = 
   const [failed, setFailed] = useState(false);
   const source = useSource();
   const Heading = `h${level}` as "h2" | "h3";
-  const drawing = () => area.current?.querySelector<SVGSVGElement>("svg") ?? null;
+  const drawing = () => area.current?.querySelector<SVGSVGElement>("svg[role=img]") ?? null;
   const caption = () => ({ title, lines: source.lines() });
   const saveSvg = () => {
     const svg = drawing();

@@ -18,7 +18,7 @@ function Swatch({ step, texture }: { step?: number; texture?: "hatch" | "roughly
   );
 }
 
-export function Legend() {
+export function Legend({ unmeasured }: { unmeasured: boolean }) {
   return (
     <div class="legend">
       <h2 class="quiet-heading">{t("legend.title")}</h2>
@@ -41,6 +41,7 @@ export function Legend() {
           <Swatch texture="hatch" />
           {t("legend.insufficient")}
         </li>
+        {unmeasured && <li><Swatch />{t("legend.unmeasured")}</li>}
       </ul>
       <p class="note">{t("legend.direction")}</p>
     </div>

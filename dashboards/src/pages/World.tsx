@@ -56,7 +56,7 @@ export default function World() {
 function Body({ data, drawn }: { data: WorldReply; drawn: Drawn | null | "failed" }) {
   return (
     <>
-      <Legend />
+      <Legend unmeasured={typeof drawn === "object" && drawn?.kind === "earth"} />
       <div class="small-multiples">
         {DIMENSIONS.map((dimension) => (
           <Figure

@@ -169,6 +169,11 @@ describe("pages", { skip }, () => {
             if (format === "SVG") {
               const text = bytes.toString();
               assert.match(text, /PNIF has not/);
+              const inner = await page.evaluate((svg) => {
+                const drawn = new DOMParser().parseFromString(svg, "image/svg+xml").querySelector("svg svg");
+                return { height: Number(drawn?.getAttribute("height")), shapes: drawn?.querySelectorAll("path, rect, line, text").length };
+              }, text);
+              assert.ok(inner.height > 60 && inner.shapes > 5, `the picture holds the chart: ${JSON.stringify(inner)}`);
               assert.ok(!text.includes("var(--") && !text.includes("<style"), "a picture needs no style sheet");
               assert.equal(text.includes("SIMULATED"), it.world.simulated);
             }

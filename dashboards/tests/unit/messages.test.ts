@@ -25,9 +25,22 @@ describe("message files", () => {
     const unused = Object.keys(english).filter((key) => {
       const stem = key.replace(/_(one|other)$/, "");
       const used = code.includes(`"${key}"`) || code.includes(`"${stem}"`);
-      return !used && ![...open, ...words, "mechanism.", "outcome.", "experiment."].some((prefix) => key.startsWith(prefix));
+      return !used && ![...open, ...words, "mechanism.", "outcome.", "experiment.", "rule."].some((prefix) => key.startsWith(prefix));
     });
     expect(unused).toEqual([]);
+  });
+
+  test("rules, mechanisms and failures of the core have words", () => {
+    const core = (name: string) => readFileSync(join(root, "../embedded/core/src", name), "utf8");
+    const labels = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, label, sentence]) => [label ?? "", sentence ?? ""] as const);
+    const rules = labels(core("verdict/reason.rs"), /^ +\d+ \w+ "([a-z0-9_.]+)" "([^"]+)",/gm);
+    const mechanisms = labels(core("verdict/mechanism.rs"), /^ +\d+ \w+ \w+ "([a-z._]+)",/gm);
+    const failures = labels(core("failure.rs"), /^ +\w+ = \d+, "([a-z._]+)", "([^"]+)";/gm);
+    expect(Math.min(rules.length, mechanisms.length, failures.length)).toBeGreaterThan(20);
+    const words = english as Record<string, string>;
+    for (const [label, sentence] of rules) expect(words[`rule.${label}`], label).toBe(sentence);
+    for (const [label] of mechanisms) expect(words[`mechanism.${label}`], label).toBeDefined();
+    for (const [label] of failures) expect(words[`failure.${label}`], label).toBeDefined();
   });
 
   test("plural forms come in pairs", () => {
