@@ -6,7 +6,7 @@ usage: cargo x <task>
 
   house [CHECKOUT]  check the invariants that the README promises, by reading the tree
   core              check faultline-core alone, with each set of features
-  web               build the web app into dashboards/dist (needs Node.js and npm)
+  web [check]       build the web app into dashboards/dist, or only say whether it could be
   help              print this
 
 exit status: 0 done, 1 something is broken, 2 not understood

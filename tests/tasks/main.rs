@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         (Some("house"), []) => house::run(&house::root()),
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
-        (Some("web"), []) => web::run(),
+        (Some("web"), []) => web::run(false),
+        (Some("web"), [word]) if word == "check" => web::run(true),
         (Some("help" | "--help" | "-h"), []) => {
             print!("{}", help::TEXT);
             ExitCode::SUCCESS

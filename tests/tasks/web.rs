@@ -13,9 +13,14 @@ const OLDEST: [(u32, u32); 2] = [(20, 19), (22, 12)];
 const WANTED: &str = "Node.js 20.19 or newer (or 22.12 or newer) with npm is needed; \
     on Debian see https://nodejs.org/ or the packages nodejs and npm";
 
-/// Builds `dashboards/dist`.
-pub(crate) fn run() -> ExitCode {
-    match build(&root().join("dashboards")) {
+/// Builds `dashboards/dist`, or only says whether that could be done here.
+pub(crate) fn run(only_check: bool) -> ExitCode {
+    let done = if only_check {
+        node()
+    } else {
+        build(&root().join("dashboards"))
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("x web: {why}");
@@ -24,13 +29,21 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn build(folder: &Path) -> Result<(), String> {
+/// Whether Node is there and new enough.
+fn node() -> Result<(), String> {
     let output = Command::new("node").arg("--version").output();
     let said = output.map_err(|e| format!("node does not start ({e}): {WANTED}"))?;
     let version = String::from_utf8_lossy(&said.stdout);
     if !new_enough(&version) {
         return Err(format!("node is {}: {WANTED}", version.trim()));
     }
+    let npm = Command::new("npm").arg("--version").output();
+    npm.map(|_| ())
+        .map_err(|e| format!("npm does not start ({e}): {WANTED}"))
+}
+
+fn build(folder: &Path) -> Result<(), String> {
+    node()?;
     // `ci` takes exactly what the lockfile names, or fails.
     npm(folder, &["ci", "--no-audit", "--no-fund"])
         .map_err(|e| format!("{e}: is the npm registry within reach?"))?;
