@@ -1,5 +1,6 @@
 // Where does the app begin?
 import { render } from "preact";
+import { standBeside } from "./api/kept";
 import { App } from "./App";
 import { setLocale } from "./format/number";
 import { setTimeLocale } from "./format/time";
@@ -20,6 +21,9 @@ async function start(): Promise<void> {
   document.documentElement.dir = direction(language);
   const app = document.getElementById("app");
   if (app !== null) render(<App />, app);
+  // Without it the pages work all the same, while there is a network.
+  window.addEventListener("load", () => void standBeside().catch(() => undefined));
+  if (document.readyState === "complete") void standBeside().catch(() => undefined);
 }
 
 void start();

@@ -1,6 +1,7 @@
 // How does a page get its numbers? One hook, whose states every page shows in the same way:
 // loading, an error that says what to do, data, and data that could not be made fresh.
 import { useCallback, useEffect, useState } from "preact/hooks";
+import { keep, recall } from "./kept";
 import type { AtlasReply, Simulated } from "./types";
 
 export interface Problem {
@@ -44,9 +45,13 @@ export async function readJson<T>(path: string, signal?: AbortSignal): Promise<T
       message: typeof said === "string" ? said : null,
     } satisfies Problem;
   }
+  tell(body);
+  return body as T;
+}
+
+function tell(body: unknown): void {
   const { simulated } = body as Partial<Simulated>;
   if (typeof simulated === "boolean") listeners.forEach((listener) => listener(simulated));
-  return body as T;
 }
 
 export function isProblem(error: unknown): error is Problem {
@@ -67,11 +72,19 @@ export function useData<T>(path: string | null): Loaded<T> {
     readJson<T>(path, abort.signal).then(
       (data) => {
         read.set(path, data);
+        void keep(path, data);
         setHeld({ path, problem: null });
       },
-      (error: unknown) => {
+      async (error: unknown) => {
         if (abort.signal.aborted) return;
-        setHeld({ path, problem: isProblem(error) ? error : { status: 0, message: null } });
+        const problem = isProblem(error) ? error : { status: 0, message: null };
+        // What an earlier visit kept is better than nothing, and is marked on the page.
+        const kept = problem.status === 0 && !read.has(path) ? await recall<T>(path) : null;
+        if (kept !== null) {
+          read.set(path, kept);
+          tell(kept);
+        }
+        if (!abort.signal.aborted) setHeld({ path, problem });
       },
     );
     return () => abort.abort();

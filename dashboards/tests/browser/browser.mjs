@@ -32,8 +32,9 @@ export async function close() {
 
 /** Runs `test` with a page; fails on requests to elsewhere, errors and refusals of the policy. */
 export async function withPage(options, test) {
-  const { allow = [], ...context } = options;
-  const profile = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...context });
+  // Only pages can be kept from the network; a worker beside them would go around the test.
+  const { allow = [], serviceWorkers = "block", ...context } = options;
+  const profile = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", serviceWorkers, ...context });
   const faults = [];
   const page = await profile.newPage();
   const { host } = new URL(base);

@@ -215,6 +215,26 @@ describe("pages", { skip }, () => {
     });
   });
 
+  test("what was loaded once is there without a network, and says that it was kept", async () => {
+    const offline = [/ERR_INTERNET_DISCONNECTED|Failed to load resource/];
+    await withPage({ serviceWorkers: "allow", allow: offline }, async (page) => {
+      for (const path of ["/", all.country, all.measurement, "/"]) {
+        await go(page, path);
+        await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+      }
+      await page.waitForFunction(async () => (await (await caches.open("faultline-data")).keys()).length >= 3);
+      await page.waitForFunction(async () => (await (await caches.open("faultline-shell")).keys()).length > 10);
+      await page.context().setOffline(true);
+      await page.goto(base + all.country);
+      await settled(page);
+      assert.equal(await page.locator("h1").innerText(), it.world.countries.find(({ country }) => country === it.country).name);
+      assert.ok(await page.locator(".stale").first().isVisible());
+      assert.equal(await page.locator(".simulated").count(), it.world.simulated ? 1 : 0);
+      await page.goto(base + all.measurement);
+      await page.locator(".trouble").waitFor();
+    });
+  });
+
   test("without data a page says what is missing", async () => {
     await withPage({}, async (page) => {
       await page.route("**/v1/world", (route) => route.fulfill({ json: { ...it.world, countries: [], changes: [] } }));
