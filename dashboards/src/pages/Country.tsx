@@ -12,7 +12,7 @@ import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
 import { CoverageFacts, Facts } from "../shell/Facts";
 import { Page, to } from "../shell/Page";
-import { Freshness, Show } from "../shell/States";
+import { Empty, Freshness, Show } from "../shell/States";
 import { Table, type Column } from "../shell/Table";
 import { sentence, Texts, Time, Value } from "../shell/Value";
 
@@ -42,8 +42,13 @@ export default function Country({ country }: { country: string }) {
                 ))}
               </div>
             </section>
-            {data.timeline.length > 0 && (
+            {data.timeline.some((on) => DIMENSIONS.some((dimension) => on[dimension] !== null)) ? (
               <Timeline name={`${data.country}-timeline`} country={data.name} timeline={data.timeline} />
+            ) : (
+              <section aria-labelledby="timeline">
+                <h2 id="timeline">{t("country.timeline", { country: data.name })}</h2>
+                <Empty>{t("country.no_timeline")}</Empty>
+              </section>
             )}
             <section aria-labelledby="indicators">
               <h2 id="indicators">{t("country.indicators")}</h2>
@@ -81,7 +86,7 @@ function Account({ dimension, value }: { dimension: Dim; value: DimensionValue }
         <Value estimate={value} plain />
         {value.grade !== null && <span class="grade"> {t("estimate.grade", { grade: value.grade })}</span>}
       </p>
-      {read.kind === "insufficient" ? <p>{sentence(read)}</p> : null}
+      {read.kind === "insufficient" && value.explanation.length === 0 && <p>{sentence(read)}</p>}
       <Texts texts={value.explanation} />
       {value.alternatives.length > 0 && (
         <>

@@ -2,9 +2,10 @@
 import { useData } from "../api/load";
 import type { CoverageReply } from "../api/types";
 import { Days } from "../chart/Days";
-import { count, share } from "../format/number";
+import { share } from "../format/number";
 import { day } from "../format/time";
 import { t } from "../messages/text";
+import { probesOf } from "../shell/Facts";
 import { counted, network, probes } from "../shell/columns";
 import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
@@ -18,7 +19,7 @@ type NetworkRow = Row["networks"][number];
 const COLUMNS: Column<Row>[] = [
   { key: "country", head: t("column.country"), cell: (r) => <a href={to.country(r.country)}>{r.name}</a>, raw: (r) => r.country, heads: true },
   counted<Row>("networks", t("column.networks"), (r) => r.coverage.networks),
-  { key: "probes", head: t("column.probes"), cell: (r) => (r.coverage.probes === null ? t("table.few") : count(r.coverage.probes)), raw: (r) => r.coverage.probes, numeric: true },
+  { key: "probes", head: t("column.probes"), cell: (r) => probesOf(r.coverage), raw: (r) => r.coverage.probes, numeric: true },
   { key: "user_share", head: t("column.user_share"), cell: (r) => (r.coverage.user_share === null ? t("coverage.share_unknown") : share(r.coverage.user_share)), raw: (r) => r.coverage.user_share, numeric: true },
   counted<Row>("days", t("column.days_seen"), (r) => r.coverage.days),
   counted<Row>("measurements", t("column.measurements"), (r) => r.coverage.measurements),

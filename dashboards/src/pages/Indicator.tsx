@@ -50,7 +50,7 @@ export default function Indicator({ country, indicator }: Props) {
               <section aria-labelledby="value" class="headline">
                 <h2 id="value">{t("indicator.value")}</h2>
                 <p class="big"><Value estimate={value.score} /></p>
-                {read.kind === "insufficient" && <p>{sentence(read)}</p>}
+                {read.kind === "insufficient" && value.explanation.length === 0 && <p>{sentence(read)}</p>}
                 <Facts
                   facts={[
                     [t("column.dimension"), t(`dimension.${value.dimension}`)],

@@ -80,8 +80,10 @@ function Body({ data, path }: { data: MeasurementReply; path: string }) {
         <p class="empty">{t("measurement.no_observations")}</p>
       ) : (
         <>
-          <Steps name={`measurement-${data.id.slice(0, 8)}-steps`} observations={data.observations} />
-          {control === null && <p class="notice">{t("measurement.no_control")}</p>}
+          {timed(data.observations) && <Steps name={`measurement-${data.id.slice(0, 8)}-steps`} observations={data.observations} />}
+          {control === null && (
+            <p class="notice">{t(data.control === null ? "measurement.without_control" : "measurement.no_control")}</p>
+          )}
           {LAYERS.map((layer) => (
             <LayerSection key={layer} layer={layer} own={data.observations} control={control} reasons={reasons} />
           ))}
@@ -104,6 +106,11 @@ function Body({ data, path }: { data: MeasurementReply; path: string }) {
       <p class="note">{t("measurement.address")} <code class="digest">{data.id}</code></p>
     </Page>
   );
+}
+
+/** Some of those who are imported from keep no times. */
+function timed(observations: Observation[]): boolean {
+  return observations.some(({ ended }) => ended > 0);
 }
 
 function Anchors({ reason, control }: { reason: Reason; control: Observation[] | null }) {

@@ -107,8 +107,7 @@ function Replies({ replies }: { replies: Reply[] }) {
           {t("reply", {
             after: milliseconds(reply.after),
             from: reply.from ?? t("reply.system"),
-            rcode: rcode(reply.rcode),
-            flags: flags(reply.flags),
+            rcode: [rcode(reply.rcode), flags(reply.flags)].join(" ").trim(),
           })}{" "}
           {reply.addresses.length > 0 && <code>{reply.addresses.join(", ")}</code>}
           {reply.aliases.length > 0 && <span> {t("reply.aliases", { names: reply.aliases.join(" → ") })}</span>}
@@ -153,7 +152,9 @@ export function Step({ observation, prefix, reasons }: Props) {
     <li id={`${prefix}-${index}`} class={failure === null ? "step-card" : "step-card failed"} tabIndex={-1}>
       <p class="step-head">
         <span class="step-number">{t(prefix === "control" ? "step.control" : "step.number", { index })}</span>
-        <span class="step-when">{t("step.when", { at: milliseconds(started), long: milliseconds(ended - started) })}</span>
+        {ended > 0 && (
+          <span class="step-when">{t("step.when", { at: milliseconds(started), long: milliseconds(ended - started) })}</span>
+        )}
         <span class={failure === null ? "tag outcome-ok" : "tag outcome-anomaly"}>
           {failure === null ? t("step.done") : failureWord(failure)}
         </span>

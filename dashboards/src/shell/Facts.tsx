@@ -17,12 +17,18 @@ export function Facts({ facts }: { facts: [string, ComponentChildren][] }) {
   );
 }
 
+/** Measurements without probes of ours were imported. */
+export function probesOf({ probes, measurements }: Coverage): string {
+  if (probes === null) return t("table.few");
+  return probes === 0 && measurements > 0 ? t("table.imported") : count(probes);
+}
+
 export function CoverageFacts({ coverage }: { coverage: Coverage }) {
   return (
     <Facts
       facts={[
         [t("column.networks"), count(coverage.networks)],
-        [t("column.probes"), coverage.probes === null ? t("table.few") : count(coverage.probes)],
+        [t("column.probes"), probesOf(coverage)],
         [t("column.user_share"), coverage.user_share === null ? t("coverage.share_unknown") : share(coverage.user_share)],
         [t("column.days_seen"), count(coverage.days)],
         [t("column.measurements"), count(coverage.measurements)],
