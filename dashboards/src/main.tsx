@@ -1,6 +1,7 @@
 // Where does the app begin?
 import { render } from "preact";
 import { standBeside } from "./api/kept";
+import { askEarly } from "./api/load";
 import { App } from "./App";
 import { setLocale } from "./format/number";
 import { setTimeLocale } from "./format/time";
@@ -11,6 +12,7 @@ import "./style/parts.css";
 import "./style/print.css";
 
 async function start(): Promise<void> {
+  askEarly(location.pathname);
   const asked = new URLSearchParams(location.search).get("lang") ?? stored("language");
   const language = preferred(asked, navigator.languages);
   if (language !== "en") await speak(language);

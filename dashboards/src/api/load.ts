@@ -22,9 +22,12 @@ const read = new Map<string, unknown>();
 type Listener = (simulated: boolean) => void;
 const listeners = new Set<Listener>();
 
-/** Calls back whenever a reply says whether its data is simulated. */
+let told: boolean | null = null;
+
+/** Calls back whenever a reply says whether its data is simulated, and at once if one did. */
 export function onSimulated(listener: Listener): () => void {
   listeners.add(listener);
+  if (told !== null) listener(told);
   return () => listeners.delete(listener);
 }
 
@@ -51,7 +54,29 @@ export async function readJson<T>(path: string, signal?: AbortSignal): Promise<T
 
 function tell(body: unknown): void {
   const { simulated } = body as Partial<Simulated>;
-  if (typeof simulated === "boolean") listeners.forEach((listener) => listener(simulated));
+  if (typeof simulated !== "boolean") return;
+  told = simulated;
+  listeners.forEach((listener) => listener(simulated));
+}
+
+/** Requests that began before the page that wants them was loaded. */
+const early = new Map<string, Promise<unknown>>();
+
+/** Asks for a page's data while its code is still on the way. */
+export function askEarly(place: string): void {
+  const country = /^\/countries\/([A-Za-z]{2})\/?$/.exec(place)?.[1];
+  const paths = place === "/" ? ["/v1/world", "/v1/atlas"] : country === undefined ? [] : [`/v1/countries/${country.toUpperCase()}`];
+  for (const path of paths) {
+    const asked = readJson(path);
+    asked.catch(() => undefined); // told to whoever takes it
+    early.set(path, asked);
+  }
+}
+
+function take<T>(path: string, signal: AbortSignal): Promise<T> {
+  const asked = early.get(path) as Promise<T> | undefined;
+  early.delete(path);
+  return asked ?? readJson<T>(path, signal);
 }
 
 export function isProblem(error: unknown): error is Problem {
@@ -69,7 +94,7 @@ export function useData<T>(path: string | null): Loaded<T> {
   useEffect(() => {
     if (path === null) return;
     const abort = new AbortController();
-    readJson<T>(path, abort.signal).then(
+    take<T>(path, abort.signal).then(
       (data) => {
         read.set(path, data);
         void keep(path, data);

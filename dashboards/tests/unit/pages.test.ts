@@ -126,6 +126,7 @@ describe("reading the API", () => {
     reply(200, '{"simulated":true}');
     await readJson("/v1/health");
     forget();
-    expect(heard).toEqual([true]);
+    onSimulated((simulated) => heard.push(simulated))();
+    expect(heard, "also one that listens later").toEqual([true, true]);
   });
 });
