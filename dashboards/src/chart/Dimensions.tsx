@@ -78,10 +78,9 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
   const is = (kind: "published" | "insufficient") => rows.filter(({ value }) => reading(value).kind === kind);
   const [known, unknown] = [is("published"), is("insufficient")];
   const of = (pick: (value: DimensionValue) => readonly [number, number] | null, at: 0 | 1) => (r: Row) => pick(r.value)?.[at] ?? undefined;
-  const titleRoom = width < NARROW ? 150 : 330;
   const short = (r: Row) => {
     const reasons = why(r.value.reasons);
-    return reasons === "" ? t("estimate.insufficient") : t("estimate.insufficient_short", { reasons });
+    return reasons === "" || width < NARROW ? t("estimate.insufficient") : t("estimate.insufficient_short", { reasons });
   };
   const chart = plot({
     width,
@@ -121,7 +120,7 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       }),
       text(unknown, {
         y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor", text: short,
-        lineWidth: Math.max(8, (width - titleRoom) / 13), textOverflow: "ellipsis-end",
+        lineWidth: Math.max(8, (width - 340) / 13), textOverflow: "ellipsis-end",
       }),
     ],
   });

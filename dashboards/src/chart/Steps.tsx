@@ -16,7 +16,7 @@ const COLUMNS: Column<Observation>[] = [
   { key: "told", head: t("column.told"), cell: (r) => told(r), raw: (r) => told(r) },
 ];
 
-const ROW = 26;
+const ROW = 30;
 
 export function Steps({ name, observations }: { name: string; observations: Observation[] }) {
   const title = t("measurement.steps");
@@ -56,14 +56,14 @@ export function Steps({ name, observations }: { name: string; observations: Obse
             marginBottom: 38,
             style: { background: "transparent", color: "inherit", fontSize: "12px" },
             x: { domain: [0, end], label: null },
-            y: { domain: observations.map(({ index }) => index), axis: null, padding: 0.2 },
+            y: { domain: observations.map(({ index }) => index), axis: null, padding: 0 },
             marks: [
               gridX({ stroke: "var(--line)", strokeOpacity: 1, ticks: Math.max(2, width / 110) }),
               axisX({ ticks: Math.max(2, width / 110), label: t("axis.milliseconds"), labelAnchor: "left", labelArrow: "none" }),
-              barX(observations, { y: "index", x1: left, x2: right, fill: colour }),
-              tickX(observations, { y: "index", x: left, stroke: "currentColor", strokeWidth: 1.5 }),
-              text(observations.filter((r) => !late(r)), { y: "index", x: left, dx: 5, text: words, textAnchor: "start", fill: "currentColor", stroke: "var(--paper)", strokeWidth: 4 }),
-              text(observations.filter(late), { y: "index", x: left, dx: -5, text: words, textAnchor: "end", fill: "currentColor", stroke: "var(--paper)", strokeWidth: 4 }),
+              barX(observations, { y: "index", x1: left, x2: right, fill: colour, insetTop: 15, insetBottom: 2 }),
+              tickX(observations, { y: "index", x: left, stroke: "currentColor", strokeWidth: 1.5, insetTop: 15, insetBottom: 2 }),
+              text(observations.filter((r) => !late(r)), { y: "index", x: left, dy: -6, text: words, textAnchor: "start", fill: "currentColor" }),
+              text(observations.filter(late), { y: "index", x: right, dy: -6, text: words, textAnchor: "end", fill: "currentColor" }),
             ],
           });
         }}
