@@ -12,6 +12,7 @@ usage: cargo x <task>
                     --simulated sends no packets
   measure-probe [PROFILE]
                     size and memory of the probe, in namespaces (default: dist)
+  web [check]       build the web app into dashboards/dist, or only say whether it could be
   help              print this
 
 exit status: 0 done, 1 something is broken, 2 not understood

@@ -1,6 +1,7 @@
 //! What does the collector answer over HTTP? Probes post CBOR (`faultline_core::protocol`);
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
+mod app;
 mod evidence;
 mod filter;
 mod lists;
@@ -94,7 +95,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/method", get(lists::method))
         .route("/v1/summary", get(summary::summary))
         .route("/v1/openapi.json", get(openapi::serve))
-        .fallback(refused::nothing_here)
+        .fallback(app::serve)
         .method_not_allowed_fallback(refused::wrong_method)
         .with_state(service)
 }
