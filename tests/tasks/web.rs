@@ -15,11 +15,7 @@ const WANTED: &str = "Node.js 20.19 or newer (or 22.12 or newer) with npm is nee
 
 /// Builds `dashboards/dist`, or only says whether that could be done here.
 pub(crate) fn run(only_check: bool) -> ExitCode {
-    let done = if only_check {
-        node()
-    } else {
-        build(&root().join("dashboards"))
-    };
+    let done = if only_check { node() } else { build() };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -42,7 +38,9 @@ fn node() -> Result<(), String> {
         .map_err(|e| format!("npm does not start ({e}): {WANTED}"))
 }
 
-fn build(folder: &Path) -> Result<(), String> {
+/// Builds `dashboards/dist`, or says why not.
+pub(crate) fn build() -> Result<(), String> {
+    let folder = &root().join("dashboards");
     node()?;
     // `ci` takes exactly what the lockfile names, or fails.
     npm(folder, &["ci", "--no-audit", "--no-fund"])

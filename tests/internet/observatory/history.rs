@@ -28,6 +28,7 @@ use faultline_core::{
 };
 use faultline_probe::{
     experiment::{Plan, Surroundings, measure, told},
+    identity::load_or_create,
     random::Entropy as _,
 };
 use std::collections::BTreeMap;
@@ -68,7 +69,8 @@ pub struct Made {
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// Makes the history; rows are in `store`, geo databases in `folder`. `each` hears of every
+/// Makes the history; rows are in `store`, geo databases and the collector's key in `folder`,
+/// where a collector that keeps its state there finds them. `each` hears of every
 /// day that is done. The same observatory and history give the same rows.
 pub fn history(
     observatory: &Observatory,
@@ -80,7 +82,8 @@ pub fn history(
     let members = observatory.members()?;
     let databases = geo::write(&observatory.networks, folder)?;
     let enricher: Arc<dyn Enricher> = Arc::new(Mmdb::open(&databases.country, &databases.asn)?);
-    let collector = identity(observatory.seed, 0);
+    let mut chance = Seeded::new(observatory.seed, 0x55);
+    let collector = load_or_create(&folder.join("collector.key"), &mut |b| chance.fill(b))?;
     let ingest = Ingest::new(
         Arc::clone(store),
         Arc::clone(&enricher),

@@ -17,6 +17,19 @@ pub struct Lists {
     pub services: PathBuf,
 }
 
+impl Lists {
+    /// The collector's settings, by key.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        [
+            ("country_names", self.country_names.as_path()),
+            ("network_names", self.network_names.as_path()),
+            ("network_users", self.network_users.as_path()),
+            ("services", self.services.as_path()),
+        ]
+        .into_iter()
+    }
+}
+
 /// Writes the lists of a world into `folder`.
 pub fn write(observatory: &Observatory, folder: &Path) -> std::io::Result<Lists> {
     let keep = |name: &str, header: &str, lines: Vec<String>| {

@@ -148,6 +148,21 @@ pub enum ObservatoryError {
 }
 
 impl Observatory {
+    /// What is measured while time passes, on the last of so many days: the boxes of events
+    /// under way are there, and only so many targets are looked at.
+    #[must_use]
+    pub fn today(mut self, days: u32, targets: usize) -> Self {
+        let day = days.saturating_sub(1);
+        let under_way = self
+            .event
+            .drain(..)
+            .filter(|event| event.from <= day && event.until.is_none_or(|until| day < until));
+        self.middlebox
+            .extend(under_way.map(|event| event.middlebox));
+        self.measure.truncate(targets);
+        self
+    }
+
     /// From a world file.
     pub fn read(path: &Path) -> Result<Self, ObservatoryError> {
         let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Read {

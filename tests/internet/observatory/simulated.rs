@@ -57,6 +57,9 @@ pub enum SimulationError {
         #[source]
         source: Refusal,
     },
+    /// The collector's key cannot be kept.
+    #[error(transparent)]
+    Identity(#[from] faultline_probe::identity::IdentityError),
     /// There is no runtime.
     #[error("cannot start virtual time")]
     Runtime(#[source] std::io::Error),
