@@ -22,6 +22,14 @@ pub struct Config {
     pub asn_db: Option<PathBuf>,
     /// Targets, CSV; without one the built-in list.
     pub targets: Option<PathBuf>,
+    /// Services of U3, CSV; without one the built-in list.
+    pub services: Option<PathBuf>,
+    /// Names of networks, CSV.
+    pub network_names: Option<PathBuf>,
+    /// Users of networks, CSV.
+    pub network_users: Option<PathBuf>,
+    /// Names of countries, CSV; without one those of the Earth.
+    pub country_names: Option<PathBuf>,
     /// Seconds between two check-ins.
     pub check_in_every: u32,
     /// Whether the last hop of X-Forwarded-For is believed.
@@ -94,6 +102,10 @@ impl Default for Config {
             country_db: None,
             asn_db: None,
             targets: None,
+            services: None,
+            network_names: None,
+            network_users: None,
+            country_names: None,
             check_in_every: 3600,
             behind_proxy: false,
             simulated: false,
@@ -181,6 +193,10 @@ mod tests {
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
+            .replace("# services", "services")
+            .replace("# network_names", "network_names")
+            .replace("# network_users", "network_users")
+            .replace("# country_names", "country_names")
             .replace("# operator_token", "operator_token")
             .replace("# extra_roots", "extra_roots")
             .replace("# retention_days", "retention_days")
@@ -189,6 +205,8 @@ mod tests {
         assert!(config.retention_days.is_some() && config.batch_retention_days.is_some());
         assert!(config.country_db.is_some() && config.asn_db.is_some());
         assert!(config.targets.is_some() && config.operator_token.is_some());
+        assert!(config.services.is_some() && config.network_names.is_some());
+        assert!(config.network_users.is_some() && config.country_names.is_some());
         assert!(config.control.extra_roots.is_some());
         // Every key that the parser knows is there.
         for nonsense in ["no_such_key = 1", "[control]\nno_such_key = 1"] {

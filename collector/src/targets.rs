@@ -34,6 +34,15 @@ fn field(line: &str) -> Option<(String, &str)> {
     Some((field.trim().to_owned(), rest))
 }
 
+/// An item for a service of U3, which is measured like any target.
+pub fn service(service: &crate::score::services::Service) -> TargetItem {
+    TargetItem {
+        url: service.url.clone(),
+        category: service.category.clone(),
+        risk: Risk::Medium,
+    }
+}
+
 /// Categories whose mere visit may harm somebody somewhere are not for everybody.
 fn risk(category: &str) -> Risk {
     match category {

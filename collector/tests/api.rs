@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use faultline_collector::{
-    api::{Service, openapi, router},
+    api::{Scores, Service, openapi, router},
     config::Config,
     ingest::{Enricher, Ingest},
     rules::Rules,
@@ -58,14 +58,20 @@ fn app(folder: &Path, settings: &str) -> Router {
     let store = Arc::new(Sqlite::open(&folder.join("collector.db")).unwrap());
     let enricher: Arc<dyn Enricher> = Arc::new(OneCountry);
     let collector = key(9);
+    let config = Config::parse(settings).unwrap();
+    let scores = Arc::new(Scores::new(&config, None).unwrap());
+    let watch = Arc::clone(&scores);
     let ingest = Ingest::new(
         Arc::clone(&store),
         Arc::clone(&enricher),
         Arc::new(Rules),
         collector.public(),
-    );
+    )
+    .watched_by(Arc::new(move |rows| watch.add(rows)));
     router(Arc::new(Service {
-        config: Config::parse(settings).unwrap(),
+        config,
+        scores,
+        vintages: None,
         store,
         ingest,
         enricher,

@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use faultline_collector::{
-    api::{Service, router},
+    api::{Scores, Service, router},
     config::Config,
     import::{
         Importer, Kept, convert,
@@ -63,14 +63,18 @@ fn app(store: &Arc<Sqlite>) -> Router {
         Arc::new(Rules),
         collector.public(),
     );
+    let config = Config::default();
+    let importer = Some(key(3).public().probe_id());
     router(Arc::new(Service {
-        config: Config::default(),
+        scores: Arc::new(Scores::new(&config, importer).unwrap()),
+        vintages: None,
+        config,
         control: None,
         store: Arc::clone(store),
         ingest,
         enricher,
         identity: collector,
-        importer: Some(key(3).public().probe_id()),
+        importer,
         targets: vec![],
         now: || NOW,
     }))

@@ -65,6 +65,9 @@ pub struct Network {
     /// What it calls itself.
     #[serde(default)]
     pub name: String,
+    /// How many people it serves.
+    #[serde(default)]
+    pub users: u64,
     /// What it announces: `address/length`.
     pub prefixes: Vec<String>,
     /// Whether packets over IPv6 find a way out: without, `ENETUNREACH`.

@@ -295,6 +295,7 @@ fn vantage() -> Network {
         asn: VANTAGE,
         country: "XZ".to_owned(),
         name: "Vantage".to_owned(),
+        users: 0,
         prefixes: Vec::new(),
         ipv6: true,
     }

@@ -1,12 +1,16 @@
 //! What does a whole observatory look like? Builds it, lets it measure a simulated world, and
 //! shows what was found: `cargo demo`.
 
+use super::web;
 use faultline_collector::store::sqlite::Sqlite;
+use faultline_core::time::UnixTime;
 use faultline_internet::{
     live,
     observatory::{
         Observatory,
         geo::Databases,
+        history::{History, history},
+        lists,
         live::{Programs, start},
         report::Report,
         simulated::simulate,
@@ -19,11 +23,19 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The world that is measured.
 const WORLD: &str = include_str!("../scenarios/world/six_countries.toml");
+/// The world that is looked back on, and then measured on.
+const PAST: &str = include_str!("../scenarios/world/sixty_days.toml");
+/// Of the past, unless others are wished for.
+const DAYS: u32 = 60;
+/// Most days of the past: what scores look at.
+const MOST_DAYS: u32 = 365;
+/// Targets of the world with a past that are measured over sockets.
+const TARGETS: usize = 6;
 /// Where people look.
 const PORT: u16 = 8080;
 /// Between two rounds of the probes.
@@ -36,6 +48,8 @@ struct Wishes {
     /// Send no packets.
     simulated: bool,
     port: u16,
+    /// How many days are looked back on.
+    days: u32,
 }
 
 /// Why there is no demonstration.
@@ -47,7 +61,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         Ok(wishes) => wishes,
         Err(unknown) => {
             eprintln!(
-                "demo: {unknown}\nusage: cargo demo [--once] [--simulated] [--port PORT]"
+                "demo: {unknown}\nusage: cargo demo [--once] [--simulated] [--days N] [--port PORT]"
             );
             return ExitCode::from(2);
         }
@@ -66,6 +80,7 @@ fn parse(arguments: &[String]) -> Result<Wishes, String> {
         once: false,
         simulated: false,
         port: PORT,
+        days: DAYS,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -76,6 +91,12 @@ fn parse(arguments: &[String]) -> Result<Wishes, String> {
                 let port = arguments.next().and_then(|port| port.parse().ok());
                 wishes.port = port.ok_or("--port wants a number up to 65535")?;
             }
+            "--days" => {
+                let days = arguments.next().and_then(|days| days.parse().ok());
+                let days = days.filter(|days| (1..=MOST_DAYS).contains(days));
+                wishes.days =
+                    days.ok_or(format!("--days wants a number from 1 to {MOST_DAYS}"))?;
+            }
             unknown => return Err(format!("there is no option {unknown}")),
         }
     }
@@ -83,7 +104,10 @@ fn parse(arguments: &[String]) -> Result<Wishes, String> {
 }
 
 fn demonstrate(wishes: &Wishes) -> Result<ExitCode, Trouble> {
-    let world = Observatory::parse(WORLD)?;
+    let world = Observatory::parse(if wishes.once { WORLD } else { PAST })?;
+    if !wishes.once {
+        pages();
+    }
     build()?;
     let folder = fresh_folder()?;
     // Of this machine's own network: a door into the world's, where one is wanted.
@@ -99,29 +123,37 @@ fn demonstrate(wishes: &Wishes) -> Result<ExitCode, Trouble> {
         world.fleet.len(),
         world.measure.len()
     ));
+    let days = if wishes.once { 0 } else { wishes.days };
     if wishes.simulated {
-        return in_process(&world, &folder, door);
+        return in_process(&world, &folder, days, door);
     }
     match live::enter() {
-        Ok(()) => on_sockets(&world, &folder, door),
+        Ok(()) => on_sockets(world, &folder, days, door),
         Err(forbidden) => {
             say(&format!("no namespaces here: {}", Chain(&forbidden)));
             say("so no packet is sent: everything happens in process and in virtual time");
-            in_process(&world, &folder, door)
+            in_process(&world, &folder, days, door)
         }
     }
 }
 
 /// Real programs send real packets through a router of ours.
 fn on_sockets(
-    world: &Observatory,
+    mut world: Observatory,
     folder: &Path,
+    days: u32,
     door: Option<TcpListener>,
 ) -> Result<ExitCode, Trouble> {
     let programs = Programs {
         probe: binary("faultline-probe")?,
         collector: binary("faultline-collector")?,
     };
+    if days > 0 {
+        look_back(&world, folder, days)?;
+        world = world.today(days, TARGETS);
+    }
+    let world = &world;
+    let started = now()?;
     let running = start(world, folder, &programs)?;
     let probes = world.members()?.len();
     let terminal = std::io::stderr().is_terminal();
@@ -135,14 +167,17 @@ fn on_sockets(
         })
     };
     say("they measure over real sockets, each in a network namespace of its own");
-    measure()?;
-    let code = tell(world, folder)?;
-    let Some(door) = door else { return Ok(code) };
+    let Some(door) = door else {
+        measure()?;
+        return tell(world, folder, started);
+    };
     announce(&door)?;
     running.relay(door)?;
     loop {
-        std::thread::sleep(PAUSE);
+        let started = now()?;
         measure()?;
+        tell(world, folder, started)?;
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -150,25 +185,68 @@ fn on_sockets(
 fn in_process(
     world: &Observatory,
     folder: &Path,
+    days: u32,
     door: Option<TcpListener>,
 ) -> Result<ExitCode, Trouble> {
-    {
+    if days > 0 {
+        look_back(world, folder, days)?;
+    } else {
         let store = Arc::new(Sqlite::open(&folder.join("collector.db"))?);
         simulate(world, &store, folder)?;
     }
-    let code = tell(world, folder)?;
-    if let Some(door) = door {
-        announce(&door)?;
-        serve(folder, door)?;
+    let Some(door) = door else {
+        return tell(world, folder, UnixTime(i64::MIN));
+    };
+    announce(&door)?;
+    serve(world, folder, door)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fills the store with days that end yesterday, made in virtual time.
+fn look_back(world: &Observatory, folder: &Path, days: u32) -> Result<(), Trouble> {
+    say(&format!("making {days} days of history in virtual time"));
+    let store = Arc::new(Sqlite::open(&folder.join("collector.db"))?);
+    let wanted = History {
+        days,
+        until: UnixTime::from_secs(now()?.secs() - 86_400),
+        ..History::default()
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let made = history(world, &wanted, &store, folder, &mut |day| {
+        if terminal {
+            eprint!("\rdemo: {} of {days} days", day + 1);
+        }
+    })?;
+    if terminal {
+        eprintln!();
     }
-    Ok(code)
+    say(&format!("{} measurements in it", made.measurements));
+    Ok(())
+}
+
+fn now() -> Result<UnixTime, Trouble> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(UnixTime::from_secs(i64::try_from(since.as_secs())?))
+}
+
+/// Builds the pages where that can be done. Without them the collector says how to.
+fn pages() {
+    say("building the pages");
+    if let Err(why) = web::build() {
+        say(&format!("no pages: {why}"));
+        say("everything else goes on; the address will say how to build them");
+    }
 }
 
 /// Prints what was found.
-fn tell(world: &Observatory, folder: &Path) -> Result<ExitCode, Trouble> {
-    let report = Report::new(world, &Sqlite::open(&folder.join("collector.db"))?)?;
+fn tell(world: &Observatory, folder: &Path, since: UnixTime) -> Result<ExitCode, Trouble> {
+    let store = Sqlite::open(&folder.join("collector.db"))?;
+    let report = Report::since(world, &store, since)?;
     print!("{}", report.table(world));
     println!("n/m: probes that found it, of those that measured; AS: their networks, likewise");
+    if world.outlook.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
     Ok(verdict(&report))
 }
 
@@ -182,7 +260,7 @@ fn door(port: u16) -> Result<TcpListener, Trouble> {
 fn announce(door: &TcpListener) -> Result<(), Trouble> {
     let at = door.local_addr()?;
     say(&format!(
-        "look at http://{at}/v1/summary and http://{at}/v1/verdicts; ctrl-c ends it"
+        "look at http://{at}/ (data: http://{at}/v1/openapi.json); ctrl-c ends it"
     ));
     Ok(())
 }
@@ -203,13 +281,16 @@ fn verdict(report: &Report) -> ExitCode {
 }
 
 /// The collector on this machine's own loopback, until ctrl-c.
-fn serve(folder: &Path, door: TcpListener) -> Result<(), Trouble> {
+fn serve(world: &Observatory, folder: &Path, door: TcpListener) -> Result<(), Trouble> {
     let listen = door.local_addr()?;
     drop(door);
     let databases = Databases::in_folder(folder);
     let settings = folder.join("collector.toml");
-    let text = collector_settings(listen, folder, &databases).to_string();
-    fs::write(&settings, text)?;
+    let mut table = collector_settings(listen, folder, &databases);
+    for (key, path) in lists::write(world, folder)?.settings() {
+        table.insert(key.to_owned(), path.to_string_lossy().into_owned().into());
+    }
+    fs::write(&settings, table.to_string())?;
     let mut collector = collector(&settings)?;
     collector.wait()?;
     Ok(())

@@ -257,7 +257,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         if path.is_dir() {
             if !matches!(
                 name.to_str(),
-                Some("target" | ".git" | "node_modules" | "corpus" | "artifacts")
+                Some("target" | ".git" | "node_modules" | "dist" | "corpus" | "artifacts")
             ) {
                 collect(&path, files);
             }

@@ -5,6 +5,7 @@ mod demo;
 mod help;
 mod house;
 mod measure;
+mod web;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
@@ -20,12 +21,16 @@ fn main() -> ExitCode {
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),
         (Some("measure-probe-inside"), [folder, built]) => measure::inside(folder, built),
+        (Some("web"), []) => web::run(false),
+        (Some("web"), [word]) if word == "check" => web::run(true),
         (Some("help" | "--help" | "-h"), []) => {
             print!("{}", help::TEXT);
             ExitCode::SUCCESS
         }
         (None, _) => refuse("no task was named"),
-        (Some("house" | "core" | "help" | "measure-probe"), _) => refuse("too many arguments"),
+        (Some("house" | "core" | "web" | "help" | "measure-probe"), _) => {
+            refuse("too many arguments")
+        }
         (Some(unknown), _) => refuse(&format!("there is no task {unknown}")),
     }
 }

@@ -3,7 +3,7 @@
 
 use clap::Parser as _;
 use faultline_collector::{
-    api::{Service, router},
+    api::{Scores, Service, router},
     config::Config,
     ingest::{Enricher, Ingest},
     rules::Rules,
@@ -96,8 +96,11 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
         Arc::new(Rules),
         identity.public(),
     );
+    let config = Config::parse("").unwrap();
     let service = Service {
-        config: Config::parse("").unwrap(),
+        scores: Arc::new(Scores::new(&config, None).unwrap()),
+        vintages: None,
+        config,
         store: Arc::clone(store),
         ingest,
         enricher,

@@ -68,6 +68,7 @@ pub(super) fn whole(service: &Service, row: &MeasurementRow) -> Result<Value, Re
     let (measurement, control) = beside(service, row)?;
     let mut value = brief(service, row);
     if let Value::Object(map) = &mut value {
+        map.insert("simulated".into(), json!(service.config.simulated));
         map.insert("observations".into(), numbered(&observations)?);
         map.insert("reasons".into(), reasons(&row.verdict.reasons));
         map.insert(

@@ -1,15 +1,25 @@
 //! What does the collector answer over HTTP? Probes post CBOR (`faultline_core::protocol`);
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
+mod app;
 mod evidence;
+mod filter;
+mod lists;
 mod moment;
 mod openapi;
+mod pages;
 mod probes;
 mod read;
 mod refused;
+mod scores;
 mod summary;
+mod table;
+mod tally;
+mod vintages;
 
 pub use openapi::document as openapi;
+pub use scores::{Scores, ScoresError};
+pub use vintages::{Vintages, VintagesError};
 
 use crate::{
     config::Config,
@@ -44,6 +54,10 @@ pub struct Service {
     pub targets: Vec<TargetItem>,
     /// Where the control is asked, where it is open.
     pub control: Option<Desk>,
+    /// Facts and scores.
+    pub scores: Arc<Scores>,
+    /// What was published, where it is kept.
+    pub vintages: Option<Vintages>,
     /// The wall clock.
     pub now: fn() -> UnixTime,
 }
@@ -66,9 +80,22 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/measurements", get(read::measurements))
         .route("/v1/measurements/{id}", get(read::measurement))
         .route("/v1/verdicts", get(read::verdicts))
+        .route("/v1/atlas", get(pages::atlas))
+        .route("/v1/world", get(pages::world))
+        .route("/v1/coverage", get(pages::coverages))
+        .route("/v1/countries/{country}", get(pages::country))
+        .route(
+            "/v1/countries/{country}/indicators/{indicator}",
+            get(pages::indicator),
+        )
+        .route("/v1/countries/{country}/vintages", get(vintages::vintages))
+        .route("/v1/networks/{asn}", get(lists::network))
+        .route("/v1/targets", get(lists::targets))
+        .route("/v1/targets/{target}", get(lists::target))
+        .route("/v1/method", get(lists::method))
         .route("/v1/summary", get(summary::summary))
         .route("/v1/openapi.json", get(openapi::serve))
-        .fallback(refused::nothing_here)
+        .fallback(app::serve)
         .method_not_allowed_fallback(refused::wrong_method)
         .with_state(service)
 }

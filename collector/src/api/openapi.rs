@@ -16,8 +16,12 @@ const JSON: &str = "application/json";
 const CBOR: &str = "application/cbor";
 const FILTER: &[(&str, &str)] = &[
     ("country", "ISO 3166-1 alpha-2"),
+    ("asn", "number of a network"),
     ("target", "the whole URL or name"),
+    ("experiment", "web or dns_consistency"),
+    ("indicator", "what the verdict counts in, as in /v1/method"),
     ("outcome", "as in a verdict"),
+    ("mechanism", "as in a verdict"),
     (
         "since",
         "started then or later: a date or a time in UTC, RFC 3339",
@@ -25,6 +29,28 @@ const FILTER: &[(&str, &str)] = &[
     ("until", "started before then, likewise"),
     ("limit", "1 to 1000, 100 unless given"),
     ("after", "`next` of the page before"),
+    ("format", "json or csv"),
+];
+/// Of pages: how they are wanted.
+const FORMAT: &[(&str, &str)] = &[
+    ("format", "json or csv"),
+    (
+        "table",
+        "for csv: which list of the reply, a.b for one inside",
+    ),
+];
+const COUNTRY: &[(&str, &str)] = &[("country", "ISO 3166-1 alpha-2"), FORMAT[0], FORMAT[1]];
+const INDICATOR: &[(&str, &str)] = &[
+    ("country", "ISO 3166-1 alpha-2"),
+    ("indicator", "as in /v1/method"),
+    FORMAT[0],
+    FORMAT[1],
+];
+const NETWORK: &[(&str, &str)] = &[("asn", "number of a network"), FORMAT[0], FORMAT[1]];
+const TARGET: &[(&str, &str)] = &[
+    ("target", "the whole URL or name, percent-encoded"),
+    FORMAT[0],
+    FORMAT[1],
 ];
 
 const fn post(path: &'static str, summary: &'static str) -> Route {
@@ -83,6 +109,44 @@ const ROUTES: &[Route] = &[
         "Verdicts on public measurements, oldest first",
         FILTER,
     ),
+    get(
+        "/v1/atlas",
+        "Countries and their names, of the Earth or of a simulated world",
+        FORMAT,
+    ),
+    get(
+        "/v1/world",
+        "Scores of all countries and claimed changes",
+        FORMAT,
+    ),
+    get("/v1/coverage", "Who measures where and when", FORMAT),
+    get(
+        "/v1/countries/{country}",
+        "Profile of a country with everything behind it",
+        COUNTRY,
+    ),
+    get(
+        "/v1/countries/{country}/indicators/{indicator}",
+        "One indicator of a country by networks, targets and days",
+        INDICATOR,
+    ),
+    get(
+        "/v1/countries/{country}/vintages",
+        "What was published of a country, and what would be computed today",
+        COUNTRY,
+    ),
+    get(
+        "/v1/networks/{asn}",
+        "Indicators and targets of a network",
+        NETWORK,
+    ),
+    get("/v1/targets", "Targets that were measured", FORMAT),
+    get(
+        "/v1/targets/{target}",
+        "Outcomes of a target by country and day",
+        TARGET,
+    ),
+    get("/v1/method", "The method of the scores", FORMAT),
     get("/v1/summary", "Scored outcomes by country and target", &[]),
     get("/v1/openapi.json", "This document", &[]),
 ];

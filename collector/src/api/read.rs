@@ -1,35 +1,20 @@
 //! What can be read, one measurement after the other?
 
-use super::{Service, evidence, moment, on_disk, refused::Refused};
-use crate::store::{Facts, MeasurementRow, Query, Source};
+use super::{Service, evidence, filter::Filter, on_disk, refused::Refused, table};
+use crate::store::{Facts, MeasurementRow, Source};
 use axum::{
     Json,
-    extract::{Path, Query as Asked, State, rejection::QueryRejection},
-    http::HeaderMap,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
-use faultline_core::{
-    id::{Country, MeasurementId},
-    time::UnixTime,
-};
-use serde::Deserialize;
+use faultline_core::id::MeasurementId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Most rows of a page.
-const PAGE: usize = 1000;
-
-/// Which measurements are asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Filter {
-    country: Option<String>,
-    target: Option<String>,
-    outcome: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    limit: Option<usize>,
-    after: Option<String>,
-}
+/// Most rows that one request looks at: where few of them are wanted, the page is short and
+/// `next` says where to go on.
+const LOOKED_AT: usize = 100_000;
 
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(json!({
@@ -44,8 +29,8 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Json<Value> {
 pub(super) async fn measurements(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    filter: Result<Asked<Filter>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Response, Refused> {
     list(service, &headers, filter, "measurements", evidence::brief).await
 }
 
@@ -53,11 +38,14 @@ pub(super) async fn measurements(
 pub(super) async fn verdicts(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    filter: Result<Asked<Filter>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    list(service, &headers, filter, "verdicts", |_, row| {
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Response, Refused> {
+    list(service, &headers, filter, "verdicts", |service, row| {
         json!({
             "measurement": row.id,
+            "started": row.started.to_string(),
+            "experiment": row.experiment,
+            "source": if service.is_import(row) { "import" } else { "probe" },
             "country": row.country,
             "asn": row.asn,
             "target": row.target,
@@ -93,70 +81,67 @@ pub(super) async fn measurement(
 async fn list(
     service: Arc<Service>,
     headers: &HeaderMap,
-    filter: Result<Asked<Filter>, QueryRejection>,
+    filter: Result<Query<Filter>, QueryRejection>,
     name: &'static str,
     show: fn(&Service, &MeasurementRow) -> Value,
-) -> Result<Json<Value>, Refused> {
-    let Asked(filter) = filter.map_err(|e| Refused::bad_query(e.body_text()))?;
-    let mut query = filter.query()?;
+) -> Result<Response, Refused> {
+    let Query(filter) = filter.map_err(|e| Refused::bad_query(e.body_text()))?;
+    let csv = wants_csv(filter.format.as_deref())?;
+    let wanted = filter.read()?;
     let operator = service.is_operator(headers);
     // The store passes over what may not be shown, so that a page costs what it holds.
-    if !operator && !service.config.public_evidence {
-        query.source = Some(Source::Import);
-    }
+    let public = operator || service.config.public_evidence;
+    let source = (!public).then_some(Source::Import);
     on_disk(move || {
-        let limit = query.limit;
-        query.limit += 1; // whether there is more
-        let mut rows = service.store.select(&query)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows
-            .last()
-            .filter(|_| more)
-            .map(|row| format!("{}-{}", row.started.0, row.id));
-        let shown: Vec<Value> = rows
-            .iter()
-            .filter(|row| service.may_show(row, operator))
-            .map(|row| show(&service, row))
-            .collect();
-        Ok(Json(json!({ name: shown, "next": next })))
+        let (mut found, mut next) = (Vec::new(), None);
+        let mut query = wanted.query(source);
+        let mut last = query.after;
+        let mut left = LOOKED_AT;
+        'pages: loop {
+            let rows = service.store.select(&query)?;
+            let full = rows.len() == query.limit;
+            for row in rows {
+                let fits = service.may_show(&row, operator) && wanted.fits(&service, &row);
+                if fits && found.len() == wanted.limit {
+                    next = last;
+                    break 'pages;
+                }
+                last = Some((row.started, row.id));
+                if fits {
+                    found.push(show(&service, &row));
+                }
+            }
+            left = left.saturating_sub(query.limit);
+            if !full {
+                break;
+            }
+            if left == 0 {
+                next = last;
+                break;
+            }
+            query.after = last;
+        }
+        let next = next.map(|(started, id)| format!("{}-{id}", started.0));
+        let simulated = service.config.simulated;
+        let value = json!({ "simulated": simulated, name: found, "next": next });
+        if csv {
+            return Ok(csv_reply(table::csv(&value, name)?));
+        }
+        Ok(Json(value).into_response())
     })
     .await
 }
 
-impl Filter {
-    fn query(self) -> Result<Query, Refused> {
-        let time = |name: &str, text: Option<&str>, open: i64| match text {
-            Some(text) => moment::parse(text).ok_or_else(|| {
-                Refused::bad_query(format!(
-                    "{name} is a date or a time in UTC, like 2026-11-24 or 2026-11-24T01:02:03Z"
-                ))
-            }),
-            None => Ok(UnixTime(open)),
-        };
-        let start = time("since", self.since.as_deref(), i64::MIN)?;
-        let end = time("until", self.until.as_deref(), i64::MAX)?;
-        let country = match &self.country {
-            Some(code) => Some(
-                Country::new(code)
-                    .ok_or_else(|| Refused::bad_query("a country is two letters"))?,
-            ),
-            None => None,
-        };
-        Ok(Query {
-            after: self.after.as_deref().map(cursor).transpose()?,
-            country,
-            target: self.target,
-            outcome: self.outcome,
-            observations: false,
-            ..Query::within(start..end, self.limit.unwrap_or(100).clamp(1, PAGE))
-        })
+/// Whether a list is wanted as CSV.
+pub(super) fn wants_csv(format: Option<&str>) -> Result<bool, Refused> {
+    match format {
+        None | Some("json") => Ok(false),
+        Some("csv") => Ok(true),
+        Some(_) => Err(Refused::bad_query("format is json or csv")),
     }
 }
 
-/// `after`: where the page before ended, as its `next` said.
-fn cursor(text: &str) -> Result<(UnixTime, MeasurementId), Refused> {
-    text.rsplit_once('-')
-        .and_then(|(t, id)| Some((UnixTime(t.parse().ok()?), id.parse().ok()?)))
-        .ok_or_else(|| Refused::bad_query("after is the `next` of the page before"))
+/// A table on its way out.
+fn csv_reply(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response()
 }

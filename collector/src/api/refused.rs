@@ -144,7 +144,7 @@ impl From<Upload> for Refused {
     }
 }
 
-pub(super) async fn nothing_here() -> Refused {
+pub(super) fn nothing_here() -> Refused {
     Refused::not_found("there is nothing here: /v1/openapi.json lists what there is")
 }
 

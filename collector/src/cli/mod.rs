@@ -11,6 +11,7 @@ use faultline_collector::{
     import::ooni::{AsnMap, judge_directory},
     ingest::{Enricher, Mmdb, Nowhere},
     rules::Rules,
+    score::method,
     store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
 };
 use faultline_core::time::UnixTime;
@@ -49,10 +50,22 @@ enum Action {
         #[command(subcommand)]
         format: Foreign,
     },
+    /// Print the method of the scores: indicators, formulas, floors.
+    Method {
+        /// For people or for machines.
+        #[arg(long, value_enum, default_value_t = MethodFormat::Text)]
+        format: MethodFormat,
+    },
     /// Make every derived row again from the batches kept, and print their digest.
     Rebuild,
     /// Drop what is older than the settings allow, now; `serve` does it every hour.
     Retain,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum MethodFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +142,14 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
                 done.judged, done.unjudged, done.others, done.unreadable
             );
             Ok((done.unjudged + done.others + done.unreadable) as u64)
+        }
+        Action::Method { format } => {
+            let text = match format {
+                MethodFormat::Text => method::text(),
+                MethodFormat::Json => format!("{:#}\n", method::document()),
+            };
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(0)
         }
         Action::Retain => retention::retain(&config, now()).map(|()| 0),
         Action::Rebuild => {

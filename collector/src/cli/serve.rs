@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use faultline_collector::{
-    api::{Service, router},
+    api::{Scores, Service, Vintages, router},
     config::Config,
     control,
     ingest::Ingest,
@@ -25,6 +25,7 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     // The control must know where its own API is, also where the system chose the port.
     config.listen = listener.local_addr()?;
     let service = Arc::new(service(config, now)?);
+    publish(&service);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,11 +35,14 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         super::retention::start(Arc::clone(&service.store), &service.config, now);
         println!("listening on http://{}", listener.local_addr()?);
+        let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, app)
             .with_graceful_shutdown(stop)
             .await
-            .context("serving failed")
+            .context("serving failed")?;
+        published.abort();
+        Ok(())
     })
 }
 
@@ -54,13 +58,25 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
             .with_context(|| format!("cannot read the targets {}", path.display()))?,
         None => targets::BUILT_IN.to_owned(),
     };
+    let importer = importer.public().probe_id();
+    let scores = Arc::new(Scores::new(&config, Some(importer))?);
+    scores.load(&*store)?;
+    scores.warm(now());
+    let watch = Arc::clone(&scores);
     let ingest = Ingest::new(
         Arc::clone(&store),
         Arc::clone(&enricher),
         super::judge(),
         identity.public(),
-    );
-    let targets = targets::parse(&list);
+    )
+    .watched_by(Arc::new(move |rows| watch.add(rows)));
+    let mut targets = targets::parse(&list);
+    let services = scores.services().iter();
+    let new: Vec<_> = services
+        .filter(|service| !targets.iter().any(|t| t.url == service.url))
+        .map(targets::service)
+        .collect();
+    targets.extend(new);
     let control = if config.control.enabled {
         Some(control::open(&config, &targets)?)
     } else {
@@ -69,7 +85,9 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     Ok(Service {
         targets,
         control,
-        importer: Some(importer.public().probe_id()),
+        importer: Some(importer),
+        scores,
+        vintages: Some(Vintages::open(config.state.join("vintages.jsonl"))?),
         config,
         store,
         ingest,
@@ -77,6 +95,31 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         identity,
         now,
     })
+}
+
+/// Publishes what is due. That it failed is no reason not to serve.
+fn publish(service: &Service) {
+    let Some(vintages) = &service.vintages else {
+        return;
+    };
+    let (scores, now) = (&service.scores, (service.now)());
+    match vintages.publish(scores, &service.references(), now) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "published scores for good"),
+        Err(error) => tracing::error!(%error, "scores were not published"),
+    }
+}
+
+async fn publish_hourly(service: Arc<Service>) {
+    let mut hours = tokio::time::interval(std::time::Duration::from_hours(1));
+    loop {
+        hours.tick().await;
+        let service = Arc::clone(&service);
+        let done = tokio::task::spawn_blocking(move || publish(&service)).await;
+        if let Err(error) = done {
+            tracing::error!(%error, "scores were not published");
+        }
+    }
 }
 
 /// Resolves when somebody wants the collector to stop.

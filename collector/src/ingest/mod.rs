@@ -13,8 +13,8 @@ pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
 pub use network::{Network, issue};
 
 use crate::store::{
-    AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, Place, ReceiptRecord,
-    derive,
+    AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, MeasurementRow, Place,
+    ReceiptRecord, derive,
 };
 use faultline_core::{
     codec::PublicKey,
@@ -31,6 +31,9 @@ use verified::Verified;
 /// A start further than this after the arrival is not believed.
 const FUTURE: Duration = Duration::from_hours(1);
 
+/// Hears of the rows of every batch that was stored.
+pub type Watch = Arc<dyn Fn(&[MeasurementRow]) + Send + Sync>;
+
 /// The way in.
 pub struct Ingest<S> {
     store: Arc<S>,
@@ -39,6 +42,7 @@ pub struct Ingest<S> {
     collector: PublicKey,
     epochs: Verified<NetworkEpoch>,
     reports: control::Reports,
+    watch: Option<Watch>,
 }
 
 impl<S: Ledger + Facts> Ingest<S> {
@@ -55,7 +59,15 @@ impl<S: Ledger + Facts> Ingest<S> {
             collector,
             epochs: Verified::new(),
             reports: Verified::new(),
+            watch: None,
         }
+    }
+
+    /// Likewise, telling `watch` of what was stored.
+    #[must_use]
+    pub fn watched_by(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Takes a sealed batch. A receipt means that it is durable.
@@ -73,11 +85,15 @@ impl<S: Ledger + Facts> Ingest<S> {
             measurements,
             enrichment,
         };
+        let told = self.watch.as_ref().map(|watch| (watch, rows.clone()));
         let done = self.store.append(Incoming {
             receipt,
             bytes: bytes.to_vec(),
             rows,
         })?;
+        if let (Some((watch, rows)), Appended::Stored) = (told, done) {
+            watch(&rows);
+        }
         Ok(Receipt {
             batch: batch.id,
             duplicate: done == Appended::Duplicate,

@@ -3,7 +3,7 @@
 //! holds the collector's, with its control; the packets between them pass the router of
 //! [`crate::live`], and with it the world's boxes.
 
-use super::{Member, Observatory, ObservatoryError, geo};
+use super::{Member, Observatory, ObservatoryError, geo, lists};
 use crate::live::{HostSpec, Internet, LiveError};
 use crate::scenario::Probe;
 use crate::world::{CHECK, NEUTRAL, VANTAGE, VANTAGE_RESOLVER, World, WorldError};
@@ -264,6 +264,12 @@ impl Files {
             list.extend([wanted.target.as_str(), ",NEWS\n"]);
         }
         write(&targets, &list)?;
+        let known = lists::write(observatory, folder).map_err(|source| {
+            LiveObservatoryError::Write {
+                path: folder.to_owned(),
+                source,
+            }
+        })?;
         let settings = folder.join("collector.toml");
         let control = Table::from_iter([
             set("enabled", true),
@@ -272,7 +278,7 @@ impl Files {
             set("extra_roots", text(&roots)),
             set("own_addresses", vec![ADDRESS.to_string()]),
         ]);
-        let collector = Table::from_iter([
+        let mut collector = Table::from_iter([
             set("listen", format!("{ADDRESS}:{PORT}")),
             set("state", text(folder)),
             set("country_db", text(&databases.country)),
@@ -282,6 +288,7 @@ impl Files {
             set("public_evidence", true),
             set("control", control),
         ]);
+        collector.extend(known.settings().map(|(key, path)| set(key, text(path))));
         write(&settings, &collector.to_string())?;
         let asked = |public: bool| {
             let some = observatory

@@ -6,6 +6,8 @@
 //! programs on real sockets.
 
 pub mod geo;
+pub mod history;
+pub mod lists;
 pub mod live;
 pub mod report;
 pub mod simulated;
@@ -49,9 +51,39 @@ pub struct Observatory {
     pub measure: Vec<Measure>,
     /// Who measures.
     pub fleet: Vec<Fleet>,
+    /// What begins and ends in a history.
+    #[serde(default)]
+    pub event: Vec<Event>,
+    /// Services in the sense of U3.
+    #[serde(default)]
+    pub service: Vec<Service>,
     /// What ought to be found where it is not `ok`.
     #[serde(default)]
     pub outlook: Vec<Outlook>,
+}
+
+/// A box that stands on the path on some days only.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The first day, counted from 0.
+    pub from: u32,
+    /// The first day without it; it stays, where none is given.
+    pub until: Option<u32>,
+    /// The box.
+    pub middlebox: Middlebox,
+}
+
+/// A service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What is fetched.
+    pub url: String,
+    /// What people call it.
+    pub name: String,
+    /// `messaging`, `encrypted_dns`, `circumvention`.
+    pub category: String,
 }
 
 /// Probes of one access network.
@@ -116,6 +148,21 @@ pub enum ObservatoryError {
 }
 
 impl Observatory {
+    /// What is measured while time passes, on the last of so many days: the boxes of events
+    /// under way are there, and only so many targets are looked at.
+    #[must_use]
+    pub fn today(mut self, days: u32, targets: usize) -> Self {
+        let day = days.saturating_sub(1);
+        let under_way = self
+            .event
+            .drain(..)
+            .filter(|event| event.from <= day && event.until.is_none_or(|until| day < until));
+        self.middlebox
+            .extend(under_way.map(|event| event.middlebox));
+        self.measure.truncate(targets);
+        self
+    }
+
     /// From a world file.
     pub fn read(path: &Path) -> Result<Self, ObservatoryError> {
         let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Read {

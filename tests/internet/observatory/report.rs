@@ -41,9 +41,17 @@ pub struct Report {
 impl Report {
     /// From the rows of a store, beside the world's outlook.
     pub fn new(world: &Observatory, facts: &dyn Facts) -> Result<Self, StoreError> {
+        Self::since(world, facts, UnixTime(i64::MIN))
+    }
+
+    /// Likewise, of what was measured from `start` on.
+    pub fn since(
+        world: &Observatory,
+        facts: &dyn Facts,
+        start: UnixTime,
+    ) -> Result<Self, StoreError> {
         let mut report = Self::default();
-        let always = UnixTime(i64::MIN)..UnixTime(i64::MAX);
-        facts.measurements(always, &mut |row| {
+        facts.measurements(start..UnixTime(i64::MAX), &mut |row| {
             report.add(world, &row);
             true
         })?;

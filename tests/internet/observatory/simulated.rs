@@ -57,6 +57,9 @@ pub enum SimulationError {
         #[source]
         source: Refusal,
     },
+    /// The collector's key cannot be kept.
+    #[error(transparent)]
+    Identity(#[from] faultline_probe::identity::IdentityError),
     /// There is no runtime.
     #[error("cannot start virtual time")]
     Runtime(#[source] std::io::Error),
@@ -230,7 +233,7 @@ fn first_four(key: &Identity) -> [u8; 4] {
 }
 
 /// The key of a probe (or, for 0, of the collector) in a world of this seed.
-fn identity(seed: u64, number: u64) -> Identity {
+pub(super) fn identity(seed: u64, number: u64) -> Identity {
     let mut chance = Seeded::new(seed, 0x55 + (number << 8));
     loop {
         let mut secret = [0; 32];
@@ -241,6 +244,6 @@ fn identity(seed: u64, number: u64) -> Identity {
     }
 }
 
-fn software() -> String {
+pub(super) fn software() -> String {
     concat!("faultline-internet/", env!("CARGO_PKG_VERSION")).to_owned()
 }

@@ -3,7 +3,7 @@
 
 use crate::process;
 use faultline_collector::{
-    api::{Service, router},
+    api::{Scores, Service, router},
     config::Config,
     ingest::{Enricher, Ingest},
     rules::Rules,
@@ -98,8 +98,11 @@ pub(crate) async fn here() -> Here {
         Arc::new(Rules),
         identity.public(),
     );
+    let config = Config::parse("").unwrap();
     let service = Service {
-        config: Config::parse("").unwrap(),
+        scores: Arc::new(Scores::new(&config, None).unwrap()),
+        vintages: None,
+        config,
         control: None,
         store: Arc::clone(&store),
         ingest,

@@ -5,7 +5,7 @@
 use axum::extract::connect_info::MockConnectInfo;
 use clap::Parser as _;
 use faultline_collector::{
-    api::{Service, router},
+    api::{Scores, Service, router},
     config::Config,
     control,
     ingest::{Enricher, Ingest},
@@ -262,6 +262,8 @@ impl Collector {
         let enabled = config.control.enabled;
         let control = enabled.then(|| control::open(&config, &targets).unwrap());
         let service = Service {
+            scores: Arc::new(Scores::new(&config, None).unwrap()),
+            vintages: None,
             config,
             store: Arc::clone(store),
             ingest,

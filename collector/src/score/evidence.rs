@@ -1,0 +1,181 @@
+//! What is known of one indicator in one country and window? Cells, put in order and made
+//! compact: for each target and probe, on which days it could tell and on which it saw a
+//! deviation. Nothing here depends on the order in which cells came.
+
+use super::{
+    cell::{Cell, Day, Source, TargetId},
+    floors::FLOORS,
+};
+use faultline_core::id::{Asn, ProbeId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One probe's view of one target; days are bits, the last day of the window is bit 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Index of the target.
+    pub target: u32,
+    /// Index of the probe.
+    pub probe: u32,
+    /// Days on which it could tell.
+    pub tested: u32,
+    /// Days on which most of its measurements deviated.
+    pub deviating: u32,
+}
+
+/// A probe in the one network in which it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which.
+    pub probe: ProbeId,
+    /// Index of its network.
+    pub network: u32,
+}
+
+/// Counts of one network, before anything is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Measurements that could tell.
+    pub trials: u64,
+    /// Of these, measurements that deviated.
+    pub deviations: u64,
+}
+
+/// Evidence for one indicator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether the evidence is imported.
+    pub imported: bool,
+    /// In order.
+    pub networks: Vec<Asn>,
+    /// What each network's probes measured.
+    pub counts: Vec<Counts>,
+    /// In order of network and probe.
+    pub probes: Vec<Member>,
+    /// How many targets there are.
+    pub targets: u32,
+    /// By target, then by probe.
+    pub entries: Vec<Entry>,
+    /// Days with measurements.
+    pub days: u32,
+}
+
+impl Evidence {
+    /// From the cells of one country and indicator; others' days and sources are left out.
+    /// A probe counts in one network, the one where it measured on most days: somebody who
+    /// travels (or pretends to) is still one witness.
+    pub fn new<'a>(
+        cells: impl IntoIterator<Item = &'a Cell>,
+        last: Day,
+        source: Source,
+    ) -> Self {
+        let length = FLOORS.window_days as Day;
+        let mut cells: Vec<&Cell> = cells
+            .into_iter()
+            .filter(|c| c.source == source && c.day <= last && c.day > last - length)
+            .filter(|c| c.trials > 0)
+            .collect();
+        cells.sort_unstable_by_key(|c| (c.target, c.asn, c.probe, c.day));
+        let homes = homes(&cells, source);
+        cells.retain(|c| homes.get(&c.probe).is_none_or(|home| *home == c.asn));
+        let networks: BTreeSet<Asn> = cells.iter().map(|c| c.asn).collect();
+        let networks: Vec<Asn> = networks.into_iter().collect();
+        let network = |asn: Asn| networks.binary_search(&asn).unwrap_or(0);
+        let members: BTreeSet<(Asn, ProbeId)> =
+            cells.iter().map(|c| (c.asn, c.probe)).collect();
+        let members: Vec<(Asn, ProbeId)> = members.into_iter().collect();
+        let mut counts = vec![Counts::default(); networks.len()];
+        let (mut entries, mut days, mut targets) = (Vec::<Entry>::new(), 0u32, 0u32);
+        let mut before: Option<(TargetId, Asn, ProbeId)> = None;
+        let mut daily: Option<(Day, u64, u64)> = None;
+        for cell in &cells {
+            let deviations = cell.deviations.min(cell.trials);
+            if let Some(count) = counts.get_mut(network(cell.asn)) {
+                count.trials += u64::from(cell.trials);
+                count.deviations += u64::from(deviations);
+            }
+            let key = (cell.target, cell.asn, cell.probe);
+            if before.is_none_or(|(target, ..)| target != cell.target) {
+                targets += 1;
+            }
+            if before != Some(key) {
+                let probe = members.binary_search(&(cell.asn, cell.probe)).unwrap_or(0);
+                entries.push(Entry {
+                    target: targets - 1,
+                    probe: probe as u32,
+                    tested: 0,
+                    deviating: 0,
+                });
+                daily = None;
+            }
+            before = Some(key);
+            // Cells of one day are summed before the majority is taken.
+            let (trials, deviating) = match daily {
+                Some((day, trials, deviating)) if day == cell.day => (trials, deviating),
+                _ => (0, 0),
+            };
+            let sums = (
+                trials + u64::from(cell.trials),
+                deviating + u64::from(deviations),
+            );
+            daily = Some((cell.day, sums.0, sums.1));
+            let bit = 1u32 << (last - cell.day);
+            days |= bit;
+            if let Some(entry) = entries.last_mut() {
+                entry.tested |= bit;
+                entry.deviating &= !bit;
+                if sums.1 * 2 > sums.0 {
+                    entry.deviating |= bit;
+                }
+            }
+        }
+        entries.sort_unstable_by_key(|e| (e.target, e.probe));
+        let probes = members.iter().map(|(asn, probe)| Member {
+            probe: *probe,
+            network: network(*asn) as u32,
+        });
+        Self {
+            imported: source == Source::Import,
+            probes: probes.collect(),
+            networks,
+            counts,
+            targets,
+            entries,
+            days: days.count_ones(),
+        }
+    }
+
+    /// Measurements that could tell and that deviated.
+    pub fn total(&self) -> Counts {
+        self.counts
+            .iter()
+            .fold(Counts::default(), |all, one| Counts {
+                trials: all.trials + one.trials,
+                deviations: all.deviations + one.deviations,
+            })
+    }
+}
+
+/// The network in which each probe measured on most days; of equals, the lowest number.
+/// Imports have no probes of ours: what one key imported counts in every network.
+fn homes(cells: &[&Cell], source: Source) -> BTreeMap<ProbeId, Asn> {
+    if source == Source::Import {
+        return BTreeMap::new();
+    }
+    let seen: BTreeSet<(ProbeId, Asn, Day)> =
+        cells.iter().map(|c| (c.probe, c.asn, c.day)).collect();
+    let mut days: BTreeMap<(ProbeId, Asn), u32> = BTreeMap::new();
+    for (probe, asn, _) in seen {
+        *days.entry((probe, asn)).or_default() += 1;
+    }
+    let mut homes: BTreeMap<ProbeId, (u32, Asn)> = BTreeMap::new();
+    for ((probe, asn), days) in days {
+        let home = homes.entry(probe).or_insert((days, asn));
+        if days > home.0 {
+            *home = (days, asn);
+        }
+    }
+    homes
+        .into_iter()
+        .map(|(probe, (_, asn))| (probe, asn))
+        .collect()
+}

@@ -1,0 +1,173 @@
+//! What does the method say, in full? The executable specification: everything printed here
+//! is read from the tables and constants that the scores are computed with.
+
+use super::{
+    aggregate::{EPSILON, RUNS},
+    floors::FLOORS,
+    indicator::{self, SPECS, Spec, Tier},
+    posterior::{BETWEEN, DRAWS, WITHIN},
+    profile::METHOD,
+};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// The title.
+pub const TITLE: &str = "Fragmentation Evidence Profile";
+
+/// Stands on every page and export.
+pub const DISCLAIMER: &str = "Scores summarise technical observations mapped by this project to the dimensions of the IGF PNIF discussion framework. PNIF has not defined or endorsed indicators. D2-T reports technical traces only; it does not assess institutions, law or intent. `insufficient` does not mean `no fragmentation`.";
+
+/// Formulas, by name.
+pub const FORMULAS: &[(&str, &str)] = &[
+    (
+        "votes",
+        "a judged page is a trial of U1, U2 and U6 and deviates in the one that its event is of; a judged name is a trial of U1; what is about a service is a trial of U3 alone; down and inconclusive are none",
+    ),
+    (
+        "value",
+        "v(target, probe) = days on which most of its measurements deviated / days on which it could tell; 0 where its network saw a deviation of the target on fewer than 2 days",
+    ),
+    (
+        "minority",
+        "for each target the probes' values are winsorised over the country at k = max(1, floor(P / 10)) on either side, P = probes that took part (imports: k = 0); a target that no more than 2k probes tested is not testable",
+    ),
+    (
+        "probe",
+        "x_p = mean of v over all testable targets; a target that the probe did not test counts as the median of its network, or else of the country",
+    ),
+    (
+        "network",
+        "x_a = median of x_p over the network's probes (mean where there are at most 2); a probe counts in the one network where it measured on most days",
+    ),
+    (
+        "raw",
+        "r = sum w_a x_a over observed networks, w_a = user share, renormalised, at most 1/2; equal where shares are unknown",
+    ),
+    ("score", "s = clamp((r - b) / (h - b), 0, 1)"),
+    (
+        "aggregate",
+        "D = (1 - prod_i (1 - (1 - e) s_i)^w_i) / (1 - e), e = 0.05, weights renormalised over indicators that carry a number",
+    ),
+    (
+        "posterior",
+        "K networks, m = (sum x_a + 1/2) / (K + 1), n_a = min(P_a, 10) / rho; theta_a ~ Beta(x_a n_a + m, (1 - x_a) n_a + 1 - m); unobserved: mu ~ Beta(sum x_a + 1/2, K - sum x_a + 1/2), theta_j ~ Beta(mu q, (1 - mu) q), q = (1 - R) / R; r = sum share theta; without shares r ~ Beta(r n + 1/2, (1 - r) n + 1/2), n = 1 / sum w_a^2; no correction for sensitivity and specificity: uncalibrated, and b removes the background",
+    ),
+    (
+        "interval",
+        "5 % and 95 % quantiles of the draws, clipped to contain the point; the lower end is 0 where every x_a is 0, the upper end 1 where every x_a is 1",
+    ),
+    (
+        "method_interval",
+        "5 % and 95 % quantiles of the point over weights ~ Dirichlet(50 w), aggregation in {geometric, mean, half maximum and half mean}, h * U(0.7, 1.3), b * U(0.5, 1.5), one indicator and one network left out, each in half of the runs",
+    ),
+    (
+        "bounds",
+        "dimension: indicators without a number at s = 0 and at s = 1, weights of the whole dimension; indicator: users of unobserved networks at r = 0 and at r = 1",
+    ),
+    (
+        "grade",
+        "A: (K >= 10 or share >= 0.7) and width <= 0.15; B: (K >= 5 or share >= 0.5) and width <= 0.30; C: width <= 0.60; D: else",
+    ),
+    (
+        "change",
+        "claimed if P(now > before) or P(now < before) >= 0.95 for windows that do not overlap, same method and indicators, and if it survives leaving out any one network",
+    ),
+];
+
+/// The whole method for machines.
+pub fn document() -> Value {
+    let indicators: Vec<Value> = SPECS.iter().map(one).collect();
+    json!({
+        "method": METHOD,
+        "title": TITLE,
+        "disclaimer": DISCLAIMER,
+        "direction": "0 = no evidence of deviation from the common Internet, 1 = maximal; fixed for ever",
+        "floors": FLOORS,
+        "constants": {
+            "epsilon": EPSILON,
+            "draws": DRAWS,
+            "method_runs": RUNS,
+            "correlation_within_network": WITHIN,
+            "correlation_between_networks": BETWEEN,
+        },
+        "formulas": FORMULAS.iter().map(|(n, f)| json!({ "name": n, "formula": f })).collect::<Vec<_>>(),
+        "indicators": indicators,
+        "text": text(),
+    })
+}
+
+fn one(spec: &Spec) -> Value {
+    let mut value = json!(spec);
+    if let Value::Object(map) = &mut value {
+        map.insert("weight".into(), json!(indicator::weight(spec)));
+    }
+    value
+}
+
+/// The whole method for people.
+pub fn text() -> String {
+    let mut out = format!("{TITLE}, method {METHOD}\n\n{DISCLAIMER}\n\nIndicators\n\n");
+    let _ = writeln!(out, "  id  dim  tier  weight      b      h  computed  what");
+    for spec in SPECS {
+        let tier = if spec.tier == Tier::Context {
+            "-".to_owned()
+        } else {
+            format!("{:?}", spec.tier)
+        };
+        let _ = writeln!(
+            out,
+            "  {:<3} {:<4} {:<4}  {:>6.4}  {:>5}  {:>5}  {:<8}  {}",
+            spec.id.label(),
+            spec.dimension.label(),
+            tier,
+            indicator::weight(spec),
+            spec.b,
+            spec.h,
+            if spec.implemented { "yes" } else { "not yet" },
+            spec.title,
+        );
+    }
+    let _ = writeln!(out, "\nFormulas\n");
+    for (name, formula) in FORMULAS {
+        let _ = writeln!(out, "  {name}: {formula}");
+    }
+    let _ = writeln!(out, "\nFloors\n");
+    if let Ok(Value::Object(floors)) = serde_json::to_value(FLOORS) {
+        for (name, value) in floors {
+            let _ = writeln!(out, "  {name}: {value}");
+        }
+    }
+    let _ = writeln!(
+        out,
+        "\nEvidence beyond the floors, sources, what looks like it and is not\n"
+    );
+    for spec in SPECS {
+        let _ = writeln!(out, "  {}: {}.", spec.id.label(), spec.evidence);
+        let _ = writeln!(out, "      sources: {}.", spec.sources.join("; "));
+        let _ = writeln!(
+            out,
+            "      false positives: {}.",
+            spec.known_false_positives.join("; ")
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_method_names_every_indicator_and_the_disclaimer() {
+        let (text, json) = (text(), document());
+        for spec in SPECS {
+            assert!(text.contains(spec.title));
+        }
+        assert!(text.contains(DISCLAIMER));
+        let indicators = json["indicators"].as_array().unwrap();
+        assert_eq!(indicators.len(), SPECS.len());
+        assert_eq!(indicators[0]["id"], "U1");
+        assert_eq!(indicators[0]["dimension"], "d1");
+        assert_eq!(json["floors"]["networks"], 3);
+    }
+}

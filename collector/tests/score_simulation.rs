@@ -1,0 +1,327 @@
+//! How often do intervals cover the truth, and how far do liars move a score? Simulations
+//! with a seed: a quick version each time, the tables of `docs/method.md` with
+//!
+//!     cargo test -p faultline-collector --test score_simulation -- --ignored --nocapture
+
+use faultline_collector::score::{
+    aggregate::geometric,
+    binomial::wilson,
+    cell::{Cell, Source, TargetId},
+    chance::{Chance, quantile},
+    estimate::{NetworkRate, Rates, Without, rates},
+    evidence::Evidence,
+    indicator::{self, Indicator},
+    posterior,
+    shares::Shares,
+};
+use faultline_core::id::{Asn, Country, ProbeId};
+
+const NETWORKS: usize = 20;
+const PROBES: usize = 2;
+const TARGETS: usize = 20;
+const LEVEL: f64 = 0.95;
+
+/// Zipf shares of twenty networks.
+fn zipf(count: usize) -> Vec<f64> {
+    let weights: Vec<f64> = (1..=count).map(|rank| 1.0 / rank as f64).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|w| w / sum).collect()
+}
+
+#[derive(Default)]
+struct Tally {
+    runs: f64,
+    covered: f64,
+    width: f64,
+    pooled_covered: f64,
+    pooled_width: f64,
+    best_width: f64,
+}
+
+/// One country drawn, sampled and estimated.
+fn trial(tally: &mut Tally, mean: f64, icc: f64, k: usize, draws: usize, seed: u64) {
+    let mut chance = Chance::new(seed, 1);
+    let share = zipf(NETWORKS);
+    let theta = |chance: &mut Chance| {
+        if icc >= 1.0 {
+            return f64::from(u8::from(chance.uniform() < mean));
+        }
+        let q = (1.0 - icc) / icc;
+        chance.beta(mean * q, (1.0 - mean) * q)
+    };
+    let truth: Vec<f64> = (0..NETWORKS).map(|_| theta(&mut chance)).collect();
+    let r: f64 = truth.iter().zip(&share).map(|(t, s)| t * s).sum();
+    let mut order: Vec<usize> = (0..NETWORKS).collect();
+    for at in (1..NETWORKS).rev() {
+        order.swap(at, chance.below(at + 1));
+    }
+    let mut observed: Vec<usize> = order.into_iter().take(k).collect();
+    observed.sort_unstable();
+    let (mut networks, mut hits) = (Vec::new(), 0.0);
+    for at in &observed {
+        let mut seen = 0.0;
+        for _ in 0..PROBES * TARGETS {
+            seen += f64::from(u8::from(chance.uniform() < truth[*at]));
+        }
+        hits += seen;
+        networks.push(NetworkRate {
+            asn: Asn(*at as u32 + 1),
+            probes: PROBES as u32,
+            rate: seen / (PROBES * TARGETS) as f64,
+            weight: share[*at],
+        });
+    }
+    let sum: f64 = networks.iter().map(|n| n.weight).sum();
+    for network in &mut networks {
+        network.weight /= sum;
+    }
+    let point = networks.iter().map(|n| n.weight * n.rate).sum();
+    let rates = Rates {
+        networks,
+        ..Rates::default()
+    };
+    let shares = Shares::from_users((1..).map(Asn).zip(share.iter().copied())).unwrap();
+    let sample = posterior::draws(&rates, Some(&shares), seed, draws);
+    let (low, high) = posterior::interval(&sample, LEVEL, point, &rates);
+    let (from, to) = wilson(hits, (k * PROBES * TARGETS) as f64, 1.959_964);
+    // The best that anybody could do who knew every observed network exactly and how the
+    // others are distributed: what is left is the chance of the unobserved.
+    let known: f64 = observed.iter().map(|at| share[*at] * truth[*at]).sum();
+    let mut rest: Vec<f64> = (0..400)
+        .map(|_| {
+            let others = (0..NETWORKS).filter(|at| !observed.contains(at));
+            known + others.map(|at| share[at] * theta(&mut chance)).sum::<f64>()
+        })
+        .collect();
+    rest.sort_unstable_by(f64::total_cmp);
+    tally.runs += 1.0;
+    tally.covered += f64::from(u8::from(low <= r && r <= high));
+    tally.width += high - low;
+    tally.pooled_covered += f64::from(u8::from(from <= r && r <= to));
+    tally.pooled_width += to - from;
+    tally.best_width += quantile(&rest, 0.975) - quantile(&rest, 0.025);
+}
+
+fn coverage(mean: f64, icc: f64, k: usize, runs: u64, draws: usize) -> Tally {
+    let mut tally = Tally::default();
+    for run in 0..runs {
+        let seed = run << 20
+            ^ (mean * 1000.0) as u64
+            ^ ((icc * 100.0) as u64) << 10
+            ^ (k as u64) << 50;
+        trial(&mut tally, mean, icc, k, draws, seed);
+    }
+    tally
+}
+
+#[test]
+fn intervals_cover_the_truth_where_pooled_ones_do_not() {
+    let (mut all, mut pooled) = (0.0, 0.0);
+    for (mean, icc, k) in [(0.05, 0.5, 5), (0.1, 0.5, 5), (0.3, 0.3, 10)] {
+        let t = coverage(mean, icc, k, 60, 500);
+        all += t.covered / t.runs / 3.0;
+        pooled += t.pooled_covered / t.runs / 3.0;
+    }
+    assert!(all >= 0.92, "coverage {all}");
+    assert!(pooled < 0.85, "pooled {pooled}");
+}
+
+#[test]
+#[ignore = "the whole table takes a while"]
+fn table_of_coverage() {
+    println!("mean  icc  K   covered  width | pooled: covered  width | best width");
+    let mut least: f64 = 1.0;
+    for mean in [0.02, 0.1, 0.3] {
+        for icc in [0.1, 0.3, 0.5, 0.8, 1.0] {
+            for k in [3, 5, 10, 20] {
+                let t = coverage(mean, icc, k, 500, 800);
+                let n = t.runs;
+                least = least.min(t.covered / n);
+                println!(
+                    "{mean:<5} {icc:<4} {k:<3} {:.3}    {:.3} |         {:.3}    {:.3} |      {:.3}",
+                    t.covered / n,
+                    t.width / n,
+                    t.pooled_covered / n,
+                    t.pooled_width / n,
+                    t.best_width / n,
+                );
+            }
+        }
+    }
+    assert!(least >= 0.92, "least coverage {least}");
+}
+
+const LAST: i32 = 20_000;
+const COUNTED: [Indicator; 4] = [Indicator::U1, Indicator::U2, Indicator::U3, Indicator::U6];
+
+/// What liars do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Lie {
+    /// Everything deviates.
+    Accuse,
+    /// Nothing does.
+    Hide,
+    /// Only what is blocked is looked at.
+    Select,
+}
+
+/// Whether a target (of 40) deviates in a network (of those given), for every indicator.
+type Truth = fn(network: usize, target: usize) -> bool;
+
+/// D1 of a country where `hostile` says which probes lie. Probes of a network stand together.
+fn dimension(
+    probes: &[usize],
+    truth: Truth,
+    lie: Lie,
+    hostile: &[bool],
+    source: Source,
+) -> f64 {
+    let shares = zipf(probes.len());
+    let shares = Shares::from_users((1..).map(Asn).zip(shares)).unwrap();
+    let mut scores = Vec::new();
+    // Every indicator sees the same: the worst that can happen is that all are attacked.
+    let (mut cells, mut number) = (Vec::new(), 0usize);
+    for (network, count) in probes.iter().enumerate() {
+        for _ in 0..*count {
+            for target in 0..40 {
+                let real = truth(network, target);
+                let lies = hostile.get(number) == Some(&true);
+                if lies && lie == Lie::Select && !real {
+                    continue;
+                }
+                let bad = if lies { lie != Lie::Hide } else { real };
+                for day in 0..3 {
+                    let mut id = [0; 16];
+                    id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+                    cells.push(Cell {
+                        indicator: Indicator::U1,
+                        source,
+                        target: TargetId(target as u64),
+                        asn: Asn(network as u32 + 1),
+                        probe: ProbeId(id),
+                        day: LAST - day,
+                        country: Country::UNKNOWN,
+                        trials: 1,
+                        deviations: u32::from(bad),
+                    });
+                }
+            }
+            number += 1;
+        }
+    }
+    let evidence = Evidence::new(&cells, LAST, source);
+    let raw = rates(&evidence, Some(&shares), Without::Nothing)
+        .raw
+        .unwrap();
+    for id in COUNTED {
+        scores.push((indicator::weight(id.spec()), id.spec().score(raw)));
+    }
+    geometric(&scores).unwrap()
+}
+
+/// The furthest that a tenth of the probes moves the dimension: they sit where a majority of
+/// the largest networks costs least, or where one of them is a network of its own, or
+/// anywhere (drawn).
+fn worst(probes: &[usize], truth: Truth, source: Source, draws: usize) -> (f64, f64, Lie) {
+    let all: usize = probes.iter().sum();
+    let budget = all / 10;
+    let weights = zipf(probes.len());
+    let starts: Vec<usize> = probes
+        .iter()
+        .scan(0, |at, count| {
+            let start = *at;
+            *at += count;
+            Some(start)
+        })
+        .collect();
+    let mut placements: Vec<Vec<bool>> = Vec::new();
+    for first in 0..probes.len() {
+        let mut order: Vec<usize> = (0..probes.len()).collect();
+        let price = |at: usize| (probes[at] / 2 + 1) as f64 / weights[at];
+        order.sort_by(|a, b| price(*a).total_cmp(&price(*b)));
+        order.retain(|at| *at != first);
+        order.insert(0, first);
+        let (mut hostile, mut left) = (vec![false; all], budget);
+        for at in order {
+            let need = probes[at] / 2 + 1;
+            if need <= left {
+                hostile[starts[at]..starts[at] + need].fill(true);
+                left -= need;
+            }
+        }
+        placements.push(hostile);
+    }
+    let mut chance = Chance::new(all as u64, 9);
+    for _ in 0..draws {
+        let mut hostile = vec![false; all];
+        while hostile.iter().filter(|h| **h).count() < budget {
+            let at = chance.below(all);
+            hostile[at] = true;
+        }
+        placements.push(hostile);
+    }
+    let honest = dimension(probes, truth, Lie::Hide, &[], source);
+    let mut furthest = (honest, 0.0, Lie::Hide);
+    for lie in [Lie::Accuse, Lie::Hide, Lie::Select] {
+        for hostile in &placements {
+            let moved = dimension(probes, truth, lie, hostile, source) - honest;
+            if moved.abs() > f64::abs(furthest.1) {
+                furthest = (honest, moved, lie);
+            }
+        }
+    }
+    furthest
+}
+
+const CLEAN: Truth = |_, _| false;
+/// A few names everywhere.
+const SLIGHT: Truth = |_, target| target < 3;
+/// Many names everywhere.
+const NATIONAL: Truth = |_, target| target < 8;
+/// The two largest networks alone.
+const TWO: Truth = |network, target| network < 2 && target < 8;
+/// Every other network, each with names of its own.
+const PATCHY: Truth =
+    |network, target| network.is_multiple_of(2) && (target + network) % 10 < 3;
+
+const SHAPES: [(&str, &[usize]); 4] = [
+    ("3 networks, 12 probes", &[5, 4, 3]),
+    ("5 networks, 20 probes", &[6, 5, 4, 3, 2]),
+    ("10 networks, 40 probes", &[8, 6, 5, 4, 4, 4, 3, 2, 2, 2]),
+    (
+        "20 networks, 100 probes",
+        &[12, 10, 8, 7, 6, 6, 5, 5, 5, 4, 4, 4, 4, 4, 3, 3, 3, 3, 2, 2],
+    ),
+];
+
+#[test]
+fn a_tenth_of_the_probes_neither_accuses_the_innocent_nor_clears_a_country() {
+    for (name, probes) in SHAPES {
+        for truth in [CLEAN, SLIGHT, NATIONAL] {
+            let (_, moved, lie) = worst(probes, truth, Source::Own, 2);
+            assert!(moved.abs() <= 0.05, "{name}: {moved} by {lie:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "the whole table takes a while"]
+fn table_of_poisoning() {
+    let worlds: [(&str, Truth); 5] = [
+        ("clean", CLEAN),
+        ("3 of 40 names everywhere", SLIGHT),
+        ("8 of 40 names everywhere", NATIONAL),
+        ("8 of 40 names in the two largest", TWO),
+        ("12 of 40 names in every other", PATCHY),
+    ];
+    println!("| country | deviates | D1 | moved | by | without the minority rule |");
+    for (name, probes) in SHAPES {
+        for (what, truth) in worlds {
+            let (honest, moved, lie) = worst(probes, truth, Source::Own, 50);
+            let (_, bare, by) = worst(probes, truth, Source::Import, 50);
+            println!(
+                "| {name} | {what} | {honest:.3} | {moved:+.3} | {lie:?} | {bare:+.3} {by:?} |"
+            );
+        }
+    }
+}

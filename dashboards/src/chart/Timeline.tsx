@@ -1,0 +1,107 @@
+// How did the three numbers move? One row each on one axis of time, with their interval; days
+// that were not published are gaps.
+import { DIMENSIONS, type Dim, type TimelineDay } from "../api/types";
+import { score } from "../format/number";
+import { day } from "../format/time";
+import { t } from "../messages/text";
+import type { Column } from "../shell/Table";
+import { NARROW } from "./Dimensions";
+import { Figure } from "./Figure";
+import { PlotArea } from "./Plot";
+
+interface Point {
+  dimension: Dim;
+  at: Date;
+  day: string;
+  point: number;
+  low: number;
+  high: number;
+}
+
+export function points(timeline: TimelineDay[]): Point[] {
+  return DIMENSIONS.flatMap((dimension) =>
+    timeline.map((entry) => {
+      const [point, low, high] = entry[dimension] ?? [NaN, NaN, NaN];
+      return { dimension, at: new Date(`${entry.day.slice(0, 10)}T00:00:00Z`), day: entry.day, point, low, high };
+    }),
+  );
+}
+
+const known = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
+
+const COLUMNS: Column<TimelineDay>[] = [
+  { key: "day", head: t("column.day"), cell: (r) => day(r.day), raw: (r) => r.day, heads: true },
+  ...DIMENSIONS.flatMap((dimension): Column<TimelineDay>[] => [
+    {
+      key: dimension,
+      head: t(`dimension.${dimension}.short`),
+      cell: (r) => {
+        const entry = r[dimension];
+        return entry === null ? t("estimate.insufficient") : score(entry[0], [entry[1], entry[2]]);
+      },
+      raw: (r) => known(r[dimension]?.[0]),
+      numeric: true,
+    },
+    {
+      key: `${dimension}_low_90`,
+      head: t("column.low", { dimension: t(`dimension.${dimension}.short`) }),
+      cell: (r) => (r[dimension] === null ? "" : score(r[dimension][1], null)),
+      raw: (r) => known(r[dimension]?.[1]),
+      numeric: true,
+    },
+    {
+      key: `${dimension}_high_90`,
+      head: t("column.high", { dimension: t(`dimension.${dimension}.short`) }),
+      cell: (r) => (r[dimension] === null ? "" : score(r[dimension][2], null)),
+      raw: (r) => known(r[dimension]?.[2]),
+      numeric: true,
+    },
+  ]),
+];
+
+export function Timeline({ name, country, timeline }: { name: string; country: string; timeline: TimelineDay[] }) {
+  const title = t("country.timeline", { country });
+  const all = points(timeline);
+  const first = timeline[0]?.day ?? "";
+  const last = timeline.at(-1)?.day ?? "";
+  return (
+    <Figure name={name} title={title} note={t("country.timeline_note")} columns={COLUMNS} rows={timeline}>
+      <PlotArea
+        label={t("country.timeline_label", { country, from: day(first), to: day(last) })}
+        height={330}
+        depends={[timeline]}
+        draw={({ plot, areaY, lineY, dot, ruleY, text, axisX, axisY }, width) =>
+          plot({
+            width,
+            height: 330,
+            marginLeft: 34,
+            marginRight: 10,
+            marginBottom: 32,
+            style: { background: "transparent", color: "inherit", fontSize: "12px" },
+            x: { type: "utc", label: null },
+            y: { domain: [0, 1], label: null },
+            fy: { domain: [...DIMENSIONS], axis: null, padding: 0.28 },
+            marks: [
+              ruleY([0, 0.5, 1], { stroke: "var(--line)" }),
+              axisX({ ticks: Math.max(2, Math.floor(width / 110)), label: null, anchor: "bottom" }),
+              axisY({ ticks: [0, 0.5, 1], label: null, tickSize: 0 }),
+              areaY(all, { fy: "dimension", x: "at", y1: "low", y2: "high", fill: "var(--band)", fillOpacity: 0.85 }),
+              lineY(all, { fy: "dimension", x: "at", y: "point", stroke: "var(--accent-strong)", strokeWidth: 2 }),
+              dot(all.filter(({ point }) => !Number.isNaN(point)), { fy: "dimension", x: "at", y: "point", r: 1.3, fill: "var(--accent-strong)" }),
+              text([...DIMENSIONS], {
+                fy: (dimension: Dim) => dimension,
+                text: (dimension: Dim) => {
+                  const title = t(width < NARROW ? `dimension.${dimension}.narrow` : `dimension.${dimension}`);
+                  const any = all.some((p) => p.dimension === dimension && !Number.isNaN(p.point));
+                  return any ? title : `${title}: ${t("estimate.insufficient")}`;
+                },
+                frameAnchor: "top-left", dy: -16, fontWeight: 600, fill: "currentColor",
+              }),
+            ],
+            marginTop: 24,
+          })
+        }
+      />
+    </Figure>
+  );
+}

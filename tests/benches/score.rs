@@ -1,0 +1,209 @@
+//! How long does scoring take? A synthetic world, ten observations a measurement: filling
+//! the index, scoring every country anew, one batch more, and each page's reply. CPU time of
+//! the thread (`/proc/thread-self/schedstat`), so that a busy machine does not matter.
+//!
+//!     cargo bench -p faultline-tests --bench score -- [millions of observations, 10]
+
+use axum::{body::Body, http::Request};
+use faultline_collector::{
+    api::{Scores, Service, router},
+    config::Config,
+    ingest::{Enricher, Ingest, Nowhere},
+    rules::Rules,
+    store::{Judgement, MeasurementRow, sqlite::Sqlite},
+    targets,
+};
+use faultline_core::{
+    codec::Identity,
+    id::{Asn, BatchId, Country, MeasurementId, ProbeId},
+    time::UnixTime,
+};
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Instant};
+use tower::ServiceExt as _;
+
+const DAY: i64 = 86_400;
+const NOW: UnixTime = UnixTime::from_secs(20_833 * DAY + 80_000);
+const OBSERVATIONS: usize = 10;
+const COUNTRIES: usize = 150;
+const NETWORKS: usize = 8;
+const PROBES: usize = 5;
+const TARGETS: usize = 52;
+
+/// CPU time of this thread, milliseconds.
+fn cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
+    nanoseconds.unwrap_or(0.0) / 1e6
+}
+
+fn country(at: usize) -> Country {
+    let letters = [b'A' + (at / 26) as u8, b'A' + (at % 26) as u8];
+    Country::new(std::str::from_utf8(&letters).unwrap_or("XX")).unwrap_or_default()
+}
+
+/// The `at`-th measurement of a country.
+fn row(place: usize, at: usize, names: &[String]) -> MeasurementRow {
+    let (probe, rest) = (at % (NETWORKS * PROBES), at / (NETWORKS * PROBES));
+    let (target, day) = (rest % TARGETS, rest / TARGETS);
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&(place as u64).to_be_bytes());
+    id[8..].copy_from_slice(&(probe as u64).to_be_bytes());
+    // A third of the countries blocks some targets.
+    let blocked = place.is_multiple_of(3) && target % 7 == 0;
+    MeasurementRow {
+        id: MeasurementId(id),
+        batch: BatchId(id),
+        probe: ProbeId(id),
+        started: UnixTime::from_secs(NOW.secs() - (day % 28) as i64 * DAY),
+        experiment: "web",
+        target: names[target].clone(),
+        country: country(place),
+        asn: Asn((place * NETWORKS + probe % NETWORKS) as u32 + 1),
+        network_known: true,
+        scored: true,
+        observations: vec![],
+        verdict: Judgement {
+            outcome: if blocked { "anomaly" } else { "ok" }.into(),
+            mechanism: blocked.then(|| "tls.reset.sni".into()),
+            reasons: vec![0x80],
+            rules: 1,
+        },
+    }
+}
+
+fn config(folder: &Path) -> Config {
+    let mut users = "country,asn,users\n".to_owned();
+    for place in 0..COUNTRIES {
+        for network in 0..NETWORKS + 4 {
+            let asn = if network < NETWORKS {
+                place * NETWORKS + network + 1
+            } else {
+                900_000 + place * 4 + network
+            };
+            let _ = writeln!(users, "{},{asn},{}", country(place), 1000 / (network + 1));
+        }
+    }
+    let mut services = "url,name,category\n".to_owned();
+    for at in 42..TARGETS {
+        let _ = writeln!(services, "https://t{at}.example/,S{at},messaging");
+    }
+    let keep = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a temporary folder can be written");
+        path
+    };
+    Config {
+        network_users: Some(keep("users.csv", users)),
+        services: Some(keep("services.csv", services)),
+        simulated: true,
+        ..Config::default()
+    }
+}
+
+fn main() {
+    let millions = std::env::args()
+        .find_map(|a| a.parse::<usize>().ok())
+        .unwrap_or(10);
+    let measurements = millions * 1_000_000 / OBSERVATIONS;
+    let per_country = measurements / COUNTRIES;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = config(folder.path());
+    let scores = Arc::new(Scores::new(&config, None).expect("lists read"));
+    let names: Vec<String> = (0..TARGETS)
+        .map(|t| format!("https://t{t}.example/"))
+        .collect();
+    let mut filling = 0.0;
+    for place in 0..COUNTRIES {
+        let rows: Vec<_> = (0..per_country).map(|at| row(place, at, &names)).collect();
+        let before = cpu();
+        scores.add(&rows);
+        filling += cpu() - before;
+    }
+    println!(
+        "{millions} million observations, {measurements} measurements, {COUNTRIES} countries of {NETWORKS} networks and {} probes",
+        NETWORKS * PROBES
+    );
+    println!("filling the index        {filling:>9.1} ms CPU");
+    let before = cpu();
+    scores.warm(NOW);
+    println!("scoring all countries    {:>9.1} ms CPU", cpu() - before);
+    let last = scores.last(NOW);
+    let (mut sum, mut most) = (0.0, 0.0f64);
+    for place in 0..20 {
+        let rows: Vec<_> = (0..50).map(|at| row(place, at, &names)).collect();
+        let before = cpu();
+        scores.add(&rows);
+        let _ = scores.profile(country(place), last);
+        let took = cpu() - before;
+        sum += took;
+        most = most.max(took);
+    }
+    println!(
+        "one batch of 50 more     {:>9.1} ms CPU (most {most:.1})",
+        sum / 20.0
+    );
+    pages(folder.path(), config, &scores);
+}
+
+/// Each page's reply, as often as asked for from the same evidence.
+fn pages(folder: &Path, config: Config, scores: &Arc<Scores>) {
+    let store = Arc::new(Sqlite::open(&folder.join("collector.db")).expect("a store"));
+    let enricher: Arc<dyn Enricher> = Arc::new(Nowhere);
+    let identity = Identity::from_bytes(&[9; 32]).expect("a key");
+    let ingest = Ingest::new(
+        Arc::clone(&store),
+        Arc::clone(&enricher),
+        Arc::new(Rules),
+        identity.public(),
+    );
+    let app = router(Arc::new(Service {
+        config,
+        store,
+        ingest,
+        enricher,
+        identity,
+        control: None,
+        importer: None,
+        targets: targets::parse(targets::BUILT_IN),
+        scores: Arc::clone(scores),
+        vintages: None,
+        now: || NOW,
+    }));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    println!(
+        "{:<34} {:>9} {:>9} {:>9} {:>9}",
+        "reply", "first ms", "p50 ms", "p99 ms", "bytes"
+    );
+    for path in [
+        "/v1/world",
+        "/v1/coverage",
+        "/v1/countries/AA",
+        "/v1/countries/AA/indicators/U2",
+        "/v1/networks/1",
+        "/v1/targets",
+        "/v1/targets/https%3A%2F%2Ft0.example%2F",
+        "/v1/method",
+        "/v1/atlas",
+    ] {
+        let (mut times, mut bytes) = (Vec::new(), 0);
+        for _ in 0..301 {
+            let request = Request::get(path).body(Body::empty()).expect("a request");
+            let begun = Instant::now();
+            runtime.block_on(async {
+                let reply = app.clone().oneshot(request).await.expect("never fails");
+                assert!(reply.status().is_success(), "{path}");
+                let body = axum::body::to_bytes(reply.into_body(), usize::MAX).await;
+                bytes = body.expect("a body").len();
+            });
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        let first = times.remove(0);
+        times.sort_unstable_by(f64::total_cmp);
+        println!(
+            "{path:<34} {first:>9.1} {:>9.2} {:>9.2} {bytes:>9}",
+            times[150], times[296]
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! Does a history made in virtual time come out the same each time, and do its scores say
+//! what the world is?
+
+use faultline_collector::{
+    api::Scores,
+    config::Config,
+    score::indicator::{Dimension, Indicator},
+    score::{change, profile::Profile},
+    store::{Facts as _, sqlite::Sqlite},
+};
+use faultline_core::{id::Country, time::UnixTime};
+use faultline_internet::observatory::{
+    Observatory,
+    history::{History, Made, history},
+    lists,
+};
+use std::sync::Arc;
+
+const WORLD: &str = include_str!("../scenarios/world/sixty_days.toml");
+
+fn run(world: &Observatory, wanted: &History) -> (Made, [u8; 32], Scores) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Sqlite::open(&folder.path().join("collector.db")).unwrap());
+    let made = history(world, wanted, &store, folder.path(), &mut |_| {}).unwrap();
+    let lists = lists::write(world, folder.path()).unwrap();
+    let config = Config {
+        simulated: true,
+        services: Some(lists.services),
+        network_names: Some(lists.network_names),
+        network_users: Some(lists.network_users),
+        country_names: Some(lists.country_names),
+        ..Config::default()
+    };
+    let scores = Scores::new(&config, None).unwrap();
+    scores.load(&*store).unwrap();
+    (made, store.digest().unwrap(), scores)
+}
+
+#[test]
+fn the_same_history_comes_out_the_same() {
+    let mut world = Observatory::parse(WORLD).unwrap();
+    world.fleet.truncate(3);
+    let until = UnixTime::from_secs(1_790_000_000);
+    let wanted = History {
+        days: 3,
+        until,
+        targets: 2,
+    };
+    let (made, digest, scores) = run(&world, &wanted);
+    assert_eq!((made.batches, made.measurements), (8 * 3, 8 * 3 * 3));
+    assert_eq!(run(&world, &wanted).1, digest);
+    assert_eq!(scores.last(UnixTime(0)), (until.secs() / 86_400) as i32);
+    world.seed += 1;
+    assert_ne!(run(&world, &wanted).1, digest);
+}
+
+#[test]
+fn a_month_of_two_countries_is_scored_as_they_deserve() {
+    let mut world = Observatory::parse(WORLD).unwrap();
+    world
+        .fleet
+        .retain(|fleet| (64_496..64_504).contains(&fleet.asn));
+    let wanted = History {
+        days: 28,
+        ..History::default()
+    };
+    let (_, _, scores) = run(&world, &wanted);
+    let last = scores.last(UnixTime(0));
+    let point = |code: &str| {
+        let profile = scores.profile(Country::new(code).unwrap(), last);
+        profile.dimension(Dimension::D1).unwrap().estimate.point
+    };
+    assert_eq!(point("XA"), Some(0.0));
+    assert!(point("XB").unwrap() > 0.5);
+}
+
+fn of(profile: &Profile, id: Indicator) -> f64 {
+    profile
+        .indicator(id)
+        .unwrap()
+        .estimate
+        .point
+        .unwrap_or(-1.0)
+}
+
+/// Long in a debug build: run with `--run-ignored all`.
+#[test]
+#[ignore = "makes sixty days, minutes in a debug build"]
+fn sixty_days_are_scored_as_the_world_deserves() {
+    let world = Observatory::parse(WORLD).unwrap();
+    let started = std::time::Instant::now();
+    let (made, _, scores) = run(&world, &History::default());
+    println!("{made:?} in {:.1} s", started.elapsed().as_secs_f64());
+    let last = scores.last(UnixTime(0));
+    for country in ["XA", "XB", "XC", "XD", "XE", "XF"] {
+        let code = Country::new(country).unwrap();
+        let profile = scores.profile(code, last);
+        let d1 = &profile.dimension(Dimension::D1).unwrap().estimate;
+        let changes = scores.changes(code, last);
+        println!(
+            "{country}: {:?} {:?} method {:?} bounds {:?} {:?} {:?} U1 {:.3} U2 {:.3} U3 {:.3} U6 {:.3} changes {}",
+            d1.point,
+            d1.interval,
+            d1.method_interval,
+            d1.bounds,
+            d1.grade,
+            d1.reasons,
+            of(&profile, Indicator::U1),
+            of(&profile, Indicator::U2),
+            of(&profile, Indicator::U3),
+            of(&profile, Indicator::U6),
+            changes.len(),
+        );
+        let point = d1.point.unwrap_or(-1.0);
+        let claimed: &[change::Change] = &changes;
+        match country {
+            "XA" => assert!(point.abs() < 1e-12),
+            "XB" => assert!(point > 0.5),
+            "XC" => assert!((0.02..0.5).contains(&of(&profile, Indicator::U1))),
+            "XD" => assert!(of(&profile, Indicator::U6) > 0.3),
+            "XE" => assert!(point > 0.2 && claimed.iter().any(|c| c.to > c.from)),
+            _ => assert!(d1.point.is_none() && d1.reasons.contains(&"floor.provisional")),
+        }
+        assert_eq!(claimed.is_empty(), country != "XE", "{country}");
+    }
+}
