@@ -2,7 +2,9 @@
 //! functions over cells: no SQL, no HTTP, no clock. The method is [`profile::METHOD`];
 //! [`method`] prints it; `docs/method.md` explains it.
 //!
-//!     row + verdict -> cells -> evidence -> rates -> score, posterior -> profile
+//! ```text
+//! row + verdict -> cells -> evidence -> rates -> score, posterior -> profile
+//! ```
 
 pub mod aggregate;
 pub mod assess;
