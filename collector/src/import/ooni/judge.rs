@@ -1,7 +1,13 @@
-//! `judge ooni DIR --asn-map FILE`: classic verdicts as JSON lines, without a store.
+//! `judge ooni DIR --asn-map FILE`: a line of JSON for each measurement, without a store:
+//! OONI's classic verdict, its layered likelihoods, and our own verdict with its reasons.
 
-use super::{files, judge, read_measurements};
-use serde_json::json;
+use super::{Document, convert, files, judge, read_measurements};
+use crate::rules;
+use faultline_core::{
+    id::Asn,
+    verdict::{self, Context, Reason},
+};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
@@ -54,6 +60,44 @@ pub struct Summary {
     pub unreadable: usize,
 }
 
+/// Networks as the map or else the document gives them.
+struct Networks<'a>(&'a BTreeMap<IpAddr, Asn>, Option<&'a AsnMap>);
+
+impl Context for Networks<'_> {
+    fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
+        match self.1 {
+            Some(map) => map.asn_of(ip).map(Asn),
+            None => self.0.get(&ip).copied(),
+        }
+    }
+}
+
+/// What our own rules say of a document.
+fn own_verdict(document: &Document, asn_map: Option<&AsnMap>) -> Value {
+    let of = |ip: IpAddr| asn_map.and_then(|map| map.asn_of(ip)).map(Asn);
+    let converted = match convert(document, &of) {
+        Ok(converted) => converted,
+        Err(e) => return json!({ "unjudged": e.to_string() }),
+    };
+    let networks = Networks(&converted.networks, asn_map);
+    let verdict = verdict::judge(
+        &converted.measurement,
+        converted.control.as_ref(),
+        &networks,
+    );
+    let reasons: Vec<Value> = verdict.reasons.iter().map(reason).collect();
+    json!({
+        "rules": verdict.rules,
+        "outcome": rules::name(verdict.outcome),
+        "mechanism": verdict.mechanism.map(verdict::Mechanism::label),
+        "reasons": reasons,
+    })
+}
+
+fn reason(reason: &Reason) -> Value {
+    json!({ "rule": reason.rule, "sentence": reason.rule.sentence() })
+}
+
 /// Judges every measurement below a folder (or in a file), in the order of file names. Each
 /// gives a line, and so does whatever cannot be read. Without a map, the networks are those
 /// that each document gives itself.
@@ -100,6 +144,8 @@ pub fn judge_directory(
                     if let Some(why) = judged.unjudged {
                         line["unjudged"] = why.into();
                     }
+                    line["likelihoods"] = json!(judged.likelihoods);
+                    line["own"] = own_verdict(&document, asn_map);
                     line
                 }
                 Ok((at, document)) => {

@@ -4,7 +4,7 @@
 //! differ: of Web Connectivity LTE (0.5) `minipipeline` for observations and analysis and
 //! `webconnectivitylte` for the classic verdict and the extended flags; of 0.4, whose
 //! documents hold less, `webconnectivity`. Our own verdict is another thing and stands
-//! beside it.
+//! beside it. [`likelihoods`] are those of OONI's data pipeline.
 
 mod analysis;
 mod classic;
@@ -12,6 +12,7 @@ mod convert;
 mod document;
 mod files;
 mod judge;
+mod likelihood;
 mod observation;
 mod older;
 mod pages;
@@ -22,6 +23,7 @@ pub use convert::{Converted, Unusable, convert};
 pub use document::Document;
 pub use files::files;
 pub use judge::{AsnMap, AsnMapError, Summary, judge_directory};
+pub use likelihood::{Evidence, Layer, Likelihoods, likelihoods};
 pub use read::{Documents, Found, LONGEST, ReadError, read_measurements};
 
 use serde::Serialize;
@@ -35,6 +37,9 @@ pub struct Judged {
     /// Why there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unjudged: Option<&'static str>,
+    /// The layered likelihoods; 0.4 ties no steps together, so there are none of it.
+    #[serde(skip)]
+    pub likelihoods: Option<Likelihoods>,
     /// The verdict; all unknown where there is none.
     #[serde(flatten)]
     pub verdict: ClassicVerdict,
@@ -48,6 +53,7 @@ pub fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Jud
         Judged {
             rules: "0.5",
             unjudged: None,
+            likelihoods: Some(likelihoods(document, asn_of)),
             verdict: classic::judge(document, asn_of),
         }
     }

@@ -75,6 +75,7 @@ pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>)
     Judged {
         rules: "0.4",
         unjudged: None,
+        likelihoods: None,
         verdict: ClassicVerdict {
             dns_experiment_failure: names.failure,
             dns_consistency: consistent.map(|c| if c { "consistent" } else { "inconsistent" }),
@@ -102,6 +103,7 @@ fn unjudged(why: &'static str) -> Judged {
     Judged {
         rules: "0.4",
         unjudged: Some(why),
+        likelihoods: None,
         verdict: ClassicVerdict::default(),
     }
 }
@@ -120,17 +122,18 @@ fn decide(
         let why = status::NO_SUCH_NAME | status::IN_DNS;
         return (Blocking::None, Some(true), why);
     }
-    if !consistent {
-        return (
-            Blocking::By("dns"),
-            Some(false),
-            status::DNS | status::IN_DNS,
-        );
+    let by_names = (Blocking::By("dns"), Some(false));
+    if no_such_name {
+        return (by_names.0, by_names.1, status::DNS | status::IN_DNS);
     }
     let dials = document.list("tcp_connect");
     if !dials.is_empty() && dials.iter().all(|dial| dial["status"]["success"] != true) {
         let why = status::CONNECT | status::IN_CONNECT;
-        return (Blocking::By("tcp_ip"), Some(false), why);
+        return if consistent {
+            (Blocking::By("tcp_ip"), Some(false), why)
+        } else {
+            (by_names.0, by_names.1, status::DNS | why)
+        };
     }
     if failure(&control["failure"]).is_some() {
         return (Blocking::Unknown, None, status::CONTROL_FAILED);
@@ -149,12 +152,20 @@ fn decide(
             }
             _ => return (Blocking::Unknown, None, status::IN_HTTP),
         };
+        // A redirect may have led elsewhere; the first hop is where the answer led.
+        if !consistent && document.list("requests").len() == 1 {
+            let why = status::DNS | status::IN_HTTP | why;
+            return (by_names.0, by_names.1, why);
+        }
         return (Blocking::By(how), Some(false), status::IN_HTTP | why);
     }
     let yes = Some(true);
     let length = pages.proportion.is_some_and(|p| p > 0.7);
     if pages.status == yes && (length || pages.headers == yes || pages.title == yes) {
         return (Blocking::None, Some(true), status::CLEARTEXT);
+    }
+    if !consistent {
+        return (by_names.0, by_names.1, status::DNS | status::HTTP_DIFF);
     }
     (Blocking::By("http-diff"), Some(false), status::HTTP_DIFF)
 }
@@ -368,6 +379,33 @@ mod tests {
         says(&with(&[secure]), Blocking::None, Some(true), 1);
     }
 
+    /// Statuses of OONI's quality suite again: a hijack to a proxy, a blockpage, a reset, a
+    /// ghost.
+    #[test]
+    fn wrong_answers_are_judged_by_what_they_led_to() {
+        let elsewhere = ("control/dns/addrs", json!(["21.9.0.9"]));
+        let apart = |changes: &[(&str, Value)]| {
+            with(&[std::slice::from_ref(&elsewhere), changes].concat())
+        };
+        says(&apart(&[]), Blocking::None, Some(true), 2);
+        let dns = Blocking::By("dns");
+        let other = ("requests/0/response", json!({ "code": 403, "body": "no" }));
+        says(&apart(&[other]), dns, Some(false), 96);
+        let reset = ("requests/0/failure", json!("connection_reset"));
+        says(&apart(std::slice::from_ref(&reset)), dns, Some(false), 8480);
+        let dial = (
+            "tcp_connect/0/status",
+            json!({ "failure": "generic_timeout_error", "success": false }),
+        );
+        says(&apart(&[dial]), dns, Some(false), 4256);
+        let broken = ("control/http_request/failure", json!("dns_name_error"));
+        says(&apart(&[broken]), Blocking::Unknown, None, 16);
+        let first = well()["test_keys"]["requests"][0].clone();
+        let hops = ("requests", json!([first, first]));
+        let led = Blocking::By("http-failure");
+        says(&apart(&[hops, reset]), led, Some(false), 8448);
+    }
+
     #[test]
     fn another_network_is_inconsistent_and_the_same_one_is_not() {
         let mut document = well();
@@ -376,9 +414,9 @@ mod tests {
             .unwrap() = json!(["21.9.0.9"]);
         let document = Document::new(document);
         let apart = judge(&document, &|_| None);
-        says(&apart, Blocking::By("dns"), Some(false), 2080);
+        assert_eq!(apart.verdict.dns_consistency, Some("inconsistent"));
         let together = judge(&document, &|_| Some(64500));
-        says(&together, Blocking::None, Some(true), 2);
+        assert_eq!(together.verdict.dns_consistency, Some("consistent"));
     }
 
     #[test]

@@ -212,8 +212,8 @@ fn oddities_seen_in_the_wild_are_survived() {
     says(&verdict(odd), Blocking::None, Some(true));
 }
 
-#[test]
-fn the_verdicts_of_ooni_itself() {
+/// OONI's own samples, where they are.
+fn shared() -> Option<std::path::PathBuf> {
     let shared = std::env::var_os("FAULTLINE_SHARED").map_or_else(
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
         Into::into,
@@ -221,8 +221,14 @@ fn the_verdicts_of_ooni_itself() {
     let data = shared.join("data/ooni");
     if !data.exists() {
         println!("skipped: no ../shared");
-        return;
+        return None;
     }
+    Some(data)
+}
+
+#[test]
+fn the_verdicts_of_ooni_itself() {
+    let Some(data) = shared() else { return };
     let map = AsnMap::read(&data.join("ip_asn_map.json")).unwrap();
     let expected: Value =
         serde_json::from_slice(&std::fs::read(data.join("expected.json")).unwrap()).unwrap();
@@ -259,18 +265,52 @@ fn the_verdicts_of_ooni_itself() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Ranges that OONI's data pipeline expects of the same measurements.
+#[test]
+fn the_likelihoods_of_ooni_itself() {
+    let Some(data) = shared() else { return };
+    let map = AsnMap::read(&data.join("ip_asn_map.json")).unwrap();
+    let read = |path: std::path::PathBuf| -> Value {
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let expected = read(data.join("expected.json"));
+    let mut wrong = Vec::new();
+    for (name, files) in expected.as_object().unwrap() {
+        let document = read(data.join(files["measurement"].as_str().unwrap()));
+        let got = likelihoods(&Document::new(document), &|ip| map.asn_of(ip));
+        for (key, range) in files["loni"].as_object().unwrap() {
+            let mut words = key.split('_');
+            let top = key.starts_with("top_") && words.next().is_some();
+            let layer = match words.next() {
+                Some("dns") => &got.dns,
+                Some("tcp") => &got.tcp,
+                Some("tls") => &got.tls,
+                _ => continue, // the probe's own verdict
+            };
+            if top {
+                if layer.failure.as_deref() != range.as_str() {
+                    wrong.push(format!("{name}: {key} is {:?}", layer.failure));
+                }
+                continue;
+            }
+            let value = match words.next() {
+                Some("blocked") => layer.blocked,
+                Some("down") => layer.down,
+                _ => layer.ok,
+            };
+            let end = |at: usize| range[at].as_f64().unwrap();
+            if !(end(0)..=end(1)).contains(&value) {
+                wrong.push(format!("{name}: {key} is {value} ({})", layer.rule));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// The sets behind the verdicts, over everything and over what version 0.4 would have seen.
 #[test]
 fn the_analyses_of_ooni_itself() {
-    let shared = std::env::var_os("FAULTLINE_SHARED").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        Into::into,
-    );
-    let data = shared.join("data/ooni");
-    if !data.exists() {
-        println!("skipped: no ../shared");
-        return;
-    }
+    let Some(data) = shared() else { return };
     let map = AsnMap::read(&data.join("ip_asn_map.json")).unwrap();
     let read = |path: std::path::PathBuf| -> Value {
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
