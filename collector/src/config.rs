@@ -22,6 +22,10 @@ pub struct Config {
     pub asn_db: Option<PathBuf>,
     /// Targets, CSV; without one the built-in list.
     pub targets: Option<PathBuf>,
+    /// Addresses of blockpages, CSV in OONI's format.
+    pub fingerprints_dns: Option<PathBuf>,
+    /// Blockpages, CSV in OONI's format.
+    pub fingerprints_http: Option<PathBuf>,
     /// Services of U3, CSV; without one the built-in list.
     pub services: Option<PathBuf>,
     /// Names of networks, CSV.
@@ -102,6 +106,8 @@ impl Default for Config {
             country_db: None,
             asn_db: None,
             targets: None,
+            fingerprints_dns: None,
+            fingerprints_http: None,
             services: None,
             network_names: None,
             network_users: None,
@@ -193,6 +199,7 @@ mod tests {
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
+            .replace("# fingerprints", "fingerprints")
             .replace("# services", "services")
             .replace("# network_names", "network_names")
             .replace("# network_users", "network_users")

@@ -1,17 +1,25 @@
 //! The published rules of judgement, in the form that the store asks for.
 
-use crate::store::{Judge, Judgement};
+use crate::{
+    fingerprints::{Fingerprints, Signature},
+    store::{Judge, Judgement},
+};
 use faultline_core::{
     codec::to_cbor,
     id::Asn,
     measurement::{ControlReport, Measurement},
+    observation::Fetch,
     verdict::{self, Context, Outcome, Verdict},
 };
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-/// Judges by [`faultline_core::verdict`].
+/// Judges by [`faultline_core::verdict`], without knowledge of blockpages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules;
+
+/// Judges by the same rules, with the operator's list of blockpages.
+#[derive(Clone)]
+pub struct Informed(pub Arc<Fingerprints>);
 
 impl Judge for Rules {
     fn judge(
@@ -20,28 +28,65 @@ impl Judge for Rules {
         control: Option<&ControlReport>,
         asn_of: &dyn Fn(IpAddr) -> Option<Asn>,
     ) -> Judgement {
-        let Verdict {
-            outcome,
-            mechanism,
-            reasons,
-            rules,
-            ..
-        } = verdict::judge(measurement, control, &Networks(asn_of));
-        Judgement {
-            outcome: name(outcome).into(),
-            mechanism: mechanism.map(|m| m.label().into()),
-            reasons: to_cbor(&reasons),
-            rules: rules.into(),
-        }
+        judge(measurement, control, asn_of, None)
     }
 }
 
-/// What the receipt of a batch knows of addresses.
-struct Networks<'a>(&'a dyn Fn(IpAddr) -> Option<Asn>);
+impl Judge for Informed {
+    fn judge(
+        &self,
+        measurement: &Measurement,
+        control: Option<&ControlReport>,
+        asn_of: &dyn Fn(IpAddr) -> Option<Asn>,
+    ) -> Judgement {
+        judge(measurement, control, asn_of, Some(&self.0))
+    }
+}
 
-impl Context for Networks<'_> {
+fn judge(
+    measurement: &Measurement,
+    control: Option<&ControlReport>,
+    asn_of: &dyn Fn(IpAddr) -> Option<Asn>,
+    fingerprints: Option<&Fingerprints>,
+) -> Judgement {
+    let known = Known {
+        asn_of,
+        fingerprints,
+    };
+    let Verdict {
+        outcome,
+        mechanism,
+        reasons,
+        rules,
+        ..
+    } = verdict::judge(measurement, control, &known);
+    Judgement {
+        outcome: name(outcome).into(),
+        mechanism: mechanism.map(|m| m.label().into()),
+        reasons: to_cbor(&reasons),
+        rules: rules.into(),
+    }
+}
+
+/// What is known of addresses and pages beside a measurement.
+pub struct Known<'a> {
+    /// The network that announces an address.
+    pub asn_of: &'a dyn Fn(IpAddr) -> Option<Asn>,
+    /// Blockpages.
+    pub fingerprints: Option<&'a Fingerprints>,
+}
+
+impl Context for Known<'_> {
     fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
-        (self.0)(ip)
+        (self.asn_of)(ip)
+    }
+    fn is_blockpage_address(&self, ip: IpAddr) -> bool {
+        let known = self.fingerprints.and_then(|f| f.address(ip));
+        known.is_some_and(Signature::accuses)
+    }
+    fn is_blockpage(&self, page: &Fetch) -> bool {
+        let known = self.fingerprints.and_then(|f| f.page(page));
+        known.is_some_and(Signature::accuses)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::entropy::Seeded;
 use crate::middlebox::Middlebox;
 use crate::resolver::Resolver;
 use crate::scenario::{Knowledge, Network, Scenario, Site, State};
-use faultline_core::{id::Asn, verdict::Context};
+use faultline_core::{id::Asn, observation::Fetch, verdict::Context};
 use rustls::{RootCertStore, ServerConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -263,8 +263,11 @@ impl Context for World {
     fn is_blockpage_address(&self, ip: IpAddr) -> bool {
         self.knowledge.blockpage_addresses.contains(&ip)
     }
-    fn is_blockpage(&self, _: &[u8], title: Option<&str>) -> bool {
-        title.is_some_and(|title| self.knowledge.blockpage_titles.iter().any(|t| t == title))
+    fn is_blockpage(&self, page: &Fetch) -> bool {
+        let known = &self.knowledge.blockpage_titles;
+        page.title
+            .as_ref()
+            .is_some_and(|title| known.contains(title))
     }
 }
 

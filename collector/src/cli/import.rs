@@ -49,7 +49,7 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
     let importer = Importer {
         store: &*store,
         enricher: &*enricher,
-        judge: &*judge(),
+        judge: &*judge(config)?,
         key: &key,
     };
     importer.enrol(now)?;

@@ -8,9 +8,10 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use faultline_collector::{
     config::Config,
+    fingerprints::Fingerprints,
     import::ooni::{AsnMap, judge_directory},
     ingest::{Enricher, Mmdb, Nowhere},
-    rules::Rules,
+    rules::Informed,
     score::method,
     store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
 };
@@ -78,6 +79,9 @@ enum Foreign {
         /// document gives itself.
         #[arg(long, value_name = "FILE")]
         asn_map: Option<PathBuf>,
+        /// A folder with fingerprints_dns.csv, fingerprints_http.csv, or both.
+        #[arg(long, value_name = "DIR")]
+        fingerprints: Option<PathBuf>,
     },
 }
 
@@ -129,12 +133,18 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             import::ooni(&config, from, now())
         }
         Action::Judge {
-            format: Foreign::Ooni { folder, asn_map },
+            format:
+                Foreign::Ooni {
+                    folder,
+                    asn_map,
+                    fingerprints,
+                },
         } => {
             there(folder)?;
+            let known = fingerprints.as_deref().map(in_folder).transpose()?;
             let map = asn_map.as_deref().map(AsnMap::read).transpose()?;
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-            let done = judge_directory(folder, map.as_ref(), &mut out)
+            let done = judge_directory(folder, map.as_ref(), known.as_ref(), &mut out)
                 .and_then(|done| out.flush().map(|()| done))
                 .context("cannot write the verdicts")?;
             eprintln!(
@@ -154,12 +164,26 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
         Action::Retain => retention::retain(&config, now()).map(|()| 0),
         Action::Rebuild => {
             let store = open(&config)?;
-            rebuild(&*store, judge())?;
+            rebuild(&*store, judge(&config)?)?;
             let digest = store.digest()?;
             println!("{}", digest.map(|b| format!("{b:02x}")).concat());
             Ok(0)
         }
     }
+}
+
+/// The lists in a folder, by the names that OONI gives them.
+fn in_folder(folder: &Path) -> Result<Fingerprints> {
+    let [dns, http] = ["fingerprints_dns.csv", "fingerprints_http.csv"].map(|name| {
+        let path = folder.join(name);
+        path.exists().then_some(path)
+    });
+    anyhow::ensure!(
+        dns.is_some() || http.is_some(),
+        "neither fingerprints_dns.csv nor fingerprints_http.csv is in {}",
+        folder.display()
+    );
+    Ok(Fingerprints::read(dns.as_deref(), http.as_deref())?)
 }
 
 /// A path that is not there is a mistake, not an input to skip.
@@ -172,9 +196,11 @@ fn there(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The rules that verdicts are made by.
-fn judge() -> Arc<dyn Judge> {
-    Arc::new(Rules)
+/// The rules that verdicts are made by, with what the operator knows of blockpages.
+fn judge(config: &Config) -> Result<Arc<dyn Judge>> {
+    let (dns, http) = (&config.fingerprints_dns, &config.fingerprints_http);
+    let known = Fingerprints::read(dns.as_deref(), http.as_deref())?;
+    Ok(Arc::new(Informed(Arc::new(known))))
 }
 
 fn enricher(config: &Config) -> Result<Arc<dyn Enricher>> {

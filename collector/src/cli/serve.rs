@@ -66,7 +66,7 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     let ingest = Ingest::new(
         Arc::clone(&store),
         Arc::clone(&enricher),
-        super::judge(),
+        super::judge(&config)?,
         identity.public(),
     )
     .watched_by(Arc::new(move |rows| watch.add(rows)));

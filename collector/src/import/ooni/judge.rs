@@ -1,11 +1,14 @@
 //! `judge ooni DIR --asn-map FILE`: a line of JSON for each measurement, without a store:
 //! OONI's classic verdict, its layered likelihoods, and our own verdict with its reasons.
 
-use super::{Document, convert, files, judge, read_measurements};
-use crate::rules;
+use super::{Document, convert, files, judge, likelihoods, read_measurements};
+use crate::{
+    fingerprints::Fingerprints,
+    rules::{self, Known},
+};
 use faultline_core::{
     id::Asn,
-    verdict::{self, Context, Reason},
+    verdict::{self, Reason},
 };
 use serde_json::{Value, json};
 use std::{
@@ -60,31 +63,26 @@ pub struct Summary {
     pub unreadable: usize,
 }
 
-/// Networks as the map or else the document gives them.
-struct Networks<'a>(&'a BTreeMap<IpAddr, Asn>, Option<&'a AsnMap>);
-
-impl Context for Networks<'_> {
-    fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
-        match self.1 {
-            Some(map) => map.asn_of(ip).map(Asn),
-            None => self.0.get(&ip).copied(),
-        }
-    }
-}
-
 /// What our own rules say of a document.
-fn own_verdict(document: &Document, asn_map: Option<&AsnMap>) -> Value {
+fn own_verdict(
+    document: &Document,
+    asn_map: Option<&AsnMap>,
+    fingerprints: Option<&Fingerprints>,
+) -> Value {
     let of = |ip: IpAddr| asn_map.and_then(|map| map.asn_of(ip)).map(Asn);
     let converted = match convert(document, &of) {
         Ok(converted) => converted,
         Err(e) => return json!({ "unjudged": e.to_string() }),
     };
-    let networks = Networks(&converted.networks, asn_map);
-    let verdict = verdict::judge(
-        &converted.measurement,
-        converted.control.as_ref(),
-        &networks,
-    );
+    let asn_of = |ip: IpAddr| match asn_map {
+        Some(map) => map.asn_of(ip).map(Asn),
+        None => converted.networks.get(&ip).copied(),
+    };
+    let known = Known {
+        asn_of: &asn_of,
+        fingerprints,
+    };
+    let verdict = verdict::judge(&converted.measurement, converted.control.as_ref(), &known);
     let reasons: Vec<Value> = verdict.reasons.iter().map(reason).collect();
     json!({
         "rules": verdict.rules,
@@ -104,6 +102,7 @@ fn reason(reason: &Reason) -> Value {
 pub fn judge_directory(
     folder: &Path,
     asn_map: Option<&AsnMap>,
+    fingerprints: Option<&Fingerprints>,
     out: &mut dyn Write,
 ) -> io::Result<Summary> {
     let mut summary = Summary::default();
@@ -144,8 +143,15 @@ pub fn judge_directory(
                     if let Some(why) = judged.unjudged {
                         line["unjudged"] = why.into();
                     }
-                    line["likelihoods"] = json!(judged.likelihoods);
-                    line["own"] = own_verdict(&document, asn_map);
+                    if judged.rules == "0.5" {
+                        let asn_of = |ip| match asn_map {
+                            Some(map) => map.asn_of(ip),
+                            None => own.get(&ip).copied(),
+                        };
+                        let likely = likelihoods(&document, &asn_of, fingerprints);
+                        line["likelihoods"] = json!(likely);
+                    }
+                    line["own"] = own_verdict(&document, asn_map, fingerprints);
                     line
                 }
                 Ok((at, document)) => {

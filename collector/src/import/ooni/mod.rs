@@ -37,9 +37,6 @@ pub struct Judged {
     /// Why there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unjudged: Option<&'static str>,
-    /// The layered likelihoods; 0.4 ties no steps together, so there are none of it.
-    #[serde(skip)]
-    pub likelihoods: Option<Likelihoods>,
     /// The verdict; all unknown where there is none.
     #[serde(flatten)]
     pub verdict: ClassicVerdict,
@@ -53,7 +50,6 @@ pub fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Jud
         Judged {
             rules: "0.5",
             unjudged: None,
-            likelihoods: Some(likelihoods(document, asn_of)),
             verdict: classic::judge(document, asn_of),
         }
     }

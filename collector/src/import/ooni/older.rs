@@ -75,7 +75,6 @@ pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>)
     Judged {
         rules: "0.4",
         unjudged: None,
-        likelihoods: None,
         verdict: ClassicVerdict {
             dns_experiment_failure: names.failure,
             dns_consistency: consistent.map(|c| if c { "consistent" } else { "inconsistent" }),
@@ -103,7 +102,6 @@ fn unjudged(why: &'static str) -> Judged {
     Judged {
         rules: "0.4",
         unjudged: Some(why),
-        likelihoods: None,
         verdict: ClassicVerdict::default(),
     }
 }

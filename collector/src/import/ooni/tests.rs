@@ -233,7 +233,8 @@ fn the_verdicts_of_ooni_itself() {
     let expected: Value =
         serde_json::from_slice(&std::fs::read(data.join("expected.json")).unwrap()).unwrap();
     let mut out = Vec::new();
-    let summary = judge_directory(&data.join("measurements"), Some(&map), &mut out).unwrap();
+    let summary =
+        judge_directory(&data.join("measurements"), Some(&map), None, &mut out).unwrap();
     assert_eq!(
         summary,
         Summary {
@@ -277,7 +278,7 @@ fn the_likelihoods_of_ooni_itself() {
     let mut wrong = Vec::new();
     for (name, files) in expected.as_object().unwrap() {
         let document = read(data.join(files["measurement"].as_str().unwrap()));
-        let got = likelihoods(&Document::new(document), &|ip| map.asn_of(ip));
+        let got = likelihoods(&Document::new(document), &|ip| map.asn_of(ip), None);
         for (key, range) in files["loni"].as_object().unwrap() {
             let mut words = key.split('_');
             let top = key.starts_with("top_") && words.next().is_some();

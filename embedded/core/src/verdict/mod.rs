@@ -19,7 +19,7 @@ use crate::{
     failure::Layer,
     id::Asn,
     measurement::{ControlReport, Experiment, Measurement, Setting},
-    observation::{Observation, code},
+    observation::{Fetch, Observation, code},
 };
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -87,8 +87,8 @@ pub trait Context {
     fn is_blockpage_address(&self, _: IpAddr) -> bool {
         false
     }
-    /// Whether a body or title is that of a known blockpage.
-    fn is_blockpage(&self, _body: &[u8], _title: Option<&str>) -> bool {
+    /// Whether headers, body or title are those of a known blockpage.
+    fn is_blockpage(&self, _: &Fetch) -> bool {
         false
     }
 }

@@ -338,10 +338,9 @@ fn pages(case: &Case<'_>, known: &BTreeSet<String>) -> Option<Finding> {
             Some(failure) => failed.push((at, (fetch.ip.0, fetch.port), failure)),
         }
     }
-    let blockpage = had.iter().find(|(_, fetch)| {
-        let body = fetch.body.as_ref().map_or(&[][..], |b| &b.0);
-        !fetch.authenticated && case.context.is_blockpage(body, fetch.title.as_deref())
-    });
+    let blockpage = had
+        .iter()
+        .find(|(_, fetch)| !fetch.authenticated && case.context.is_blockpage(fetch));
     if let Some((at, _)) = blockpage {
         let reason = Reason::new(Rule::KnownBlockpage, alloc::vec![*at], Vec::new());
         return Some(Finding::anomaly(Mechanism::HttpBlockpage, reason));
