@@ -139,7 +139,7 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
         experiment,
         target: match experiment {
             Experiment::Web => "https://news.example/".to_string(),
-            Experiment::DnsConsistency => "news.example".to_string(),
+            _ => "news.example".to_string(),
         },
         started: UnixTime(0),
         clock: ClockQuality::Ntp,
