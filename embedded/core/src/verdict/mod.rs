@@ -209,3 +209,5 @@ impl Finding {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace_tests;

@@ -133,7 +133,10 @@ fn page(fetch: Fetch) -> Observation {
     seen(Step::Fetch(fetch), None)
 }
 
-fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measurement {
+pub(super) fn measurement(
+    experiment: Experiment,
+    observations: Vec<Observation>,
+) -> Measurement {
     Measurement {
         id: MeasurementId([0; 16]),
         experiment,
@@ -158,7 +161,7 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
     }
 }
 
-fn report(observations: Vec<Observation>) -> ControlReport {
+pub(super) fn report(observations: Vec<Observation>) -> ControlReport {
     ControlReport {
         target: "https://news.example/".to_string(),
         taken: UnixTime(0),
