@@ -21,6 +21,10 @@ use alloc::{borrow::ToOwned, format, string::String};
 /// `home.arpa`: networks use them among themselves.
 pub const SPECIAL: [&str; 3] = ["invalid", "alt", "localhost"];
 
+/// Names below top-level domains that the root does not have, which name nothing but their
+/// namespace: the registry's own page of `OpenNIC`, whose servers know it.
+pub const CANARIES: [&str; 1] = ["opennic.glue"];
+
 /// Under which ordinary domain a name is drawn that nobody has registered.
 pub const ORDINARY: &str = "com";
 
