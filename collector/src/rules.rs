@@ -2,12 +2,12 @@
 
 use crate::{
     fingerprints::{Fingerprints, Signature},
-    store::{Judge, Judgement},
+    store::{Judge, Judgement, payload_of},
 };
 use faultline_core::{
     codec::to_cbor,
     id::Asn,
-    measurement::{ControlReport, Measurement},
+    measurement::{ControlReport, Measurement, NetworkEpoch},
     observation::Fetch,
     verdict::{self, Context, Outcome, Verdict},
 };
@@ -51,6 +51,7 @@ fn judge(
 ) -> Judgement {
     let known = Known {
         asn_of,
+        home: home(measurement),
         fingerprints,
     };
     let Verdict {
@@ -72,11 +73,16 @@ fn judge(
 pub struct Known<'a> {
     /// The network that announces an address.
     pub asn_of: &'a dyn Fn(IpAddr) -> Option<Asn>,
+    /// The network that the measurement was taken in.
+    pub home: Option<Asn>,
     /// Blockpages.
     pub fingerprints: Option<&'a Fingerprints>,
 }
 
 impl Context for Known<'_> {
+    fn home(&self) -> Option<Asn> {
+        self.home
+    }
     fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
         (self.asn_of)(ip)
     }
@@ -88,6 +94,13 @@ impl Context for Known<'_> {
         let known = self.fingerprints.and_then(|f| f.page(page));
         known.is_some_and(Signature::accuses)
     }
+}
+
+/// The network that a measurement says it was taken in. Whether its token is ours and of its
+/// time was checked when it came: where not, the verdict is not scored.
+fn home(measurement: &Measurement) -> Option<Asn> {
+    let token = &measurement.network.as_ref()?.0;
+    Some(payload_of::<NetworkEpoch>(token)?.asn)
 }
 
 /// The word for an outcome in rows, rollups and replies.

@@ -153,6 +153,7 @@ fn everything(bencher: Bencher<'_, '_>, size: &str) {
                 let converted = converted.expect("a whole document");
                 let known = Known {
                     asn_of: &|ip| converted.networks.get(&ip).copied(),
+                    home: Some(converted.asn),
                     fingerprints: Some(known),
                 };
                 let control = converted.control.as_ref();

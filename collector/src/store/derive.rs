@@ -141,7 +141,7 @@ fn row(m: &Measurement, o: &Observation, scratch: &mut Vec<u8>) -> ObservationRo
 }
 
 /// Payload of an envelope whose signature was checked when the batch came.
-fn payload_of<T: for<'b> minicbor::Decode<'b, ()>>(token: &[u8]) -> Option<T> {
+pub(crate) fn payload_of<T: for<'b> minicbor::Decode<'b, ()>>(token: &[u8]) -> Option<T> {
     Envelope::parse(token).ok()?;
     let mut d = minicbor::Decoder::new(token);
     d.tag().ok()?;
@@ -155,6 +155,9 @@ fn experiment_name(experiment: Experiment) -> &'static str {
     match experiment {
         Experiment::DnsConsistency => "dns_consistency",
         Experiment::Web => "web",
+        Experiment::Namespace => "namespace",
+        Experiment::SpecialNames => "special_names",
+        Experiment::DnsTransparency => "dns_transparency",
         _ => "other",
     }
 }
@@ -168,6 +171,9 @@ pub(super) fn intern(word: &str) -> &'static str {
         "fetch",
         "dns_consistency",
         "web",
+        "namespace",
+        "special_names",
+        "dns_transparency",
     ];
     WORDS
         .iter()

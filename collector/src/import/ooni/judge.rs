@@ -80,6 +80,7 @@ fn own_verdict(
     };
     let known = Known {
         asn_of: &asn_of,
+        home: Some(converted.asn),
         fingerprints,
     };
     let verdict = verdict::judge(&converted.measurement, converted.control.as_ref(), &known);
