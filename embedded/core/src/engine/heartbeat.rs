@@ -124,6 +124,17 @@ impl Heart {
         sealed
     }
 
+    /// This beat is not sent; the next is due in step with the last, unless some were missed:
+    /// then an interval from now.
+    pub fn skip(&mut self, now: Instant) {
+        let next = self.due + self.interval;
+        self.due = if next > now {
+            next
+        } else {
+            now + self.interval
+        };
+    }
+
     /// A datagram came back: what time it is, if it is the collector's answer to the beat that
     /// is waited for. Anything else changes nothing.
     pub fn handle(

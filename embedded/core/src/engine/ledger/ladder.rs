@@ -30,6 +30,8 @@ const SAVED: i32 = 16 * PURSE;
 const OWED: i32 = -4 * PURSE;
 /// Walks after which what was seen of a rung is too old to be repeated.
 const STALE: u8 = 12;
+/// The same for canaries, whose TLS handshakes are dear.
+const RARE: u8 = 120;
 /// Hosts of one rung that are tried in one walk at most.
 const MOST: usize = 6;
 
@@ -102,7 +104,7 @@ impl Default for Ladder {
             purse: 0,
             turn: 0,
             cursors: [0; RUNGS],
-            ages: [STALE; RUNGS],
+            ages: [RARE; RUNGS],
             state: State::default(),
             climb: Climb::default(),
         }
@@ -116,7 +118,8 @@ impl Ladder {
         let mut state = self.state;
         for (age, rung) in self.ages.iter_mut().zip(Rung::ALL) {
             *age = age.saturating_add(1);
-            if *age > STALE {
+            let stale = if rung == Rung::Canary { RARE } else { STALE };
+            if *age > stale {
                 state = state.with(rung, Reach::Untested);
             }
         }
@@ -165,8 +168,9 @@ impl Ladder {
         let rung = target.rung;
         self.spend(bytes);
         self.climb.walk.checks += 1;
+        // The next time the next: one host's trouble is its own.
+        self.remember(rung, at + 1);
         if answered {
-            self.remember(rung, at);
             self.settle(rung, Reach::Good);
             return;
         }
@@ -176,7 +180,6 @@ impl Ladder {
             *silent = target.network;
         }
         self.climb.tries = tries + 1;
-        self.remember(rung, at + 1);
         let enough = match rung {
             Rung::Foreign => self.networks() >= NETWORKS,
             _ => self.climb.tries >= TRIES,
@@ -224,18 +227,24 @@ impl Ladder {
         if TURNS.iter().any(|rung| self.climb.todo & bit(*rung) != 0) {
             return false;
         }
-        for _ in 0..TURNS.len() {
-            let rung = TURNS.get(self.turn % TURNS.len()).copied();
-            let rung = rung.unwrap_or(Rung::Resolver);
+        // The first whose turn it is and that can be paid. What is too dear keeps its turn and
+        // saves up, while others go on before it only so often that they stay fresh.
+        for ahead in 0..TURNS.len() {
+            let turn = (self.turn + ahead) % TURNS.len();
+            let Some(rung) = TURNS.get(turn).copied() else {
+                break;
+            };
             let Some(at) = self.candidate(rung, targets) else {
-                self.turn = (self.turn + 1) % TURNS.len();
                 continue;
             };
             let cost = targets.get(at).map_or(0, |target| i32::from(target.cost));
-            if cost > self.purse {
-                return false; // it saves up: its turn stays
+            let age = self.ages.get(rung.index()).copied().unwrap_or(STALE);
+            if cost > self.purse || (ahead > 0 && age < STALE / 2) {
+                continue;
             }
-            self.turn = (self.turn + 1) % TURNS.len();
+            if ahead == 0 {
+                self.turn = (turn + 1) % TURNS.len();
+            }
             self.climb.todo |= bit(rung);
             return true;
         }
