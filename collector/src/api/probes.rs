@@ -90,6 +90,7 @@ pub(super) async fn check_in(
             next: service.config.check_in_every,
             address: address.map(Ip),
             traces: Some(service.traces.draw(asked.probe, now)),
+            beat: None,
         }))
     });
     reply(&headers, done.await)
