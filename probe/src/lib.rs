@@ -13,6 +13,7 @@ pub mod experiment;
 pub mod identity;
 pub mod learned;
 pub mod net;
+pub mod owner;
 pub mod random;
 pub mod scrub;
 pub mod show;

@@ -2,6 +2,7 @@
 
 mod core_alone;
 mod demo;
+mod dist;
 mod help;
 mod house;
 mod measure;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
         (Some("demo"), wishes) => demo::run(wishes),
+        (Some("dist"), wishes) => dist::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),
         (Some("measure-probe-inside"), [folder, built]) => measure::inside(folder, built),

@@ -17,14 +17,16 @@ use crate::{
     experiment::{CaptiveCheck, EncryptedResolver, Plan, World},
     identity,
     net::{Clock, Network},
+    owner::Owner,
     random::Entropy,
     scrub::Scrubber,
     state::State,
     trust,
     uplink::Collector,
 };
+use anyhow::Context as _;
 use faultline_core::{measurement::Driver, observation::DnsTransport};
-use std::{cell::RefCell, io::Write, sync::Arc};
+use std::{cell::RefCell, io::Write, path::PathBuf, sync::Arc};
 
 /// How a run ends; the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +48,7 @@ pub async fn run<N: Network, C: Clock>(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let config = settings(&args)?;
-    let state = State::open(&config.state)?;
+    let state = State::open(&folder(&args, &config)?)?;
     match args.action {
         Action::Consent { choice } => {
             consent::consent(&state, choice, clock.unix(), out)?;
@@ -146,15 +148,32 @@ pub fn whole(error: &anyhow::Error) -> String {
     })
 }
 
+/// Which folder would be used, without making or opening it.
+pub fn state_folder(args: &Args) -> anyhow::Result<PathBuf> {
+    let named = |config: Config| args.state.clone().or(config.state);
+    Ok(named(settings(args)?).unwrap_or_else(|| Owner::current().state()))
+}
+
+/// The folder, of which only what nobody named is made with all that leads to it: where a
+/// name was typed, a missing parent is more likely a slip.
+fn folder(args: &Args, config: &Config) -> anyhow::Result<PathBuf> {
+    if let Some(named) = args.state.as_ref().or(config.state.as_ref()) {
+        return Ok(named.clone());
+    }
+    let own = Owner::current().state();
+    if let Some(parent) = own.parent() {
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the folder {}", parent.display()))?;
+    }
+    Ok(own)
+}
+
 /// Flag before environment before file before default.
 fn settings(args: &Args) -> anyhow::Result<Config> {
     let mut config = match &args.config {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
-    if let Some(state) = &args.state {
-        config.state.clone_from(state);
-    }
     if args.collector.is_some() {
         config.collector.clone_from(&args.collector);
     }
