@@ -45,7 +45,7 @@ pub(super) fn package(
         read(&root.join("probe/probe.example.toml"))?,
     );
     put(
-        // Below /usr/lib only since Debian 13; every systemd of today looks there.
+        // Where every systemd looks, also one whose own units are in /lib.
         "usr/lib/systemd/system/faultline-probe.service",
         0o644,
         read(&parts.join("faultline-probe.service"))?,

@@ -49,6 +49,24 @@ const MACHINES: [Machine; 3] = [
     },
 ];
 
+impl Machine {
+    /// Where Cargo leaves the program.
+    pub(super) fn program(&self, profile: &str, target: &Path) -> PathBuf {
+        let folder = if profile == "dev" { "debug" } else { profile };
+        target.join(self.rust).join(folder).join("faultline-probe")
+    }
+}
+
+/// The machine of a name, Debian's or Rust's.
+pub(super) fn machine(named: &str) -> std::result::Result<&'static Machine, String> {
+    MACHINES
+        .iter()
+        .find(|machine| [machine.debian, machine.rust].contains(&named))
+        .ok_or(format!(
+            "there is no package for {named}, only for amd64, arm64 and armhf"
+        ))
+}
+
 /// What was asked for.
 struct Wishes {
     machines: Vec<&'static Machine>,
@@ -87,14 +105,7 @@ fn wishes(words: &[String]) -> std::result::Result<Wishes, String> {
             "--version" => wishes.version = Some(value()?.clone()),
             "--profile" => wishes.profile.clone_from(value()?),
             "--target" => {
-                let named = value()?;
-                let known = MACHINES
-                    .iter()
-                    .find(|m| [m.debian, m.rust].contains(&named.as_str()));
-                let known = known.ok_or(format!(
-                    "there is no package for {named}, only for amd64, arm64 and armhf"
-                ))?;
-                wishes.machines.push(known);
+                wishes.machines.push(machine(value()?)?);
             }
             other => return Err(format!("dist does not know {other}")),
         }
@@ -130,7 +141,7 @@ fn all(wishes: &Wishes) -> Result<()> {
 }
 
 /// The folder into which Cargo builds: this program stands two below it.
-fn target() -> Result<PathBuf> {
+pub(super) fn target() -> Result<PathBuf> {
     let me = std::env::current_exe()?;
     let target = me.ancestors().nth(2).ok_or("no target folder")?;
     Ok(target.to_owned())

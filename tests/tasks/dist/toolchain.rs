@@ -140,9 +140,5 @@ pub(super) fn build(
     if !status.success() {
         return Err(format!("the probe does not build for {}", machine.debian).into());
     }
-    let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(target
-        .join(machine.rust)
-        .join(folder)
-        .join("faultline-probe"))
+    Ok(machine.program(profile, target))
 }
