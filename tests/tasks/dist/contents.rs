@@ -70,6 +70,13 @@ pub(super) fn package(
         0o644,
         gzipped(changelog(version, time).as_bytes())?,
     );
+    if machine.glibc.is_none() {
+        put(
+            "usr/share/lintian/overrides/faultline-probe",
+            0o644,
+            read(&parts.join("lintian-overrides"))?,
+        );
+    }
     for (name, page) in manual()? {
         put(&format!("usr/share/man/man1/{name}.1.gz"), 0o644, page);
     }

@@ -47,18 +47,23 @@ impl Package {
         let text = format!("{}Installed-Size: {size}\n", self.control);
         member("control", 0o644, text.as_bytes())?;
         let in_etc = |path: &&PathBuf| path.starts_with("etc");
-        let conffiles: String = self.files.keys().filter(in_etc).map(line).collect();
+        let conffiles: String = self
+            .files
+            .keys()
+            .filter(in_etc)
+            .map(|path| line(path))
+            .collect();
         member("conffiles", 0o644, conffiles.as_bytes())?;
-        let mut sums = String::new();
-        for (path, (_, bytes)) in &self.files {
-            if !path.starts_with("etc") {
+        let sums: String = self
+            .files
+            .iter()
+            .filter(|(path, _)| !path.starts_with("etc"))
+            .map(|(path, (_, bytes))| {
                 let sum = Md5::digest(bytes);
-                for octet in sum {
-                    sums += &format!("{octet:02x}");
-                }
-                sums += &format!("  {}\n", path.display());
-            }
-        }
+                let sum: Vec<_> = sum.iter().map(|octet| format!("{octet:02x}")).collect();
+                format!("{}  {}\n", sum.concat(), path.display())
+            })
+            .collect();
         member("md5sums", 0o644, sums.as_bytes())?;
         for (name, script) in &self.scripts {
             member(name, 0o755, script)?;
@@ -97,7 +102,7 @@ impl Package {
     }
 }
 
-fn line(path: &PathBuf) -> String {
+fn line(path: &Path) -> String {
     format!("/{}\n", path.display())
 }
 

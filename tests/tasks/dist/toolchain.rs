@@ -127,7 +127,7 @@ pub(super) fn build(
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     for (from, to) in [(Some(super::root()), "/faultline"), (home, "/cargo")] {
         if let Some(from) = from {
-            flags += &format!(" --remap-path-prefix={}={to}", from.display());
+            flags = format!("{flags} --remap-path-prefix={}={to}", from.display());
         }
     }
     build.env("RUSTFLAGS", flags.trim());
