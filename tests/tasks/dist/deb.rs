@@ -54,7 +54,7 @@ impl Package {
             .map(|path| line(path))
             .collect();
         member("conffiles", 0o644, conffiles.as_bytes())?;
-        let sums: String = self
+        let sums: Vec<_> = self
             .files
             .iter()
             .filter(|(path, _)| !path.starts_with("etc"))
@@ -64,7 +64,7 @@ impl Package {
                 format!("{}  {}\n", sum.concat(), path.display())
             })
             .collect();
-        member("md5sums", 0o644, sums.as_bytes())?;
+        member("md5sums", 0o644, sums.concat().as_bytes())?;
         for (name, script) in &self.scripts {
             member(name, 0o755, script)?;
         }
