@@ -14,8 +14,8 @@ use std::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Folder for key, consent, spool and accounts.
-    pub state: PathBuf,
+    /// Folder for key, consent, spool and accounts; without one, see [`crate::owner`].
+    pub state: Option<PathBuf>,
     /// Base URL of the collector; without one, results stay here.
     pub collector: Option<String>,
     /// PEM file of the authority that the collector's certificate must lead to; without
@@ -146,7 +146,7 @@ impl Default for Config {
             })
         };
         Self {
-            state: "/var/lib/faultline".into(),
+            state: None,
             collector: None,
             collector_ca: None,
             budget: ByteSize::mb(50),
@@ -192,6 +192,12 @@ mod tests {
         let mut default = Config::default();
         // The optional keys cannot show an absent value: the example has them commented.
         default.collector.clone_from(&example.collector);
+        // Of the machine's probe: the package installs the example.
+        assert_eq!(
+            example.state.as_deref(),
+            Some(Path::new(crate::owner::STATE))
+        );
+        default.state.clone_from(&example.state);
         assert_eq!(format!("{example:?}"), format!("{default:?}"));
         // What is commented out could be written so, too.
         let whole: String = EXAMPLE

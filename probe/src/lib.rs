@@ -14,6 +14,7 @@ pub mod identity;
 pub mod learned;
 pub mod ledger;
 pub mod net;
+pub mod owner;
 pub mod random;
 pub mod scrub;
 pub mod show;

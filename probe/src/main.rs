@@ -2,20 +2,27 @@
 
 use clap::Parser as _;
 use faultline_probe::{
-    cli::{Action, Args, Exit, run, say, whole},
+    cli::{Action, Args, Exit, run, say, state_folder, whole},
     net::{OsNetwork, SystemClock},
+    owner::{Owner, become_owner},
     random::OsEntropy,
 };
 use std::{cell::RefCell, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse().of(&Owner::current());
     // A probe that runs until it is stopped has done what was asked when it is.
     let stopped = match args.action {
         Action::Run { .. } => Exit::Fine,
         _ => Exit::Failed,
     };
+    // Before anything is opened, and while there is one thread.
+    let mine = state_folder(&args).and_then(|folder| Ok(become_owner(&folder)?));
+    if let Err(e) = mine {
+        say(&whole(&e));
+        return ExitCode::from(Exit::Failed as u8);
+    }
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -6,7 +6,12 @@ use crate::{
     learned::Learned,
     spool::{Spool, SpoolError},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 /// The probe's folder.
 #[derive(Clone, Debug)]
@@ -16,28 +21,44 @@ pub struct State {
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot use the state folder {path}: {source}; create it, or name another with --state DIR"
-)]
-pub struct StateError {
-    path: PathBuf,
-    source: std::io::Error,
+pub enum StateError {
+    /// It cannot be made.
+    #[error(
+        "cannot use the state folder {path}: {source}; create it, or name another with --state DIR"
+    )]
+    Unusable {
+        /// Which folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is somebody else's.
+    #[error(
+        "the state folder {path} is another user's; for the probe of this machine use sudo, for one of your own name a folder with --state DIR"
+    )]
+    Foreign {
+        /// Which folder.
+        path: PathBuf,
+    },
 }
 
 impl State {
-    /// Uses `folder`, creating it where its parent exists.
+    /// Uses `folder`, creating it where its parent exists. What a probe saw is its owner's
+    /// matter: nobody else on the machine may look.
     pub fn open(folder: &Path) -> Result<Self, StateError> {
-        let made = std::fs::create_dir(folder);
-        match made {
-            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(StateError {
-                    path: folder.into(),
-                    source,
-                })
+        let path = PathBuf::from(folder);
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StateError::Unusable { path, source });
             }
-            _ => Ok(Self {
-                folder: folder.into(),
-            }),
+            _ => {}
+        }
+        match folder.read_dir() {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                Err(StateError::Foreign { path })
+            }
+            Err(source) => Err(StateError::Unusable { path, source }),
+            Ok(_) => Ok(Self { folder: path }),
         }
     }
 

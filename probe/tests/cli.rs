@@ -1,8 +1,13 @@
 //! What does a new volunteer meet at the command line? The program itself, over loopback.
 
 use std::{
+    fs::Permissions,
     io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpListener},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
@@ -275,4 +280,78 @@ fn help_tells_the_exit_status() {
         let (status, help, _) = volunteer.types(words);
         assert!(status == 0 && help.contains("Exit status: 0"), "{words:?}");
     }
+}
+
+#[test]
+fn consent_is_checked_by_exit_status() {
+    let volunteer = Volunteer::new("");
+    let (status, _, told) = volunteer.types(&["consent", "check"]);
+    assert!(
+        status == 2 && told.contains("faultline-probe consent"),
+        "{told}"
+    );
+    volunteer.agrees(&["dns"]);
+    let (status, said, _) = volunteer.types(&["consent", "check"]);
+    assert!(
+        status == 0 && said.contains("dns, targets of low risk"),
+        "{said}"
+    );
+    let state = std::fs::metadata(volunteer.state()).unwrap();
+    assert_eq!(
+        state.permissions().mode() & 0o777,
+        0o700,
+        "for its owner's eyes"
+    );
+}
+
+#[test]
+fn roots_commands_are_those_of_the_folders_owner() {
+    let volunteer = Volunteer::new("");
+    std::fs::create_dir(volunteer.state()).unwrap();
+    let nobody = 65534;
+    if std::os::unix::fs::chown(volunteer.state(), Some(nobody), Some(nobody)).is_err() {
+        println!("skipped: no right to give a folder to another user (only root may)");
+        return;
+    }
+    std::fs::set_permissions(volunteer.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    volunteer.agrees(&["dns"]);
+    let consent = std::fs::metadata(volunteer.state().join("consent.json")).unwrap();
+    assert_eq!((consent.uid(), consent.gid()), (nobody, nobody));
+}
+
+#[test]
+fn an_ordinary_user_needs_no_folder_of_the_machine() {
+    let home = tempfile::tempdir().unwrap();
+    // Root plays another user, who may not be able to reach the program where it was built.
+    let program = home.path().join("faultline-probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_faultline-probe"), &program).unwrap();
+    let nobody = 65534;
+    let given = std::os::unix::fs::chown(home.path(), Some(nobody), Some(nobody));
+    let user = |words: &[&str]| {
+        let mut command = Command::new(&program);
+        if given.is_ok() {
+            command.uid(nobody).gid(nobody);
+        }
+        command.env_clear().env("HOME", home.path()).args(words);
+        read(&command.output().unwrap())
+    };
+    let settings = home.path().join(".config/faultline");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::set_permissions(home.path().join(".config"), Permissions::from_mode(0o755))
+        .unwrap();
+    std::fs::write(settings.join("probe.toml"), "budget = \"1 MB\"\n").unwrap();
+    let (status, _, told) = user(&["consent", "check"]);
+    assert!(status == 2 && told.contains("no consent"), "{told}");
+    let (status, _, told) = user(&["consent", "give", "--group", "dns", "--i-agree"]);
+    assert_eq!(status, 0, "{told}");
+    assert_eq!(user(&["consent", "check"]).0, 0);
+    let state = home.path().join(".local/state/faultline-probe");
+    let mode = std::fs::metadata(state).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    std::fs::write(settings.join("probe.toml"), "bugdet = 1\n").unwrap();
+    let (status, _, told) = user(&["consent", "check"]);
+    assert!(
+        status == 2 && told.contains("did you mean"),
+        "its own settings: {told}"
+    );
 }

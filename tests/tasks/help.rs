@@ -10,8 +10,13 @@ usage: cargo x <task>
                     look back on N days of six countries, then measure them over real sockets
                     in namespaces, and serve the pages (cargo demo); --once measures once,
                     without a past, and ends after the table; --simulated sends no packets
-  measure-probe [PROFILE]
-                    size and memory of the probe, in namespaces (default: dist)
+  dist [check] [--target amd64|arm64|armhf]... [--version V] [--profile P]
+                    build the probe's Debian packages into target/packages (default: all
+                    three, by the profile dist), or only get the tools and say whether it works
+  measure-probe [PROFILE | --package amd64|arm64|armhf]
+                    size and memory of the probe while it measures, in namespaces (default:
+                    dist), or of a package's program that `dist` built, with qemu if needed;
+                    fails above the limits of docs/benchmarks.md
   web [check]       build the web app into dashboards/dist, or only say whether it could be
   help              print this
 

@@ -2,6 +2,7 @@
 
 mod core_alone;
 mod demo;
+mod dist;
 mod help;
 mod house;
 mod measure;
@@ -18,9 +19,15 @@ fn main() -> ExitCode {
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
         (Some("demo"), wishes) => demo::run(wishes),
+        (Some("dist"), wishes) => dist::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),
-        (Some("measure-probe-inside"), [folder, built]) => measure::inside(folder, built),
+        (Some("measure-probe"), [word, machine]) if word == "--package" => {
+            measure::packaged(machine)
+        }
+        (Some("measure-probe-inside"), [folder, floor, words @ ..]) => {
+            measure::inside(folder, floor, words)
+        }
         (Some("web"), []) => web::run(false),
         (Some("web"), [word]) if word == "check" => web::run(true),
         (Some("help" | "--help" | "-h"), []) => {

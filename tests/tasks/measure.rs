@@ -5,6 +5,9 @@
 //! into new user, mount and network namespaces (`unshare -rmn`), where the loopback device
 //! carries a resolver, a web site with pages of 200 kB, and a collector. The probe measures
 //! [`TARGETS`] pages, uploads, and waits for its next cycle: then the kernel is asked.
+//!
+//! The programs of the packages (`cargo x dist`) are measured as they are, those for other
+//! machines under qemu's user mode: its own memory is then in the figures, above the probe's.
 
 use faultline_core::dns::{Data, Message, RecordType, ResponseBuilder};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -12,6 +15,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{
     error::Error,
+    ffi::OsString,
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
@@ -34,14 +38,27 @@ const SITE: &str = "20.1.0.80";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// What a probe may take: octets of its program, kB resident while it waits and at most.
+const LIMITS: [(&str, u64); 3] = [
+    ("binary", 8_000_000),
+    ("idle, resident", 16_000),
+    ("peak, resident", 32_000),
+];
+
 /// Builds by `profile`, and measures in namespaces.
 pub(crate) fn run(profile: &str) -> ExitCode {
-    ended(outside(profile))
+    ended(native(profile))
 }
 
-/// The part inside of the namespaces; not for calling by hand.
-pub(crate) fn inside(folder: &str, built: &str) -> ExitCode {
-    ended(measure(Path::new(folder), Path::new(built)))
+/// Measures the program of a package that was built for a machine, by Debian's word for it.
+pub(crate) fn packaged(machine: &str) -> ExitCode {
+    ended(of_package(machine))
+}
+
+/// The part inside of the namespaces; not for calling by hand. The words start the probe: the
+/// program, after an emulator where one is needed.
+pub(crate) fn inside(folder: &str, floor: &str, words: &[String]) -> ExitCode {
+    ended(measure(Path::new(folder), floor, words))
 }
 
 fn ended(done: Result<()>) -> ExitCode {
@@ -54,7 +71,7 @@ fn ended(done: Result<()>) -> ExitCode {
     }
 }
 
-fn outside(profile: &str) -> Result<()> {
+fn native(profile: &str) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args([
@@ -75,9 +92,52 @@ fn outside(profile: &str) -> Result<()> {
     if !build.status()?.success() {
         return Err("the probe does not build".into());
     }
+    let built = super::dist::target()?.join(if profile == "dev" { "debug" } else { profile });
+    let program = built.join("faultline-probe");
+    outside(&built.join("examples/floor"), &[program.into()])
+}
+
+fn of_package(debian: &str) -> Result<()> {
+    let machine = super::dist::machine(debian)?;
+    let program = machine.program("dist", &super::dist::target()?);
+    if !program.exists() {
+        return Err(format!("no {}: cargo x dist --target {debian}", program.display()).into());
+    }
+    let mut words: Vec<OsString> = Vec::new();
+    if machine.rust.split('-').next() != Some(std::env::consts::ARCH) {
+        words = emulator(machine)?;
+    }
+    words.push(program.into());
+    outside(Path::new("-"), &words)
+}
+
+/// qemu for another machine's programs, with that machine's C library where one is needed.
+/// Debian's, unpacked beside what is installed.
+fn emulator(machine: &super::dist::Machine) -> Result<Vec<OsString>> {
+    let (name, library) = match machine.debian {
+        "arm64" => ("qemu-aarch64-static", None),
+        "armhf" => ("qemu-arm-static", Some("usr/arm-linux-gnueabihf")),
+        other => return Err(format!("no emulator is known for {other}").into()),
+    };
+    let mut unpack = Command::new(super::house::root().join("tests/private-packages"));
+    unpack.arg("qemu-user-static");
+    if library.is_some() {
+        unpack.args(["libc6-armhf-cross", "libgcc-s1-armhf-cross"]);
+    }
+    let said = unpack.stderr(Stdio::inherit()).output()?;
+    if !said.status.success() {
+        return Err("there is no qemu to run the program".into());
+    }
+    let prefix = PathBuf::from(String::from_utf8(said.stdout)?.trim());
+    let mut words = vec![prefix.join("usr/bin").join(name).into()];
+    if let Some(library) = library {
+        words.extend(["-L".into(), prefix.join(library).into()]);
+    }
+    Ok(words)
+}
+
+fn outside(floor: &Path, words: &[OsString]) -> Result<()> {
     let me = std::env::current_exe()?;
-    let target = me.ancestors().nth(2).ok_or("no target folder")?;
-    let built = target.join(if profile == "dev" { "debug" } else { profile });
     let folder = std::env::temp_dir().join(format!("faultline-measure-{}", std::process::id()));
     fs::create_dir(&folder)?;
     fs::write(
@@ -87,11 +147,13 @@ fn outside(profile: &str) -> Result<()> {
     let layout = format!(
         "mount --bind \"$1/resolv.conf\" /etc/resolv.conf && ip link set lo up \
          && ip addr add {RESOLVER}/32 dev lo && ip addr add {SITE}/32 dev lo \
-         && exec \"$0\" measure-probe-inside \"$1\" \"$2\""
+         && exec \"$0\" measure-probe-inside \"$@\""
     );
     let status = Command::new("unshare")
         .args(["-rmn", "sh", "-c", &layout])
-        .args([&me, &folder, &built])
+        .args([&me, &folder])
+        .arg(floor)
+        .args(words)
         .status();
     fs::remove_dir_all(&folder)?;
     if !status?.success() {
@@ -100,7 +162,11 @@ fn outside(profile: &str) -> Result<()> {
     Ok(())
 }
 
-fn measure(folder: &Path, built: &Path) -> Result<()> {
+fn measure(folder: &Path, floor: &str, words: &[String]) -> Result<()> {
+    let (first, program) = words
+        .first()
+        .zip(words.last())
+        .ok_or("no program was named")?;
     let runtime = tokio::runtime::Runtime::new()?;
     let names: Vec<String> = (0..TARGETS).map(|n| format!("site{n}.example")).collect();
     let (root, server) = certificates(&names)?;
@@ -115,13 +181,13 @@ fn measure(folder: &Path, built: &Path) -> Result<()> {
         folder.join("root.pem").display(),
     );
     fs::write(folder.join("probe.toml"), settings)?;
-    let program = built.join("faultline-probe");
-    let start = |words: &[&str]| {
-        let mut probe = Command::new(&program);
+    let start = |wishes: &[&str]| {
+        let mut probe = Command::new(first);
         probe
+            .args(&words[1..])
             .arg("--config")
             .arg(folder.join("probe.toml"))
-            .args(words);
+            .args(wishes);
         probe
     };
     let mut give = start(&[
@@ -157,31 +223,65 @@ fn measure(folder: &Path, built: &Path) -> Result<()> {
             format!("only {had} of {TARGETS} pages were had: nothing to compare").into(),
         );
     }
-    let mut floor = Command::new(built.join("examples/floor"))
-        .args([&format!("{SITE}:443"), &names[0]])
+    let floor_is = (floor != "-")
+        .then(|| measure_floor(Path::new(floor), &names[0]))
+        .transpose()?;
+    let size = |path: &Path| fs::metadata(path).map(|m| m.len());
+    let had = [
+        (
+            "binary",
+            "bytes",
+            size(Path::new(program))?,
+            floor_is.as_ref().map(|f| f.0),
+        ),
+        (
+            "idle, resident",
+            "kB",
+            probe_memory.now,
+            floor_is.as_ref().map(|f| f.1.now),
+        ),
+        (
+            "idle, of its own",
+            "kB",
+            probe_memory.own,
+            floor_is.as_ref().map(|f| f.1.own),
+        ),
+        (
+            "peak, resident",
+            "kB",
+            probe_memory.most,
+            floor_is.as_ref().map(|f| f.1.most),
+        ),
+    ];
+    println!("{:<18}{:>12}{:>12}", "", "probe", "floor");
+    for (what, unit, probe, floor) in had {
+        let floor = floor.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        println!("{what:<18}{probe:>12}{floor:>12}  {unit}");
+    }
+    println!("one cycle: {TARGETS} pages of {PAGE} bytes, names, upload");
+    for (what, limit) in LIMITS {
+        let measured = had.iter().find(|row| row.0 == what).map(|row| row.2);
+        // An emulator's memory is not the probe's.
+        let emulated = words.len() > 1 && what != "binary";
+        if !emulated && measured.is_some_and(|measured| measured > limit) {
+            return Err(format!("{what}: more than the limit of {limit}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Size and memory of the floor, which shakes hands once.
+fn measure_floor(program: &Path, name: &str) -> Result<(u64, Memory)> {
+    let mut floor = Command::new(program)
+        .args([&format!("{SITE}:443"), name])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
     let mut line = String::new();
     BufReader::new(floor.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    let floor_memory = memory(&floor)?;
+    let taken = memory(&floor)?;
     end(&mut floor)?;
-    let size = |path: PathBuf| fs::metadata(path).map(|m| m.len());
-    println!("{:<18}{:>12}{:>12}", "", "probe", "floor");
-    let row = |what, unit, probe: u64, floor: u64| {
-        println!("{what:<18}{probe:>12}{floor:>12}  {unit}");
-    };
-    row(
-        "binary",
-        "bytes",
-        size(program)?,
-        size(built.join("examples/floor"))?,
-    );
-    row("idle, resident", "kB", probe_memory.now, floor_memory.now);
-    row("idle, of its own", "kB", probe_memory.own, floor_memory.own);
-    row("peak, resident", "kB", probe_memory.most, floor_memory.most);
-    println!("one cycle: {TARGETS} pages of {PAGE} bytes, names, upload");
-    Ok(())
+    Ok((fs::metadata(program)?.len(), taken))
 }
 
 /// What the kernel says of a process's memory (proc(5)), kB.

@@ -1,6 +1,6 @@
 //! What was typed.
 
-use crate::consent::Group;
+use crate::{consent::Group, owner::Owner};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,7 +13,8 @@ const EXIT: &str = "Exit status: 0 measured and nothing anomalous; 1 an anomaly 
 #[derive(Debug, Parser)]
 #[command(name = "faultline-probe", version, max_term_width = 96, after_help = EXIT)]
 pub struct Args {
-    /// Settings file; every key is in probe.example.toml.
+    /// Settings file; every key is in probe.example.toml. Without one:
+    /// ~/.config/faultline/probe.toml (not for root), then /etc/faultline/probe.toml, if they exist.
     #[arg(
         long,
         short,
@@ -34,6 +35,17 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub action: Action,
+}
+
+impl Args {
+    /// With the settings file of whoever runs the program, where none was named.
+    #[must_use]
+    pub fn of(mut self, owner: &Owner) -> Self {
+        if self.config.is_none() {
+            self.config = owner.settings();
+        }
+        self
+    }
 }
 
 /// How results are written.
@@ -103,6 +115,8 @@ pub enum Choice {
         #[arg(long, required = true)]
         i_agree: bool,
     },
+    /// Say whether consent stands; exit status 0 if it does, 2 if not. Sends nothing.
+    Check,
     /// Take consent back; the probe sends nothing any more.
     Withdraw,
 }

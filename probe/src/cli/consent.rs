@@ -1,4 +1,4 @@
-//! `faultline-probe consent`: read, give, withdraw.
+//! `faultline-probe consent`: read, give, check, withdraw.
 
 use super::args::Choice;
 use crate::{
@@ -42,6 +42,10 @@ pub(super) fn consent(
             };
             given.write(&state.consent())?;
             writeln!(out, "Noted: {}.", terms(&given))?;
+        }
+        Some(Choice::Check) => {
+            let given = Consent::read(&state.consent())?;
+            writeln!(out, "You agreed on {} to {}.", given.given, terms(&given))?;
         }
         Some(Choice::Withdraw) => {
             Consent::withdraw(&state.consent())?;

@@ -19,6 +19,7 @@ use crate::{
     identity,
     ledger::{self, Beats, boot_id},
     net::{Clock, Network},
+    owner::Owner,
     random::Entropy,
     scrub::Scrubber,
     state::State,
@@ -29,7 +30,7 @@ use anyhow::Context as _;
 use faultline_core::{
     engine::ledger::BootId, measurement::Driver, observation::DnsTransport, time::Instant,
 };
-use std::{cell::RefCell, io::Write, rc::Rc, sync::Arc};
+use std::{cell::RefCell, io::Write, path::PathBuf, rc::Rc, sync::Arc};
 
 /// How a run ends; the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +52,7 @@ pub async fn run<N: Network, C: Clock>(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let config = settings(&args)?;
-    let state = State::open(&config.state)?;
+    let state = State::open(&folder(&args, &config)?)?;
     match args.action {
         Action::Consent { choice } => {
             consent::consent(&state, choice, clock.unix(), out)?;
@@ -202,15 +203,32 @@ pub fn whole(error: &anyhow::Error) -> String {
     })
 }
 
+/// Which folder would be used, without making or opening it.
+pub fn state_folder(args: &Args) -> anyhow::Result<PathBuf> {
+    let named = |config: Config| args.state.clone().or(config.state);
+    Ok(named(settings(args)?).unwrap_or_else(|| Owner::current().state()))
+}
+
+/// The folder, of which only what nobody named is made with all that leads to it: where a
+/// name was typed, a missing parent is more likely a slip.
+fn folder(args: &Args, config: &Config) -> anyhow::Result<PathBuf> {
+    if let Some(named) = args.state.as_ref().or(config.state.as_ref()) {
+        return Ok(named.clone());
+    }
+    let own = Owner::current().state();
+    if let Some(parent) = own.parent() {
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the folder {}", parent.display()))?;
+    }
+    Ok(own)
+}
+
 /// Flag before environment before file before default.
 fn settings(args: &Args) -> anyhow::Result<Config> {
     let mut config = match &args.config {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
-    if let Some(state) = &args.state {
-        config.state.clone_from(state);
-    }
     if args.collector.is_some() {
         config.collector.clone_from(&args.collector);
     }
