@@ -191,7 +191,11 @@ impl Draw {
         use Limit as L;
         Measurement {
             id: MeasurementId(self.octets()),
-            experiment: self.pick(&[Experiment::DnsConsistency, Experiment::Web]),
+            experiment: self.pick(&[
+                Experiment::DnsConsistency,
+                Experiment::Web,
+                Experiment::Hello,
+            ]),
             target: self.text(),
             started: self.time(),
             clock: self.pick(&[C::None, C::Rtc, C::Ntp, C::Collector]),
@@ -199,7 +203,15 @@ impl Draw {
             software: self.text(),
             driver: self.pick(&[D::Sockets, D::Raw, D::Firmware, D::Simulated]),
             limits: self.list(|draw| {
-                draw.pick(&[L::Budget, L::Cap, L::Redirects, L::Addresses, L::Control])
+                draw.pick(&[
+                    L::Budget,
+                    L::Cap,
+                    L::Redirects,
+                    L::Addresses,
+                    L::Control,
+                    L::SystemResolver,
+                    L::Ipv6,
+                ])
             }),
             bytes_sent: self.number(),
             bytes_received: self.number(),
@@ -303,6 +315,7 @@ impl Draw {
             probe: ProbeId(self.octets()),
             target: self.text(),
             addresses: self.list(Self::ip),
+            brief: self.option(Self::flag),
         }
     }
 
