@@ -127,7 +127,7 @@ pub async fn run<B: Board, S: Secure>(
         };
         loop {
             if let Err(trouble) = life.cycle().await {
-                life.tell(match trouble {
+                life.tell(&match trouble {
                     Trouble::Store(error) => Note::Store(error),
                     Trouble::Entropy(error) => Note::Entropy(error),
                 });
@@ -166,7 +166,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
     /// Checks in, measures every target once where that is due, and uploads.
     async fn cycle(&mut self) -> Result<(), Trouble> {
         let Some(consent) = self.settings.consent else {
-            self.tell(Note::NoConsent);
+            self.tell(&Note::NoConsent);
             return Ok(());
         };
         self.attach().await;
@@ -196,7 +196,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             self.measure(&identity, &url, &target).await?;
             self.upload(&identity).await?;
         }
-        self.tell(Note::Cycle);
+        self.tell(&Note::Cycle);
         Ok(())
     }
 
@@ -230,11 +230,11 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         let here = self.line.stack.config_v4();
         if here != self.here {
             if self.here.is_some() {
-                self.tell(Note::Detached);
+                self.tell(&Note::Detached);
             }
             self.here = here;
             self.known = None;
-            self.tell(Note::Attached);
+            self.tell(&Note::Attached);
         }
     }
 
@@ -263,7 +263,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
                 self.board.borrow_mut().set_wall(known.reply.time);
                 self.known = Some(known);
                 self.backoff = BACKOFF.0;
-                self.tell(Note::CheckedIn);
+                self.tell(&Note::CheckedIn);
             }
             Err(error) => self.put_off(error),
         }
@@ -380,7 +380,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         drop(batch);
         store.push(sequence, &sealed).await?;
         drop(board);
-        self.tell(Note::Kept { sequence });
+        self.tell(&Note::Kept { sequence });
         Ok(())
     }
 
@@ -419,7 +419,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
                 let layout = board.layout();
                 Store::new(board.flash(), &layout)?.remove(sequence).await?;
             }
-            self.tell(note);
+            self.tell(&note);
         }
     }
 
@@ -448,7 +448,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         let _ = self.board.borrow_mut().entropy(&mut chance);
         let percent = 175 + u32::from(chance[0]) * 50 / 255;
         self.backoff = (self.backoff * percent / 100).min(BACKOFF.1);
-        self.tell(Note::NotNow(error));
+        self.tell(&Note::NotNow(error));
     }
 
     fn software(&self) -> String {
@@ -459,8 +459,8 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         )
     }
 
-    fn tell(&self, note: Note) {
-        self.board.borrow_mut().note(&note);
+    fn tell(&self, note: &Note) {
+        self.board.borrow_mut().note(note);
     }
 }
 

@@ -31,7 +31,7 @@ use faultline_core::{
 use minicbor::Decode;
 
 /// How long one exchange may take, connection and handshake included.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 /// Octets of a reply that are taken: of most, and of those that carry a list or a report.
 const REPLY: usize = 2048;
 const LONG_REPLY: usize = 16 * 1024;

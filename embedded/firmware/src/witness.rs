@@ -84,13 +84,10 @@ impl Witness {
                     Fact::Unreachable { to: about, code } if *about == to => Some(*code),
                     _ => None,
                 });
-                match code {
-                    Some(code) => Poll::Ready(code),
-                    None => {
-                        seen.waker = Some(context.waker().clone());
-                        Poll::Pending
-                    }
+                if code.is_none() {
+                    seen.waker = Some(context.waker().clone());
                 }
+                code.map_or(Poll::Pending, Poll::Ready)
             })
         })
         .await
