@@ -137,6 +137,7 @@ fn batch(probe: &Identity, n: u8, network: Option<&Blob>) -> Batch {
         measurements: (0..3)
             .map(|i| measurement([n + i; 16], network.cloned()))
             .collect(),
+        ledger: None,
     }
 }
 fn measurement(id: [u8; 16], network: Option<Blob>) -> Measurement {

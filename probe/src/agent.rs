@@ -226,6 +226,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             sequence: self.spool.next_sequence(),
             created: self.world.clock.unix(),
             measurements,
+            ledger: None,
         };
         self.spool.push(&self.identity.seal(Purpose::Batch, &batch))
     }

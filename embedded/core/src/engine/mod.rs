@@ -19,6 +19,8 @@
 pub mod agenda;
 pub mod framing;
 pub mod handshake;
+pub mod heartbeat;
+pub mod ledger;
 pub mod lookup;
 
 /// What an engine wants of its driver.
