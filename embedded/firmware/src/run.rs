@@ -375,6 +375,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             sequence,
             created: wall.time,
             measurements: alloc::vec![measurement],
+            ledger: None,
         };
         let sealed = identity.seal(Purpose::Batch, &batch);
         drop(batch);
