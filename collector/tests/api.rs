@@ -252,6 +252,7 @@ async fn refusals_have_a_word_and_a_sentence() {
         probe: probe.public().probe_id(),
         target: "https://news.example/".into(),
         addresses: vec![],
+        brief: None,
     };
     let ask = probe.seal(Purpose::Request, &ask);
     refused(&app, "/v1/control", ask, "control_off").await;

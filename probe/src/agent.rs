@@ -350,6 +350,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             probe: self.identity.public().probe_id(),
             target: target.into(),
             addresses,
+            brief: None,
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let (net, clock) = (self.world.net, self.world.clock);

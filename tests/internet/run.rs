@@ -15,7 +15,7 @@ use faultline_core::{
     verdict::{Verdict, judge},
 };
 use faultline_probe::experiment::{
-    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
+    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency, hello,
     measure, namespace, special_names, told, transparency, web,
 };
 use faultline_probe::net::{Clock, Network};
@@ -158,6 +158,7 @@ pub(crate) async fn look<N: Network, C: Clock>(
     match wanted.experiment {
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
+        Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
         Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
         Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
         Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)
@@ -184,13 +185,13 @@ pub(crate) fn traced(world: &World, seed: u64, driver: Driver, seen: Outcome) ->
 }
 
 /// The name that a target is about.
-pub(crate) fn named(target: &str) -> &str {
+pub fn named(target: &str) -> &str {
     let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
     rest.split(['/', ':']).next().unwrap_or(rest)
 }
 
 /// The probe's plan: the resolvers of the scenario and a check for portals.
-pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
+pub fn fill(plan: &mut Plan, scenario: &Scenario) {
     for resolver in &scenario.resolver {
         if resolver.public {
             plan.public_resolvers

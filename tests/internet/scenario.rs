@@ -292,6 +292,8 @@ pub enum Experiment {
     DnsConsistency,
     /// Can the page be had?
     Web,
+    /// Does a ClientHello come through?
+    Hello,
     /// Is the top-level domain where it is for everybody?
     Namespace,
     /// Does the special-use name lead nowhere?

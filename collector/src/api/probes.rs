@@ -138,7 +138,9 @@ async fn look(
         ));
     };
     let report = desk.ask(asked.probe, &asked).await?;
-    Ok(service.identity.seal(Purpose::ControlReport, &*report))
+    let brief = (asked.brief == Some(true)).then(|| report.brief());
+    let report = brief.as_ref().unwrap_or(&report);
+    Ok(service.identity.seal(Purpose::ControlReport, report))
 }
 
 async fn on_body<T: Send + 'static>(

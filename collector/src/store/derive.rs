@@ -158,6 +158,7 @@ fn experiment_name(experiment: Experiment) -> &'static str {
         Experiment::Namespace => "namespace",
         Experiment::SpecialNames => "special_names",
         Experiment::DnsTransparency => "dns_transparency",
+        Experiment::Hello => "hello",
         _ => "other",
     }
 }
@@ -174,6 +175,7 @@ pub(super) fn intern(word: &str) -> &'static str {
         "namespace",
         "special_names",
         "dns_transparency",
+        "hello",
     ];
     WORDS
         .iter()

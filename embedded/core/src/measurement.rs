@@ -3,7 +3,7 @@
 use crate::{
     engine::ledger::{BootId, Source as TimeSource, State},
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
-    observation::{Observation, code, fact},
+    observation::{Observation, Step, code, fact},
     time::{ClockQuality, UnixTime},
     value::Blob,
 };
@@ -27,6 +27,9 @@ code! {
         3 SpecialNames,
         /// Whether the DNS passes unaltered.
         4 DnsTransparency,
+        /// Does a ClientHello with the target's name come through? No certificates, no pages:
+        /// what needs no TLS library.
+        5 Hello,
     }
 }
 code! {
@@ -55,6 +58,10 @@ code! {
         3 Addresses,
         /// No control could be had.
         4 Control,
+        /// There is no operating system whose resolver could be asked.
+        10 SystemResolver,
+        /// Addresses of IPv6 could not be tried: the driver has none of its own.
+        11 Ipv6,
     }
 }
 code! {
@@ -282,5 +289,32 @@ fact! {
         2 vantage: String,
         /// What it saw.
         3 observations: Vec<Observation>,
+    }
+}
+
+impl ControlReport {
+    /// The same without what takes room: certificates, pages, raw datagrams. How each step
+    /// ended stays, and where it led.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let mut brief = self.clone();
+        for observation in &mut brief.observations {
+            match &mut observation.step {
+                Step::Lookup(lookup) => {
+                    lookup.replies.iter_mut().for_each(|reply| reply.raw = None);
+                }
+                Step::Handshake(shake) => {
+                    shake.chain.clear();
+                    shake.first_bytes = None;
+                }
+                Step::Fetch(fetch) => {
+                    fetch.headers.clear();
+                    fetch.body = None;
+                    fetch.title = None;
+                }
+                _ => {}
+            }
+        }
+        brief
     }
 }

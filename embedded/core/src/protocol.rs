@@ -208,6 +208,9 @@ fact! {
         1 target: String,
         /// Addresses that the probe saw for the target's name.
         2 addresses: Vec<Ip>,
+        /// Whether certificates and pages are to be left out of the report: a board has no
+        /// room for them, and does not measure what they are compared with.
+        3 brief: Option<bool>,
     }
 }
 fact! {

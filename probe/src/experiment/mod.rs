@@ -11,6 +11,7 @@
 //! | [`namespace`] | is a top-level domain where it is for everybody? | RFC 2826, ICANN OCTO-034 |
 //! | [`special_names`] | does a special-use name lead to a public address? | RFC 6761, RFC 9476 |
 //! | [`transparency`] | does the DNS pass as it was sent? | RFC 3597, RFC 6891, RFC 7766 |
+//! | [`hello`] | does the target's name pass in a ClientHello? | TSPU (IMC 2022), with a neutral twin |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -21,6 +22,7 @@ mod dns_consistency;
 mod encrypted;
 mod fetch;
 mod handshake;
+mod hello;
 mod lookup;
 mod namespace;
 mod outcome;
@@ -36,6 +38,7 @@ mod web;
 pub use captive::behind_captive_portal;
 pub use control::{control, told};
 pub use dns_consistency::dns_consistency;
+pub use hello::hello;
 pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};
 pub use plan::{CaptiveCheck, EncryptedResolver, Plan, Timeouts};

@@ -15,6 +15,7 @@ pub fn human(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
         Experiment::Namespace => "top-level domain",
         Experiment::SpecialNames => "special-use name",
         Experiment::DnsTransparency => "way of the DNS",
+        Experiment::Hello => "hello",
         _ => "name",
     };
     writeln!(

@@ -199,6 +199,7 @@ impl Draw {
                 Experiment::Namespace,
                 Experiment::SpecialNames,
                 Experiment::DnsTransparency,
+                Experiment::Hello,
             ]),
             target: self.text(),
             started: self.time(),
@@ -207,7 +208,15 @@ impl Draw {
             software: self.text(),
             driver: self.pick(&[D::Sockets, D::Raw, D::Firmware, D::Simulated]),
             limits: self.list(|draw| {
-                draw.pick(&[L::Budget, L::Cap, L::Redirects, L::Addresses, L::Control])
+                draw.pick(&[
+                    L::Budget,
+                    L::Cap,
+                    L::Redirects,
+                    L::Addresses,
+                    L::Control,
+                    L::SystemResolver,
+                    L::Ipv6,
+                ])
             }),
             bytes_sent: self.number(),
             bytes_received: self.number(),
@@ -406,6 +415,7 @@ impl Draw {
             probe: ProbeId(self.octets()),
             target: self.text(),
             addresses: self.list(Self::ip),
+            brief: self.option(Self::flag),
         }
     }
 

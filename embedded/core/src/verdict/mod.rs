@@ -132,6 +132,7 @@ pub fn judge(
         Experiment::Namespace => namespace::judge(&case).verdict(),
         Experiment::SpecialNames => special::judge(&case).verdict(),
         Experiment::DnsTransparency => transparency::judge(&case).verdict(),
+        Experiment::Hello => web::hello(&case).verdict(),
     }
 }
 

@@ -83,6 +83,7 @@ rules! {
     81 CustomerEquipment "inconclusive.customer_equipment" "Only a resolver at a private address says so: it may be the customer's own equipment.",
     82 ResolverBroken "inconclusive.resolver_broken" "The resolver fails for another top-level domain, too.",
     83 ControlDisagrees "inconclusive.control_disagrees" "The control's resolvers disagree among themselves.",
+    90 HelloPasses "tls.hello_passes" "A ClientHello with the target's name was answered with a ServerHello. Whose it was is not known: certificates were not looked at.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",
 }
 
