@@ -1,0 +1,34 @@
+//! What does a board do that has no operating system?
+//!
+//! The same as the probe for Linux, with the engines of `faultline-core` unchanged, over
+//! embassy-net. This crate is everything but the metal: a board brings a [`Board`], a
+//! network device and an executor, and calls [`run`].
+//!
+//! ```text
+//!   device -> Tapped (witness) -> embassy_net::new -> Runner (the board's task)
+//!                  |                    |
+//!                  +---- Line ----------+
+//!                          v
+//!   Board ------------> run() <------ Settings, Secure (the way to the collector)
+//! ```
+//!
+//! What it measures and what it leaves out is in `docs/firmware.md`, and in every measurement.
+#![no_std]
+#![warn(missing_docs)]
+
+extern crate alloc;
+#[cfg(any(feature = "host", test))]
+extern crate std;
+
+mod board;
+mod channel;
+mod clock;
+mod run;
+mod settings;
+mod witness;
+
+pub use board::{Board, Layout, NoEntropy, Wall, Woke};
+pub use channel::{Plain, Secure, Unsecured};
+pub use run::{Line, SOCKETS, run};
+pub use settings::{Captive, CollectorAt, Consent, Settings, Timeouts};
+pub use witness::{Tapped, Witness};
