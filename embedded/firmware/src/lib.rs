@@ -25,6 +25,7 @@ mod channel;
 mod clock;
 mod run;
 mod settings;
+pub mod tls;
 mod witness;
 
 pub use board::{Board, Layout, NoEntropy, Wall, Woke};

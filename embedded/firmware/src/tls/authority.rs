@@ -49,7 +49,10 @@ impl ServerCertVerifier for Authority {
         staple: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let at = |date| self.path.verify_server_cert(certificate, others, name, staple, date);
+        let at = |date| {
+            self.path
+                .verify_server_cert(certificate, others, name, staple, date)
+        };
         let mut verified = at(now);
         if self.clock.known() {
             return verified;
@@ -77,7 +80,8 @@ impl ServerCertVerifier for Authority {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.path.verify_tls12_signature(message, certificate, signed)
+        self.path
+            .verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -86,7 +90,8 @@ impl ServerCertVerifier for Authority {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.path.verify_tls13_signature(message, certificate, signed)
+        self.path
+            .verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,8 +1,8 @@
 //! How are records sealed and keys derived? By `TLS_AES_128_GCM_SHA256` (RFC 8446 section
 //! B.4), the one suite that every TLS 1.3 server has (section 9.1).
 
+use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{AeadInPlace as _, KeyInit as _};
-use aes_gcm::{Aes128Gcm, Tag};
 use alloc::boxed::Box;
 use hmac::Mac as _;
 use rustls::crypto::cipher::{
@@ -111,11 +111,15 @@ impl MessageDecrypter for Keyed {
         sequence: u64,
     ) -> Result<InboundPlainMessage<'a>, Error> {
         let payload = &mut message.payload;
-        let (nonce, aad) = (Nonce::new(&self.iv, sequence).0, make_tls13_aad(payload.len()));
+        let (nonce, aad) = (
+            Nonce::new(&self.iv, sequence).0,
+            make_tls13_aad(payload.len()),
+        );
         let length = payload.len().checked_sub(TAG).ok_or(Error::DecryptError)?;
         let (sealed, tag) = payload.split_at_mut(length);
+        let tag: [u8; TAG] = (&*tag).try_into().map_err(|_| Error::DecryptError)?;
         self.cipher
-            .decrypt_in_place_detached(&nonce.into(), &aad, sealed, Tag::from_slice(tag))
+            .decrypt_in_place_detached(&nonce.into(), &aad, sealed, &tag.into())
             .map_err(|_| Error::DecryptError)?;
         payload.truncate(length);
         message.into_tls13_unpadded_message()
@@ -166,7 +170,7 @@ struct HmacSha;
 
 impl mac::Hmac for HmacSha {
     fn with_key(&self, key: &[u8]) -> Box<dyn mac::Key> {
-        let keyed = hmac::Hmac::new_from_slice(key);
+        let keyed = <hmac::Hmac<Sha256> as hmac::Mac>::new_from_slice(key);
         Box::new(MacKey(keyed.expect("HMAC takes keys of any length")))
     }
 

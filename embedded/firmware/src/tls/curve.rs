@@ -6,7 +6,9 @@ use alloc::boxed::Box;
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use p256::{EncodedPoint, PublicKey, SecretKey};
-use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup, WebPkiSupportedAlgorithms};
+use rustls::crypto::{
+    ActiveKeyExchange, SharedSecret, SupportedKxGroup, WebPkiSupportedAlgorithms,
+};
 use rustls::pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
@@ -49,7 +51,7 @@ impl ActiveKeyExchange for Exchange {
             .map_err(|_| Error::from(PeerMisbehaved::InvalidKeyShare))?;
         let shared =
             p256::ecdh::diffie_hellman(self.secret.to_nonzero_scalar(), theirs.as_affine());
-        Ok(shared.raw_secret_bytes().as_slice().into())
+        Ok(SharedSecret::from(&shared.raw_secret_bytes()[..]))
     }
 
     fn pub_key(&self) -> &[u8] {
@@ -79,7 +81,8 @@ impl SignatureVerificationAlgorithm for EcdsaSha256 {
     ) -> Result<(), InvalidSignature> {
         let key = VerifyingKey::from_sec1_bytes(key).map_err(|_| InvalidSignature)?;
         let signature = Signature::from_der(signature).map_err(|_| InvalidSignature)?;
-        key.verify(message, &signature).map_err(|_| InvalidSignature)
+        key.verify(message, &signature)
+            .map_err(|_| InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

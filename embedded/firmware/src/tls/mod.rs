@@ -21,12 +21,14 @@ mod tests;
 
 pub use session::Session;
 
+use crate::channel::{Secure, Unsecured};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
+use authority::Authority;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use authority::Authority;
+use embedded_io_async::{Read, Write};
 use random::Random;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -94,10 +96,30 @@ impl Trust {
     /// Shakes hands over `stream` with the server called `name` (a DNS name or an address).
     pub async fn shake<S>(&self, name: &str, stream: S) -> Result<Session<S>, TlsError>
     where
-        S: embedded_io_async::Read + embedded_io_async::Write,
+        S: Read + Write,
     {
         let name = ServerName::try_from(name).map_err(|_| TlsError::Name)?;
         Session::shake(Arc::clone(&self.config), name.to_owned(), stream).await
+    }
+}
+
+impl Secure for Trust {
+    async fn secure<S: Read + Write>(
+        &mut self,
+        stream: S,
+        name: &str,
+        now: Option<faultline_core::time::UnixTime>,
+        entropy: [u8; 32],
+    ) -> Result<impl Read + Write, Unsecured> {
+        self.stir(entropy);
+        let seconds = now.map_or(0, |now| now.0 / 1_000_000);
+        self.set_time(u32::try_from(seconds).unwrap_or(0));
+        self.shake(name, stream).await.map_err(|error| match error {
+            TlsError::Name => Unsecured::Name,
+            TlsError::Authority | TlsError::Certificate(_) => Unsecured::Certificate,
+            TlsError::Protocol(_) | TlsError::TooLong => Unsecured::Handshake,
+            TlsError::Stream(_) | TlsError::CutOff => Unsecured::Closed,
+        })
     }
 }
 
@@ -127,7 +149,9 @@ impl fmt::Display for TlsError {
                 "the pinned authority is no X.509 certificate: give it as DER, as the \
                  collector's operator published it",
             ),
-            Self::Name => f.write_str("the collector's name is neither a DNS name nor an address"),
+            Self::Name => {
+                f.write_str("the collector's name is neither a DNS name nor an address")
+            }
             Self::Certificate(CertificateError::UnknownIssuer) => f.write_str(
                 "the certificate is not of the pinned authority: somebody else answers, or the \
                  collector has a new authority and this board needs it",

@@ -94,7 +94,9 @@ impl<S: Read + Write> Session<S> {
         match self.step() {
             Ok(next) => Ok(next),
             Err(error) => {
-                // The alert comes out of the same function that failed.
+                // The alert comes out of the same function that failed; what else came is
+                // not looked at any more.
+                self.filled = 0;
                 while let Ok(Next::Again | Next::Send) = self.step() {}
                 let _ = self.send().await;
                 Err(error)
@@ -146,7 +148,10 @@ impl<S: Read + Write> Session<S> {
     async fn send(&mut self) -> Result<(), TlsError> {
         let stream = |error: S::Error| TlsError::Stream(error.kind());
         if !self.outgoing.is_empty() {
-            self.stream.write_all(&self.outgoing).await.map_err(stream)?;
+            self.stream
+                .write_all(&self.outgoing)
+                .await
+                .map_err(stream)?;
             self.stream.flush().await.map_err(stream)?;
             self.outgoing.clear();
         }

@@ -4,12 +4,12 @@
 use super::{Session, TlsError, Trust};
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use alloc::vec;
+use alloc::vec::Vec;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{AlertDescription, CertificateError, ServerConfig, ServerConnection};
@@ -57,7 +57,10 @@ impl Server {
     }
 
     fn say(&mut self, octets: &[u8]) {
-        self.connection.writer().write_all(octets).expect("a buffer");
+        self.connection
+            .writer()
+            .write_all(octets)
+            .expect("a buffer");
         self.turn();
     }
 }
@@ -82,7 +85,9 @@ impl Write for &mut Server {
     async fn write(&mut self, octets: &[u8]) -> Result<usize, ErrorKind> {
         let mut rest = octets;
         while !rest.is_empty() {
-            self.connection.read_tls(&mut rest).map_err(|_| ErrorKind::Other)?;
+            self.connection
+                .read_tls(&mut rest)
+                .map_err(|_| ErrorKind::Other)?;
             self.turn();
         }
         Ok(octets.len())
@@ -104,12 +109,21 @@ fn key(algorithm: &'static SignatureAlgorithm) -> KeyPair {
     KeyPair::generate_for(algorithm).expect("a key")
 }
 
-fn authority(algorithm: &'static SignatureAlgorithm) -> Party {
+fn authority_called(name: &str, algorithm: &'static SignatureAlgorithm) -> Party {
     let key = key(algorithm);
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
     let certificate = params.self_signed(&key).expect("signed");
-    Party { params, certificate, key }
+    Party {
+        params,
+        certificate,
+        key,
+    }
+}
+
+fn authority(algorithm: &'static SignatureAlgorithm) -> Party {
+    authority_called("ours", algorithm)
 }
 
 fn leaf(name: &str, by: &Party) -> Party {
@@ -121,21 +135,29 @@ fn signed(params: CertificateParams, by: &Party) -> Party {
     let key = key(&PKCS_ECDSA_P256_SHA256);
     let issuer = Issuer::from_params(&by.params, &by.key);
     let certificate = params.signed_by(&key, &issuer).expect("signed");
-    Party { params, certificate, key }
+    Party {
+        params,
+        certificate,
+        key,
+    }
 }
 
 /// A server that shows a chain, the first certificate being its own.
 fn server(chain: &[&Party]) -> ServerConfig {
-    let shown: Vec<CertificateDer<'static>> =
-        chain.iter().map(|party| party.certificate.der().clone()).collect();
+    let shown: Vec<CertificateDer<'static>> = chain
+        .iter()
+        .map(|party| party.certificate.der().clone())
+        .collect();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(chain[0].key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
         .with_single_cert(shown, key)
-        .expect("a key of the certificate")
+        .expect("a key of the certificate");
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
 }
 
 fn trust(authority: &Party) -> Trust {
@@ -205,9 +227,15 @@ fn a_stream_that_is_cut_off_is_no_end() {
 
 #[test]
 fn only_the_pinned_authority_counts() {
-    let (ours, other) = (authority(&PKCS_ECDSA_P256_SHA256), authority(&PKCS_ECDSA_P256_SHA256));
+    let (ours, other) = (
+        authority(&PKCS_ECDSA_P256_SHA256),
+        authority_called("others", &PKCS_ECDSA_P256_SHA256),
+    );
     let (shaken, server) = shake(&trust(&ours), NAME, server(&[&leaf(NAME, &other), &other]));
-    assert_eq!(shaken, Err(TlsError::Certificate(CertificateError::UnknownIssuer)));
+    assert_eq!(
+        shaken,
+        Err(TlsError::Certificate(CertificateError::UnknownIssuer))
+    );
     let told = Some(rustls::Error::AlertReceived(AlertDescription::UnknownCA));
     assert_eq!(server.failed, told, "the server is told why");
 }
@@ -227,18 +255,31 @@ fn a_leaf_that_acts_as_an_authority_is_refused() {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let honest = signed(params, &ours);
-    let (shaken, _) = shake(&trust(&ours), NAME, server(&[&leaf(NAME, &honest), &honest]));
+    let (shaken, _) = shake(
+        &trust(&ours),
+        NAME,
+        server(&[&leaf(NAME, &honest), &honest]),
+    );
     assert_eq!(shaken, Ok(()));
 }
 
 #[test]
 fn a_certificate_is_for_its_name_alone() {
     let ours = authority(&PKCS_ECDSA_P256_SHA256);
-    let (shaken, _) = shake(&trust(&ours), NAME, server(&[&leaf("elsewhere.example", &ours)]));
-    let Err(TlsError::Certificate(CertificateError::NotValidForNameContext { .. })) = shaken else {
+    let (shaken, _) = shake(
+        &trust(&ours),
+        NAME,
+        server(&[&leaf("elsewhere.example", &ours)]),
+    );
+    let Err(TlsError::Certificate(CertificateError::NotValidForNameContext { .. })) = shaken
+    else {
         panic!("{shaken:?}");
     };
-    let (shaken, _) = shake(&trust(&ours), "20.1.0.55", server(&[&leaf("20.1.0.55", &ours)]));
+    let (shaken, _) = shake(
+        &trust(&ours),
+        "20.1.0.55",
+        server(&[&leaf("20.1.0.55", &ours)]),
+    );
     assert_eq!(shaken, Ok(()), "an address is a name too");
 }
 
@@ -246,7 +287,8 @@ fn a_certificate_is_for_its_name_alone() {
 fn a_certificate_has_its_time_where_the_time_is_known() {
     let ours = authority(&PKCS_ECDSA_P256_SHA256);
     let mut params = CertificateParams::new([NAME.to_string()]).expect("a name");
-    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    (params.not_before, params.not_after) =
+        (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
     let old = signed(params, &ours);
     let (shaken, _) = shake(&trust(&ours), NAME, server(&[&old]));
     let Err(TlsError::Certificate(CertificateError::ExpiredContext { .. })) = shaken else {
@@ -268,7 +310,10 @@ fn a_certificate_has_its_time_where_the_time_is_known() {
         vec![&leaf(NAME, &thief), &thief],
     ] {
         let (shaken, _) = shake(&timeless, NAME, server(&chain));
-        assert!(matches!(shaken, Err(TlsError::Certificate(_))), "{shaken:?}");
+        assert!(
+            matches!(shaken, Err(TlsError::Certificate(_))),
+            "{shaken:?}"
+        );
     }
 }
 
@@ -277,13 +322,20 @@ fn what_a_board_cannot_check_it_refuses() {
     // An authority on another curve signs with what this board cannot check.
     let ours = authority(&PKCS_ECDSA_P384_SHA384);
     let (shaken, _) = shake(&trust(&ours), NAME, server(&[&leaf(NAME, &ours)]));
-    assert!(matches!(shaken, Err(TlsError::Certificate(_))), "{shaken:?}");
+    assert!(
+        matches!(shaken, Err(TlsError::Certificate(_))),
+        "{shaken:?}"
+    );
 }
 
 #[test]
 fn noise_in_the_place_of_a_server_is_an_error() {
     let ours = authority(&PKCS_ECDSA_P256_SHA256);
-    for noise in [&b"HTTP/1.1 302 Found\r\n\r\n"[..], &[0x16; 30_000], &[22, 3, 3, 0xff, 0xff]] {
+    for noise in [
+        &b"HTTP/1.1 302 Found\r\n\r\n"[..],
+        &[0x16; 30_000],
+        &[22, 3, 3, 0xff, 0xff],
+    ] {
         let mut server = Server::new(server(&[&leaf(NAME, &ours)]));
         server.told = noise.to_vec();
         server.ends = true;
@@ -291,7 +343,10 @@ fn noise_in_the_place_of_a_server_is_an_error() {
         let shaken = embassy_futures::block_on(trust.shake(NAME, &mut server)).map(drop);
         assert!(shaken.is_err());
     }
-    assert_eq!(Trust::new(b"no certificate", [7; 32]).map(drop), Err(TlsError::Authority));
+    assert_eq!(
+        Trust::new(b"no certificate", [7; 32]).map(drop),
+        Err(TlsError::Authority)
+    );
 }
 
 #[test]
@@ -307,7 +362,10 @@ fn draws_differ_and_follow_from_the_seed() {
         random.draw(&mut octets);
         octets
     };
-    let (one, same) = (super::random::Random::new([1; 32]), super::random::Random::new([1; 32]));
+    let (one, same) = (
+        super::random::Random::new([1; 32]),
+        super::random::Random::new([1; 32]),
+    );
     let first = draw(&one);
     assert_eq!(first, draw(&same));
     assert_ne!(first, draw(&one));
