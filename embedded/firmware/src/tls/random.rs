@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-fn digest(purpose: &[u8; 4], key: &[u8; 32], more: &[u8]) -> [u8; 32] {
+fn digest(purpose: &[u8], key: &[u8; 32], more: &[u8]) -> [u8; 32] {
     let hash = Sha256::new().chain_update(purpose).chain_update(key);
     hash.chain_update(more).finalize().into()
 }

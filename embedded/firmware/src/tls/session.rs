@@ -79,10 +79,10 @@ impl<S: Read + Write> Session<S> {
         let status = self
             .connection
             .process_tls_records(&mut self.incoming[..self.filled]);
-        if let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state {
-            if let Ok(length) = traffic.queue_close_notify(&mut room) {
-                self.outgoing.extend_from_slice(&room[..length]);
-            }
+        if let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state
+            && let Ok(length) = traffic.queue_close_notify(&mut room)
+        {
+            self.outgoing.extend_from_slice(&room[..length]);
         }
         self.send().await?;
         Ok(self.stream)
@@ -94,10 +94,9 @@ impl<S: Read + Write> Session<S> {
         match self.step() {
             Ok(next) => Ok(next),
             Err(error) => {
-                // The alert comes out of the same function that failed; what else came is
-                // not looked at any more.
-                self.filled = 0;
-                while let Ok(Next::Again | Next::Send) = self.step() {}
+                // The alert comes out of the same function that failed, by one more call. A
+                // further one would read on in what made it fail.
+                let _ = self.step();
                 let _ = self.send().await;
                 Err(error)
             }
