@@ -23,6 +23,7 @@ extern crate std;
 mod board;
 mod channel;
 mod clock;
+pub mod provision;
 mod run;
 mod settings;
 pub mod tls;

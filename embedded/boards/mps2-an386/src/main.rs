@@ -4,17 +4,23 @@
 
 extern crate alloc;
 
+mod board;
+mod flash;
 mod host;
 mod lan9118;
 mod memory;
 mod registers;
 mod time;
+mod watchdog;
 
 use cortex_m::{interrupt::InterruptNumber, peripheral::NVIC};
 use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::Spawner;
-use embassy_net::{Config, Stack, StackResources, dns::DnsQueryType};
-use embassy_time::Instant;
+use embassy_net::{Config, DhcpConfig, StackResources};
+use faultline_firmware::{
+    Board as _, Line, Plain, SOCKETS, Tapped, Witness, provision::Provision, provision::ROOM, run,
+    tls::Trust,
+};
 use host::say;
 use lan9118::Lan9118;
 use static_cell::StaticCell;
@@ -60,45 +66,118 @@ fn panic(why: &core::panic::PanicInfo) -> ! {
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: embassy_net::Runner<'static, Lan9118>) -> ! {
+async fn network(mut runner: embassy_net::Runner<'static, Tapped<'static, Lan9118>>) -> ! {
     runner.run().await
+}
+
+/// Says now and then how much memory was used at most: whoever watches keeps the last line.
+#[embassy_executor::task]
+async fn figures() -> ! {
+    let mut last = (0, 0);
+    loop {
+        let now = (memory::heap_peak(), memory::stack().1);
+        if now != last {
+            say!("memory: heap {} of {}, stack {} of {}", now.0, memory::HEAP, now.1, memory::stack().0);
+            last = now;
+        }
+        embassy_time::Timer::after_millis(250).await;
+    }
+}
+
+/// What the emulator was started with: `arg=mps2-an386,arg=FLASH,arg=MAC,arg=clock|no-clock`.
+struct Wishes {
+    flash: alloc::string::String,
+    address: [u8; 6],
+    clock: bool,
+}
+
+fn wishes() -> Option<Wishes> {
+    let mut room = [0; 512];
+    let mut words = host::arguments(&mut room).ok()?.split(' ').skip(1);
+    let flash = alloc::format!("{}\0", words.next()?);
+    let mut address = [0; 6];
+    let mut octets = words.next()?.split(':');
+    for octet in &mut address {
+        *octet = u8::from_str_radix(octets.next()?, 16).ok()?;
+    }
+    let clock = words.next() == Some("clock");
+    Some(Wishes {
+        flash,
+        address,
+        clock,
+    })
+}
+
+/// Ends with a word to whoever looks.
+fn give_up(why: core::fmt::Arguments) -> ! {
+    say!("{why}");
+    host::exit(BROKEN)
 }
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     memory::start();
-    let core = cortex_m::Peripherals::take().expect("taken once");
+    let Some(core) = cortex_m::Peripherals::take() else {
+        give_up(format_args!("the processor's devices are taken"))
+    };
     time::start(core.SYST);
-    let device = match Lan9118::new([2, 0, 0, 0, 0, 1]) {
+    watchdog::start();
+    let Some(wishes) = wishes() else {
+        give_up(format_args!("arguments: mps2-an386 FLASH MAC clock|no-clock"))
+    };
+    let mut flash = match flash::FileFlash::open(wishes.flash.as_bytes()) {
+        Ok(flash) => flash,
+        Err(failed) => give_up(format_args!("cannot {} in {}", failed.0, wishes.flash)),
+    };
+    let mut block = alloc::vec![0; ROOM];
+    if let Err(error) = flash.read_now(0, &mut block) {
+        give_up(format_args!("cannot read the settings: {error:?}"))
+    }
+    let provision = match Provision::read(&block) {
+        Ok(provision) => provision,
+        Err(error) => give_up(format_args!("{error}")),
+    };
+    drop(block);
+    let device = match Lan9118::new(wishes.address) {
         Ok(device) => device,
-        Err(absent) => {
-            say!("no network device: {absent:?}");
-            host::exit(BROKEN)
-        }
+        Err(absent) => give_up(format_args!("no network device: {absent:?}")),
     };
     // SAFETY: the handler is there, and takes no lock that the program holds.
     #[allow(unsafe_code)] // to unmask an interrupt can break critical sections
     unsafe {
         NVIC::unmask(Interrupt(lan9118::INTERRUPT));
     }
-    let mut seed = [0; 8];
-    host::random(&mut seed).expect("entropy");
-    static RESOURCES: StaticCell<StackResources<6>> = StaticCell::new();
-    let (stack, runner): (Stack, _) = embassy_net::new(
-        device,
-        Config::dhcpv4(embassy_net::DhcpConfig::default()),
+    let mut board = board::Emulated::new(flash, wishes.clock);
+    let (mut seed, mut random) = ([0; 8], [0; 32]);
+    if board.entropy(&mut seed).and(board.entropy(&mut random)).is_err() {
+        give_up(format_args!("no entropy"))
+    }
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static WITNESS: Witness = Witness::new();
+    let (stack, runner) = embassy_net::new(
+        Tapped::new(device, &WITNESS),
+        Config::dhcpv4(DhcpConfig::default()),
         RESOURCES.init(StackResources::new()),
         u64::from_le_bytes(seed),
     );
-    spawner.spawn(network(runner).expect("one task"));
-    stack.wait_config_up().await;
-    say!("{:?} at {} us", stack.config_v4(), Instant::now().as_micros());
-    let mut room = [0; 256];
-    let name = host::arguments(&mut room).expect("a name");
-    match stack.dns_query(name, DnsQueryType::A).await {
-        Ok(found) => say!("{name}: {found:?} at {} us", Instant::now().as_micros()),
-        Err(error) => say!("{name}: {error:?}"),
+    match (network(runner), figures()) {
+        (Ok(network), Ok(figures)) => {
+            spawner.spawn(network);
+            spawner.spawn(figures);
+        }
+        _ => give_up(format_args!("no room for a task")),
     }
-    say!("stack {:?} heap {}", memory::stack(), memory::heap_peak());
+    let line = Line {
+        stack,
+        witness: &WITNESS,
+    };
+    if provision.authority.is_empty() {
+        run(board, line, Plain, provision.settings).await;
+    } else {
+        match Trust::new(&provision.authority, random) {
+            Ok(trust) => run(board, line, trust, provision.settings).await,
+            Err(error) => give_up(format_args!("{error}")),
+        }
+    }
     host::exit(0)
 }

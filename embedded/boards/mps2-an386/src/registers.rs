@@ -7,6 +7,8 @@ pub(crate) struct Block(usize);
 impl Block {
     /// CMSDK APB timer 0 (Arm DAI 0386, "memory map").
     pub(crate) const TIMER0: Self = Self(0x4000_0000);
+    /// CMSDK APB watchdog.
+    pub(crate) const WATCHDOG: Self = Self(0x4000_8000);
     /// The LAN9118 behind the static memory interface.
     pub(crate) const LAN9118: Self = Self(0x4020_0000);
 
