@@ -39,6 +39,7 @@
 mod capture;
 mod host;
 mod layout;
+mod lease;
 mod measure;
 mod namespace;
 mod packet;
@@ -57,6 +58,7 @@ use crate::middlebox::{Kind, Middlebox};
 use crate::world::World;
 use capture::Capture;
 use host::Host;
+use lease::Lease;
 use router::{LinkState, Port, Role, Router, Shared, lock};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -151,6 +153,10 @@ pub struct HostSpec {
     pub captive_portal: bool,
     /// The resolvers that it is told of, where not those that its network announces.
     pub resolvers: Option<Vec<IpAddr>>,
+    /// Whether somebody else than the kernel speaks on its link, `up0`: a board, which has
+    /// its address by DHCP, IPv4 only, and the hardware address of
+    /// [`Internet::hardware_address`].
+    pub board: bool,
 }
 
 impl HostSpec {
@@ -166,6 +172,7 @@ impl HostSpec {
             segment: None,
             captive_portal: false,
             resolvers: None,
+            board: false,
         }
     }
 
@@ -231,6 +238,10 @@ impl Internet {
             let host = Host::start(&plug.name, plug.resolv.as_deref())?;
             let mut on_link = plug.port.addresses.clone();
             on_link.retain(|address| !plug.on_loopback.contains(address));
+            if plug.port.lease.is_some() {
+                // A kernel that had the address would answer in the board's place.
+                on_link.clear();
+            }
             let (loopback, segment) = (plug.on_loopback, plug.segment);
             host.call(move || layout::host(index, here, &on_link, &loopback, segment))??;
             wired.push((plug.name, host));
@@ -321,6 +332,13 @@ impl Internet {
         self.change(host, |state| {
             state.link = Link::new(seed, delay_ms, loss_percent);
         })
+    }
+
+    /// The hardware address that the router knows a host by.
+    pub fn hardware_address(&self, host: &str) -> Result<[u8; 6], LiveError> {
+        let at = self.hosts.iter().position(|(name, _)| name == host);
+        let at = at.ok_or_else(|| LiveError::NoHost(host.to_owned()))?;
+        Ok(layout::mac(at))
     }
 
     /// Changes what boxes do from now on. A network whose first interceptor (`tls_mitm`)
@@ -417,6 +435,7 @@ fn servers(world: &World, hosts: &[HostSpec]) -> Vec<Plug> {
             role,
             captive: false,
             addresses,
+            lease: None,
             state: LinkState {
                 link: Link::new(0, 0, 0),
                 up: true,
@@ -465,14 +484,27 @@ fn plug(
             .map(SocketAddr::ip)
             .collect()
     };
-    for resolver in spec.resolvers.unwrap_or_else(announced) {
+    let resolvers: Vec<IpAddr> = spec.resolvers.unwrap_or_else(announced);
+    for resolver in &resolvers {
         let _ = writeln!(text, "nameserver {resolver}");
     }
+    let lease = spec.board.then(|| Lease {
+        address: spec.address,
+        resolvers: resolvers
+            .iter()
+            .filter_map(|resolver| match resolver {
+                IpAddr::V4(ip) => Some(*ip),
+                IpAddr::V6(_) => None,
+            })
+            .collect(),
+    });
     text += "options timeout:2 attempts:1\n";
     let resolv = settings.path().join(index.to_string());
     std::fs::write(&resolv, text).map_err(LiveError::Settings)?;
     let mut addresses = vec![spec.address.into()];
-    addresses.extend(spec.address6.map(IpAddr::from));
+    // Boards have no IPv6 yet.
+    let six = spec.address6.filter(|_| !spec.board);
+    addresses.extend(six.map(IpAddr::from));
     let link = Link::new(
         world.draw() ^ index as u64,
         spec.delay_ms,
@@ -487,6 +519,7 @@ fn plug(
             role: Role::Host,
             captive: spec.captive_portal,
             addresses,
+            lease,
             state: LinkState { link, up: true },
         },
         resolv: Some(resolv),

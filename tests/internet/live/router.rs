@@ -15,6 +15,7 @@
 use super::LiveError;
 use super::capture::Capture;
 use super::layout;
+use super::lease::{Lease, ROUTER};
 use super::packet::{Complaint, Packet};
 use super::tamper::{Course, Tamper};
 use crate::link::Link;
@@ -70,6 +71,8 @@ pub(super) struct Port {
     pub(super) role: Role,
     pub(super) captive: bool,
     pub(super) addresses: Vec<IpAddr>,
+    /// What the board there is given; kernels are told without asking.
+    pub(super) lease: Option<Lease>,
     pub(super) state: LinkState,
 }
 
@@ -248,6 +251,10 @@ impl Router {
             let Some(frame) = buffer.get(..length) else {
                 continue;
             };
+            if let Some(answer) = self.lease(port, frame) {
+                self.put(port, &answer);
+                continue;
+            }
             if !matches!(frame.get(12..ETHERNET), Some(kind) if kind == IPV4 || kind == IPV6) {
                 continue;
             }
@@ -261,6 +268,13 @@ impl Router {
             self.note(now, &packet);
             self.travel(port, 0, Place::Leaving(port), packet, now);
         }
+    }
+
+    /// What a board that asks for its way is told, while its link is up.
+    fn lease(&self, port: usize, frame: &[u8]) -> Option<Vec<u8>> {
+        let ports = lock(&self.shared.ports);
+        let port = ports.get(port).filter(|port| port.state.up)?;
+        port.lease.as_ref()?.answer(frame)
     }
 
     /// Puts a packet on its way over a port's link, `way` 0 from the host and 1 to it.
@@ -365,16 +379,20 @@ impl Router {
     }
 
     fn send(&self, port: usize, packet: &Packet) {
+        let mut frame = Vec::with_capacity(ETHERNET + packet.octets().len());
+        frame.extend(layout::mac(port));
+        frame.extend(ROUTER);
+        frame.extend(if packet.src().is_ipv4() { IPV4 } else { IPV6 });
+        frame.extend(packet.octets());
+        self.put(port, &frame);
+    }
+
+    fn put(&self, port: usize, frame: &[u8]) {
         let Some(link) = self.links.get(port) else {
             return;
         };
-        let mut frame = Vec::with_capacity(ETHERNET + packet.octets().len());
-        frame.extend(layout::mac(port));
-        frame.extend([2, 0, 0, 1, 0, 0]);
-        frame.extend(if packet.src().is_ipv4() { IPV4 } else { IPV6 });
-        frame.extend(packet.octets());
         // A link that is full, too narrow or gone loses packets, as real ones do.
-        let _ = sendto(self.socket.as_raw_fd(), &frame, link, MsgFlags::empty());
+        let _ = sendto(self.socket.as_raw_fd(), frame, link, MsgFlags::empty());
     }
 
     fn note(&self, now: Instant, packet: &Packet) {
