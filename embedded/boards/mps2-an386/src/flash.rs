@@ -62,7 +62,11 @@ impl FileFlash {
     }
 
     /// Reads at once, before there is an executor.
-    pub(crate) fn read_now(&mut self, offset: u32, octets: &mut [u8]) -> Result<(), FlashError> {
+    pub(crate) fn read_now(
+        &mut self,
+        offset: u32,
+        octets: &mut [u8],
+    ) -> Result<(), FlashError> {
         within(offset, octets.len(), 1)?;
         self.0.seek(offset)?;
         Ok(self.0.read(octets)?)

@@ -54,7 +54,9 @@ impl File {
 
     pub(crate) fn length(&mut self) -> Result<usize, HostFailed> {
         let length = call(nr::FLEN, &[self.0]);
-        (length != usize::MAX).then_some(length).ok_or(HostFailed("length"))
+        (length != usize::MAX)
+            .then_some(length)
+            .ok_or(HostFailed("length"))
     }
 
     pub(crate) fn seek(&mut self, to: u32) -> Result<(), HostFailed> {
@@ -64,7 +66,10 @@ impl File {
 
     /// Reads all that is asked for.
     pub(crate) fn read(&mut self, octets: &mut [u8]) -> Result<(), HostFailed> {
-        let missing = call(nr::READ, &[self.0, octets.as_mut_ptr() as usize, octets.len()]);
+        let missing = call(
+            nr::READ,
+            &[self.0, octets.as_mut_ptr() as usize, octets.len()],
+        );
         (missing == 0).then_some(()).ok_or(HostFailed("read"))
     }
 

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod board;
+mod executor;
 mod flash;
 mod host;
 mod lan9118;
@@ -16,10 +17,10 @@ mod watchdog;
 use cortex_m::{interrupt::InterruptNumber, peripheral::NVIC};
 use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, StackResources};
+use embassy_net::{Config, DhcpConfig, Stack, StackResources};
 use faultline_firmware::{
-    Board as _, Line, Plain, SOCKETS, Tapped, Witness, provision::Provision, provision::ROOM, run,
-    tls::Trust,
+    Board as _, Line, Plain, SOCKETS, Tapped, Witness, provision::Provision, provision::ROOM,
+    run, tls::Trust,
 };
 use host::say;
 use lan9118::Lan9118;
@@ -77,10 +78,33 @@ async fn figures() -> ! {
     loop {
         let now = (memory::heap_peak(), memory::stack().1);
         if now != last {
-            say!("memory: heap {} of {}, stack {} of {}", now.0, memory::HEAP, now.1, memory::stack().0);
+            say!(
+                "memory: heap {} of {}, stack {} of {}",
+                now.0,
+                memory::HEAP,
+                now.1,
+                memory::stack().0
+            );
             last = now;
         }
         embassy_time::Timer::after_millis(250).await;
+    }
+}
+
+/// Says when the board has an address, and when it has lost it.
+#[embassy_executor::task]
+async fn way(stack: Stack<'static>) -> ! {
+    loop {
+        stack.wait_config_up().await;
+        if let Some(config) = stack.config_v4() {
+            say!(
+                "address {}, resolvers {:?}",
+                config.address,
+                config.dns_servers
+            );
+        }
+        stack.wait_config_down().await;
+        say!("no address any more");
     }
 }
 
@@ -114,16 +138,26 @@ fn give_up(why: core::fmt::Arguments) -> ! {
     host::exit(BROKEN)
 }
 
-#[embassy_executor::main]
-async fn main(spawner: Spawner) {
+#[cortex_m_rt::entry]
+fn main() -> ! {
     memory::start();
+    executor::run(|spawner| match life(spawner) {
+        Ok(life) => spawner.spawn(life),
+        Err(_) => give_up(format_args!("no room for the first task")),
+    })
+}
+
+#[embassy_executor::task]
+async fn life(spawner: Spawner) {
     let Some(core) = cortex_m::Peripherals::take() else {
         give_up(format_args!("the processor's devices are taken"))
     };
     time::start(core.SYST);
     watchdog::start();
     let Some(wishes) = wishes() else {
-        give_up(format_args!("arguments: mps2-an386 FLASH MAC clock|no-clock"))
+        give_up(format_args!(
+            "arguments: mps2-an386 FLASH MAC clock|no-clock"
+        ))
     };
     let mut flash = match flash::FileFlash::open(wishes.flash.as_bytes()) {
         Ok(flash) => flash,
@@ -149,7 +183,11 @@ async fn main(spawner: Spawner) {
     }
     let mut board = board::Emulated::new(flash, wishes.clock);
     let (mut seed, mut random) = ([0; 8], [0; 32]);
-    if board.entropy(&mut seed).and(board.entropy(&mut random)).is_err() {
+    if board
+        .entropy(&mut seed)
+        .and(board.entropy(&mut random))
+        .is_err()
+    {
         give_up(format_args!("no entropy"))
     }
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
@@ -160,10 +198,11 @@ async fn main(spawner: Spawner) {
         RESOURCES.init(StackResources::new()),
         u64::from_le_bytes(seed),
     );
-    match (network(runner), figures()) {
-        (Ok(network), Ok(figures)) => {
+    match (network(runner), figures(), way(stack)) {
+        (Ok(network), Ok(figures), Ok(way)) => {
             spawner.spawn(network);
             spawner.spawn(figures);
+            spawner.spawn(way);
         }
         _ => give_up(format_args!("no room for a task")),
     }

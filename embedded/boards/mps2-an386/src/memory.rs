@@ -28,7 +28,8 @@ unsafe impl GlobalAlloc for Counted {
         // SAFETY: the caller's.
         let block = unsafe { self.heap.alloc(layout) };
         // One processor, and no interrupt allocates.
-        self.peak.store(self.peak.load(Relaxed).max(self.heap.used()), Relaxed);
+        self.peak
+            .store(self.peak.load(Relaxed).max(self.heap.used()), Relaxed);
         block
     }
 
@@ -46,7 +47,9 @@ pub(crate) fn start() {
     // SAFETY: the arena is taken once, for ever, and is as long as said.
     #[allow(unsafe_code)] // the only way to give it memory
     unsafe {
-        ALLOCATOR.heap.init(arena.as_mut_ptr().expose_provenance(), HEAP);
+        ALLOCATOR
+            .heap
+            .init(arena.as_mut_ptr().expose_provenance(), HEAP);
     }
 }
 

@@ -26,7 +26,8 @@ impl Block {
         // SAFETY: as above. No device of these can be told to touch memory: none has DMA.
         #[allow(unsafe_code)] // as above
         unsafe {
-            core::ptr::with_exposed_provenance_mut::<u32>(self.0 + offset).write_volatile(value);
+            core::ptr::with_exposed_provenance_mut::<u32>(self.0 + offset)
+                .write_volatile(value);
         }
     }
 }
