@@ -137,6 +137,7 @@ fn batch(probe: &Identity, n: u8, network: Option<&Blob>) -> Batch {
         measurements: (0..3)
             .map(|i| measurement([n + i; 16], network.cloned()))
             .collect(),
+        ledger: None,
     }
 }
 fn measurement(id: [u8; 16], network: Option<Blob>) -> Measurement {
@@ -250,6 +251,7 @@ async fn refusals_have_a_word_and_a_sentence() {
         probe: probe.public().probe_id(),
         target: "https://news.example/".into(),
         addresses: vec![],
+        brief: None,
     };
     let ask = probe.seal(Purpose::Request, &ask);
     refused(&app, "/v1/control", ask, "control_off").await;

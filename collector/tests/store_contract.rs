@@ -120,6 +120,7 @@ fn batch(n: u32) -> Batch {
         sequence: u64::from(n),
         created: NOW,
         measurements: measurements.collect(),
+        ledger: None,
     }
 }
 fn seal(batch: &Batch) -> Vec<u8> {
@@ -235,6 +236,7 @@ fn varied(n: u32) -> Incoming {
         sequence: u64::from(n),
         created: received,
         measurements,
+        ledger: None,
     };
     let enrichment = Enrichment {
         geo: Blob(vec![1]),

@@ -206,6 +206,7 @@ fn incoming(n: u8) -> Incoming {
         sequence: u64::from(n),
         created: NOW,
         measurements,
+        ledger: None,
     };
     let bytes = key.seal(Purpose::Batch, &batch);
     Incoming {

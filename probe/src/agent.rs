@@ -226,6 +226,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             sequence: self.spool.next_sequence(),
             created: self.world.clock.unix(),
             measurements,
+            ledger: None,
         };
         self.spool.push(&self.identity.seal(Purpose::Batch, &batch))
     }
@@ -254,6 +255,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             probe: self.identity.public().probe_id(),
             target: target.into(),
             addresses,
+            brief: None,
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let (net, clock) = (self.world.net, self.world.clock);

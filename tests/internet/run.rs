@@ -15,7 +15,7 @@ use faultline_core::{
     verdict::{Verdict, judge},
 };
 use faultline_probe::experiment::{
-    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
+    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency, hello,
     measure, told, web,
 };
 use faultline_probe::net::{Clock, Network};
@@ -103,7 +103,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let control = view(&vantage, &clock, &clean, seed ^ 2, &wanted.target, &told).await;
         let seen = match wanted.experiment {
             Experiment::DnsConsistency => first,
-            Experiment::Web => {
+            Experiment::Web | Experiment::Hello => {
                 look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await
             }
         };
@@ -155,6 +155,7 @@ pub(crate) async fn look<N: Network, C: Clock>(
     match wanted.experiment {
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
+        Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
     }
 }
 

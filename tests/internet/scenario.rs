@@ -271,6 +271,8 @@ pub enum Experiment {
     DnsConsistency,
     /// Can the page be had?
     Web,
+    /// Does a ClientHello come through?
+    Hello,
 }
 
 /// What ought to come of it, in the words of the rules.

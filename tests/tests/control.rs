@@ -105,6 +105,7 @@ fn request(target: &str, told: &[&str]) -> ControlRequest {
         probe: ProbeId([0; 16]),
         target: target.into(),
         addresses: told.iter().map(|ip| Ip(ip.parse().unwrap())).collect(),
+        brief: None,
     }
 }
 

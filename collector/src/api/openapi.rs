@@ -18,7 +18,7 @@ const FILTER: &[(&str, &str)] = &[
     ("country", "ISO 3166-1 alpha-2"),
     ("asn", "number of a network"),
     ("target", "the whole URL or name"),
-    ("experiment", "web or dns_consistency"),
+    ("experiment", "web, dns_consistency or hello"),
     ("indicator", "what the verdict counts in, as in /v1/method"),
     ("outcome", "as in a verdict"),
     ("mechanism", "as in a verdict"),

@@ -89,6 +89,7 @@ pub(super) async fn check_in(
             targets: service.targets.clone(),
             next: service.config.check_in_every,
             address: address.map(Ip),
+            beat: None,
         }))
     });
     reply(&headers, done.await)
@@ -136,7 +137,9 @@ async fn look(
         ));
     };
     let report = desk.ask(asked.probe, &asked).await?;
-    Ok(service.identity.seal(Purpose::ControlReport, &*report))
+    let brief = (asked.brief == Some(true)).then(|| report.brief());
+    let report = brief.as_ref().unwrap_or(&report);
+    Ok(service.identity.seal(Purpose::ControlReport, report))
 }
 
 async fn on_body<T: Send + 'static>(

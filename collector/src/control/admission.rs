@@ -136,6 +136,7 @@ mod tests {
             probe: ProbeId([1; 16]),
             target: target.into(),
             addresses: told.iter().map(|ip| Ip(ip.parse().unwrap())).collect(),
+            brief: None,
         })
     }
 

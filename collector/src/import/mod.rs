@@ -121,6 +121,7 @@ impl<S: Ledger + Facts> Importer<'_, S> {
             sequence: 0,
             created: measurement.started,
             measurements: vec![measurement],
+            ledger: None,
         };
         let enrichment = Enrichment {
             geo: Blob(self.enricher.digest().to_vec()),

@@ -155,6 +155,7 @@ fn experiment_name(experiment: Experiment) -> &'static str {
     match experiment {
         Experiment::DnsConsistency => "dns_consistency",
         Experiment::Web => "web",
+        Experiment::Hello => "hello",
         _ => "other",
     }
 }
@@ -168,6 +169,7 @@ pub(super) fn intern(word: &str) -> &'static str {
         "fetch",
         "dns_consistency",
         "web",
+        "hello",
     ];
     WORDS
         .iter()

@@ -86,7 +86,7 @@ fn server(message: &Message<'_>) -> bool {
 }
 
 #[cfg(feature = "alloc")]
-pub(super) use owned::{envelope, frames, handshake, lookup, messages};
+pub(super) use owned::{envelope, frames, handshake, ledger, lookup, messages};
 
 #[cfg(feature = "alloc")]
 mod owned {
@@ -94,12 +94,14 @@ mod owned {
     use faultline_core::engine::Want;
     use faultline_core::engine::framing::{Deframer, frame};
     use faultline_core::engine::handshake::{Event, Greeting, Trial};
+    use faultline_core::engine::ledger::{Book, FRAME, Page, Record};
     use faultline_core::engine::lookup::{Inquiry, Question, Settings, addresses};
     use faultline_core::failure::Failure;
     use faultline_core::measurement::{Batch, ControlReport, NetworkEpoch};
     use faultline_core::observation::{DnsTransport, HandshakeRole, ResolverRole, Step};
     use faultline_core::protocol::{
-        CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal,
+        Beat, BeatAck, CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt,
+        Refusal,
     };
     use faultline_core::time::{Duration, Instant};
     use std::net::SocketAddr;
@@ -148,6 +150,7 @@ mod owned {
             again::<Enrolment>(octets),
             again::<CheckIn>(octets),
             again::<ControlRequest>(octets),
+            again::<Beat>(octets),
         ];
         let collector = [
             again::<NetworkEpoch>(octets),
@@ -156,6 +159,7 @@ mod owned {
             again::<CheckInReply>(octets),
             again::<Receipt>(octets),
             again::<Refusal>(octets),
+            again::<BeatAck>(octets),
         ];
         probe.contains(&true) || collector.contains(&true)
     }
@@ -178,6 +182,29 @@ mod owned {
             }
         }
         false
+    }
+
+    /// Any octets as the log of a ledger, its damaged frames left out. Says whether there were
+    /// whole ones.
+    pub(in super::super) fn ledger(octets: &[u8]) -> bool {
+        let records: Vec<Record> = octets.chunks(FRAME).filter_map(Record::decode).collect();
+        let book = Book::read(records.iter().copied());
+        for chapter in book.chapters() {
+            assert!(chapter.from.is_some() || !chapter.by_clock);
+            assert!(!chapter.epoch.state.to_string().is_empty());
+        }
+        let kept = book.clone().compact(8);
+        let again = Book::read(kept.iter().copied());
+        assert_eq!(
+            (again.next(), again.last_run()),
+            (book.next(), book.last_run())
+        );
+        assert_eq!(again.epochs().next_back(), book.epochs().next_back());
+        if let Some(page) = Page::next(&book, None, 3) {
+            assert!(page.part.epochs.len() <= 3);
+            assert_eq!(from_cbor(&to_cbor(&page.part)), Ok(page.part));
+        }
+        !records.is_empty()
     }
 
     /// A step of what comes, and when: `| kind 1 | length 1 | octets |`.

@@ -31,6 +31,10 @@ pub enum Purpose {
     ControlReport,
     /// A probe's request to enrol or check in.
     Request,
+    /// A probe's [`Beat`](crate::protocol::Beat).
+    Beat,
+    /// A collector's [`BeatAck`](crate::protocol::BeatAck).
+    BeatAck,
 }
 
 impl Purpose {
@@ -40,6 +44,8 @@ impl Purpose {
             Self::NetworkEpoch => b"faultline/network-epoch/1",
             Self::ControlReport => b"faultline/control-report/1",
             Self::Request => b"faultline/request/1",
+            Self::Beat => b"faultline/beat/1",
+            Self::BeatAck => b"faultline/beat-ack/1",
         }
     }
 }
@@ -289,6 +295,7 @@ mod tests {
                 observations: vec![],
                 imported: None,
             }],
+            ledger: None,
         }
     }
 

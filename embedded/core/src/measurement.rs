@@ -1,8 +1,9 @@
 //! One run of one experiment against one target, and what surrounds it on the wire.
 
 use crate::{
+    engine::ledger::{BootId, Source as TimeSource, State},
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
-    observation::{Observation, code, fact},
+    observation::{Observation, Step, code, fact},
     time::{ClockQuality, UnixTime},
     value::Blob,
 };
@@ -20,6 +21,9 @@ code! {
         0 DnsConsistency,
         /// Web blocking.
         1 Web,
+        /// Does a ClientHello with the target's name come through? No certificates, no pages:
+        /// what needs no TLS library.
+        5 Hello,
     }
 }
 code! {
@@ -48,6 +52,10 @@ code! {
         3 Addresses,
         /// No control could be had.
         4 Control,
+        /// There is no operating system whose resolver could be asked.
+        10 SystemResolver,
+        /// Addresses of IPv6 could not be tried: the driver has none of its own.
+        11 Ipv6,
     }
 }
 code! {
@@ -149,6 +157,97 @@ fact! {
         4 created: UnixTime,
         /// What it carries.
         5 measurements: Vec<Measurement>,
+        /// Part of the probe's link ledger.
+        6 ledger: Option<LedgerPart>,
+    }
+}
+fact! {
+    /// What a probe noted of its way to the world, oldest first. All times but those named UTC
+    /// are on the monotonic clock of a boot; see [`place`](crate::engine::ledger::place).
+    pub struct LedgerPart {
+        /// Starts of the program that the rest belongs to.
+        0 runs: Vec<RunItem>,
+        /// Times in which nothing changed.
+        1 epochs: Vec<EpochItem>,
+        /// What time it was.
+        2 fixes: Vec<FixItem>,
+        /// Jumps of the wall clock.
+        3 steps: Vec<StepItem>,
+        /// What there was no room for.
+        4 lost: Option<LostItem>,
+    }
+}
+fact! {
+    /// A start of the program.
+    pub struct RunItem {
+        /// Number of the entry in the ledger.
+        0 number: u64,
+        /// Counted from 1.
+        1 run: u32,
+        /// The boot of the machine.
+        2 boot: BootId,
+        /// Microseconds since the boot.
+        3 started: u64,
+    }
+}
+fact! {
+    /// A time in which nothing changed.
+    pub struct EpochItem {
+        /// Number of the entry in the ledger.
+        0 number: u64,
+        /// In which start of the program.
+        1 run: u32,
+        /// The first walk that found the state, microseconds since the boot.
+        2 from: u64,
+        /// The last that did.
+        3 until: u64,
+        /// Every rung, two bits each.
+        4 state: State,
+        /// Hosts tried.
+        5 checks: u32,
+        /// Of those, how many said nothing.
+        6 failures: u32,
+    }
+}
+fact! {
+    /// What time it was at one moment.
+    pub struct FixItem {
+        /// Number of the entry in the ledger.
+        0 number: u64,
+        /// In which start of the program.
+        1 run: u32,
+        /// Microseconds since the boot.
+        2 at: u64,
+        /// UTC then.
+        3 utc: UnixTime,
+        /// Give or take, microseconds.
+        4 error: u64,
+        /// Whose word it is.
+        5 source: TimeSource,
+    }
+}
+fact! {
+    /// A jump of the wall clock.
+    pub struct StepItem {
+        /// Number of the entry in the ledger.
+        0 number: u64,
+        /// In which start of the program.
+        1 run: u32,
+        /// When it was noticed, microseconds since the boot.
+        2 at: u64,
+        /// What the wall clock would have said.
+        3 from: UnixTime,
+        /// What it said.
+        4 to: UnixTime,
+    }
+}
+fact! {
+    /// Epochs that were dropped before they could be sent.
+    pub struct LostItem {
+        /// Number of the newest of them.
+        0 through: u64,
+        /// How many in all.
+        1 epochs: u32,
     }
 }
 fact! {
@@ -182,5 +281,32 @@ fact! {
         2 vantage: String,
         /// What it saw.
         3 observations: Vec<Observation>,
+    }
+}
+
+impl ControlReport {
+    /// The same without what takes room: certificates, pages, raw datagrams. How each step
+    /// ended stays, and where it led.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let mut brief = self.clone();
+        for observation in &mut brief.observations {
+            match &mut observation.step {
+                Step::Lookup(lookup) => {
+                    lookup.replies.iter_mut().for_each(|reply| reply.raw = None);
+                }
+                Step::Handshake(shake) => {
+                    shake.chain.clear();
+                    shake.first_bytes = None;
+                }
+                Step::Fetch(fetch) => {
+                    fetch.headers.clear();
+                    fetch.body = None;
+                    fetch.title = None;
+                }
+                _ => {}
+            }
+        }
+        brief
     }
 }

@@ -10,12 +10,15 @@
 //! POST /v1/control   sealed ControlRequest  -> sealed ControlReport
 //! POST /v1/batches   sealed Batch           -> Receipt
 //! any failure                               -> Refusal, with a 4xx or 5xx status
+//!
+//! UDP                sealed Beat            -> sealed BeatAck, or nothing
 //! ```
 
 use crate::{
-    id::{BatchId, ProbeId},
+    engine::ledger::{BootId, Rung, State},
+    id::{Asn, BatchId, ProbeId},
     observation::{code, fact},
-    time::UnixTime,
+    time::{ClockQuality, UnixTime},
     value::{Blob, Ip},
 };
 use alloc::{string::String, vec::Vec};
@@ -74,6 +77,90 @@ fact! {
         /// The address that the request came from, so that the probe can keep it out of what
         /// it sends. The collector does not keep it.
         4 address: Option<Ip>,
+        /// How to beat and where to look for the world; absent where heartbeats are not heard.
+        5 beat: Option<BeatTerms>,
+    }
+}
+fact! {
+    /// How a probe is to beat.
+    pub struct BeatTerms {
+        /// UDP port of the collector.
+        0 port: u16,
+        /// Its address, where it is not that of the collector's URL.
+        1 address: Option<Ip>,
+        /// Seconds between two beats.
+        2 interval: u16,
+        /// The newest run of this probe that the collector knows: a probe that lost its ledger
+        /// must begin behind it, or its beats count as repeated.
+        3 run: u32,
+        /// Hosts that tell how far the network reaches from where the probe is.
+        4 anchors: Vec<AnchorItem>,
+    }
+}
+fact! {
+    /// A host that is tried at each walk up the ladder.
+    pub struct AnchorItem {
+        /// Which rung it speaks for.
+        0 rung: Rung,
+        /// How it is tried.
+        1 method: AnchorMethod,
+        /// Its address.
+        2 address: Ip,
+        /// Its port.
+        3 port: u16,
+        /// Its network.
+        4 network: Asn,
+        /// The name asked for, or sent in the TLS handshake.
+        5 name: Option<String>,
+    }
+}
+code! {
+    /// How an anchor is tried.
+    pub enum AnchorMethod {
+        /// A DNS query over UDP; any answer to it is one.
+        0 Dns,
+        /// A TCP connection.
+        1 Tcp,
+        /// A TLS ClientHello; any TLS answer is one.
+        2 Tls,
+    }
+}
+fact! {
+    /// A heartbeat. Times are microseconds since the boot, but for `wall`.
+    pub struct Beat {
+        /// Start of the program, counted from 1; only grows.
+        0 run: u32,
+        /// Beats of this run, from 1; only grows.
+        1 count: u32,
+        /// The boot of the machine.
+        2 boot: BootId,
+        /// Now.
+        3 uptime: u64,
+        /// What the wall clock claims.
+        4 wall: UnixTime,
+        /// How far that can be trusted.
+        5 clock: ClockQuality,
+        /// Every rung, two bits each.
+        6 state: State,
+        /// Since when it has been so.
+        7 since: u64,
+        /// When the Internet abroad was there last, in this run.
+        8 last_good: Option<u64>,
+        /// Epochs of the ledger that wait to be sent.
+        9 waiting: u32,
+        /// Number of the oldest of them.
+        10 oldest: Option<u64>,
+        /// Seconds until the next beat.
+        11 interval: u16,
+    }
+}
+fact! {
+    /// The collector heard a beat.
+    pub struct BeatAck {
+        /// SHA-256 of the sealed beat, first 8 bytes.
+        0 of: Blob,
+        /// The collector's wall clock.
+        1 time: UnixTime,
     }
 }
 fact! {
@@ -107,6 +194,9 @@ fact! {
         1 target: String,
         /// Addresses that the probe saw for the target's name.
         2 addresses: Vec<Ip>,
+        /// Whether certificates and pages are to be left out of the report: a board has no
+        /// room for them, and does not measure what they are compared with.
+        3 brief: Option<bool>,
     }
 }
 fact! {

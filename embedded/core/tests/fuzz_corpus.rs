@@ -56,6 +56,7 @@ fn codec() {
 fn engines() {
     replay("lookup", targets::lookup);
     replay("handshake", targets::handshake);
+    replay("ledger", targets::ledger);
 }
 
 /// A target without a replay would rot unseen.
@@ -78,6 +79,7 @@ fn every_target_is_replayed() {
         "frames",
         "lookup",
         "handshake",
+        "ledger",
     ];
     replayed.sort_unstable();
     assert_eq!(found, replayed);

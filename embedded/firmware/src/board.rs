@@ -5,6 +5,7 @@
 //! state there. Nor is the monotonic clock: it is the board's `embassy-time` driver, whose
 //! ticks must not wrap within the life of a board (64 bits).
 
+use crate::Note;
 use core::ops::Range;
 use embedded_storage_async::nor_flash::MultiwriteNorFlash;
 use faultline_core::time::{ClockQuality, UnixTime};
@@ -40,6 +41,11 @@ pub trait Board {
 
     /// Why the board has started.
     fn woke(&self) -> Woke;
+
+    /// Hears what happens: for a light, a serial line, a test. Nothing hangs on it.
+    fn note(&mut self, note: &Note) {
+        let _ = note;
+    }
 
     /// Name of the board, for the software's name in measurements: `mps2-an386`.
     fn model(&self) -> &'static str;

@@ -21,16 +21,27 @@ extern crate alloc;
 extern crate std;
 
 mod board;
+mod captive;
+mod chance;
 mod channel;
 mod clock;
+#[cfg(feature = "host")]
+pub mod host;
+mod http;
+mod line;
+pub mod measure;
 pub mod provision;
 mod run;
 mod settings;
+pub mod store;
 pub mod tls;
+mod uplink;
 mod witness;
 
 pub use board::{Board, Layout, NoEntropy, Wall, Woke};
+pub use chance::Chance;
 pub use channel::{Plain, Secure, Unsecured};
-pub use run::{Line, SOCKETS, run};
+pub use run::{Line, Note, SOCKETS, run};
 pub use settings::{Captive, CollectorAt, Consent, Settings, Timeouts};
+pub use uplink::UplinkError;
 pub use witness::{Tapped, Witness};

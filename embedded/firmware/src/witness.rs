@@ -2,14 +2,14 @@
 //!
 //! embassy-net says `ConnectionReset` for a reset and for its own timeouts, drops ICMP errors
 //! about TCP and shows no datagram's hop limit. A [`Tapped`] device lets a [`Witness`] look at
-//! every frame on its way in, before the stack gets it: which connection was reset and with
-//! what hop limit, which destination a router called unreachable (RFC 792), with what hop
+//! every frame on its way in, before the stack gets it: which connection was reset, which destination a router called unreachable (RFC 792), with what hop
 //! limit a datagram came. It keeps as many facts as a measurement has flows at a time, the
 //! oldest goes first: whoever floods makes it forget, not grow.
 
 use core::cell::RefCell;
+use core::future::poll_fn;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::task::Context;
+use core::task::{Context, Poll, Waker};
 use critical_section::Mutex;
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken};
 use smoltcp::wire::{
@@ -22,19 +22,11 @@ const KEPT: usize = 16;
 
 /// One thing that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fact {
+enum Fact {
     /// A TCP segment with RST.
-    Reset {
-        from: SocketAddrV4,
-        port: u16,
-        hop_limit: u8,
-    },
-    /// A router or host said that what `port` sent to `to` cannot be delivered.
-    Unreachable {
-        to: SocketAddrV4,
-        port: u16,
-        code: u8,
-    },
+    Reset { from: SocketAddrV4 },
+    /// A router or host said that what was sent to `to` cannot be delivered.
+    Unreachable { to: SocketAddrV4, code: u8 },
     /// A datagram.
     Datagram {
         from: SocketAddrV4,
@@ -51,8 +43,13 @@ pub struct Witness {
 
 #[derive(Debug)]
 struct Seen {
+    /// A ring.
     facts: [Option<Fact>; KEPT],
     next: usize,
+    /// Whether a fact was lost.
+    overflowed: bool,
+    /// Who waits for news.
+    waker: Option<Waker>,
 }
 
 impl Default for Witness {
@@ -65,33 +62,59 @@ impl Witness {
     /// One that has seen nothing.
     pub const fn new() -> Self {
         Self {
-            seen: Mutex::new(RefCell::new(Seen {
-                facts: [None; KEPT],
-                next: 0,
-            })),
+            seen: Mutex::new(RefCell::new(Seen::new())),
         }
     }
 
-    /// The newest fact for which `wanted` has something to say.
-    pub(crate) fn find<T>(&self, wanted: impl Fn(&Fact) -> Option<T>) -> Option<T> {
+    /// Forgets everything, before a flow begins.
+    pub(crate) fn forget(&self) {
         critical_section::with(|section| {
-            let seen = self.seen.borrow_ref(section);
-            let (older, newer) = seen.facts.split_at_checked(seen.next)?;
-            // `newer` holds what is left of the round before: older than all of `older`.
-            let newest_first = older.iter().rev().chain(newer.iter().rev());
-            newest_first.flatten().find_map(&wanted)
-        })
+            let mut seen = self.seen.borrow_ref_mut(section);
+            *seen = Seen::new();
+        });
     }
 
-    /// Forgets everything about a local port, before it is used again.
-    pub(crate) fn forget(&self, port: u16) {
-        critical_section::with(|section| {
-            for fact in &mut self.seen.borrow_ref_mut(section).facts {
-                if fact.is_some_and(|fact| fact.port() == port) {
-                    *fact = None;
+    /// Returns once a router or host has called `to` unreachable, with the code that it gave
+    /// (RFC 792). One flow waits at a time.
+    pub(crate) async fn unreachable(&self, to: SocketAddrV4) -> u8 {
+        poll_fn(|context| {
+            critical_section::with(|section| {
+                let mut seen = self.seen.borrow_ref_mut(section);
+                let code = seen.take(|fact| match fact {
+                    Fact::Unreachable { to: about, code } if *about == to => Some(*code),
+                    _ => None,
+                });
+                if code.is_none() {
+                    seen.waker = Some(context.waker().clone());
                 }
-            }
-        });
+                code.map_or(Poll::Pending, Poll::Ready)
+            })
+        })
+        .await
+    }
+
+    /// Whether a segment with RST came from `from`.
+    pub(crate) fn reset(&self, from: SocketAddrV4) -> bool {
+        let is =
+            |fact: &Fact| matches!(fact, Fact::Reset { from: by } if *by == from).then_some(());
+        critical_section::with(|section| self.seen.borrow_ref_mut(section).take(is).is_some())
+    }
+
+    /// The hop limit of the oldest datagram from `from` to `port` that was not asked for yet;
+    /// `None` where a flood made it uncertain which that is.
+    pub(crate) fn hop_limit(&self, from: SocketAddrV4, port: u16) -> Option<u8> {
+        critical_section::with(|section| {
+            let mut seen = self.seen.borrow_ref_mut(section);
+            let found = seen.take(|fact| match fact {
+                Fact::Datagram {
+                    from: by,
+                    port: to,
+                    hop_limit,
+                } if *by == from && *to == port => Some(*hop_limit),
+                _ => None,
+            });
+            found.filter(|_| !seen.overflowed)
+        })
     }
 
     /// Looks at a frame.
@@ -99,22 +122,40 @@ impl Witness {
         let Some(fact) = read(frame) else { return };
         critical_section::with(|section| {
             let mut seen = self.seen.borrow_ref_mut(section);
-            let next = seen.next;
-            if let Some(place) = seen.facts.get_mut(next) {
-                *place = Some(fact);
+            seen.add(fact);
+            if let Some(waker) = seen.waker.take() {
+                waker.wake();
             }
-            seen.next = (next + 1) % KEPT;
         });
     }
 }
 
-impl Fact {
-    fn port(&self) -> u16 {
-        match self {
-            Self::Reset { port, .. }
-            | Self::Unreachable { port, .. }
-            | Self::Datagram { port, .. } => *port,
+impl Seen {
+    const fn new() -> Self {
+        Self {
+            facts: [None; KEPT],
+            next: 0,
+            overflowed: false,
+            waker: None,
         }
+    }
+
+    fn add(&mut self, fact: Fact) {
+        let next = self.next;
+        if let Some(place) = self.facts.get_mut(next) {
+            self.overflowed |= place.replace(fact).is_some();
+        }
+        self.next = (next + 1) % KEPT;
+    }
+
+    /// What `wanted` says of the oldest fact of which it says something; that fact is gone.
+    fn take<T>(&mut self, wanted: impl Fn(&Fact) -> Option<T>) -> Option<T> {
+        let (newer, older) = self.facts.split_at_mut_checked(self.next)?;
+        older.iter_mut().chain(newer).find_map(|place| {
+            let said = wanted(place.as_ref()?)?;
+            *place = None;
+            Some(said)
+        })
     }
 }
 
@@ -134,8 +175,6 @@ fn read(frame: &[u8]) -> Option<Fact> {
             let tcp = TcpPacket::new_checked(ip.payload()).ok()?;
             tcp.rst().then(|| Fact::Reset {
                 from: SocketAddrV4::new(source, tcp.src_port()),
-                port: tcp.dst_port(),
-                hop_limit,
             })
         }
         IpProtocol::Udp => {
@@ -162,13 +201,12 @@ fn quoted(quote: &[u8], code: u8) -> Option<Fact> {
         return None;
     }
     let ports = quote.get(usize::from(ip.header_len())..)?;
-    let [a, b, c, d, ..] = *ports else {
+    let [_, _, c, d, ..] = *ports else {
         return None;
     };
     let to: Ipv4Addr = ip.dst_addr();
     Some(Fact::Unreachable {
         to: SocketAddrV4::new(to, u16::from_be_bytes([c, d])),
-        port: u16::from_be_bytes([a, b]),
         code,
     })
 }

@@ -8,14 +8,12 @@ use super::lookup::{Ask, ask_system, is_answer, lookup, persist};
 use super::{Outcome, Plan, World, captive, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{
+    engine::agenda::{A, questions, unlikely_label},
     measurement::{Experiment, Limit},
     observation::{DnsTransport, Observation, ResolverRole, Step},
 };
 use futures_util::future::join_all;
 use std::net::SocketAddr;
-
-/// IANA number of A.
-const A: u16 = 1;
 
 /// Asks everybody in the plan about `name`.
 pub async fn dns_consistency<N: Network, C: Clock>(
@@ -26,7 +24,7 @@ pub async fn dns_consistency<N: Network, C: Clock>(
     let run = Run::new(world, plan);
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let run = &run;
-    let nowhere = format!("{}.{name}", label(run.random()));
+    let nowhere = format!("{}.{name}", unlikely_label(run.random()));
     let announced = world.net.announced_resolvers();
 
     let mut asks = network(&announced, &name, &plan.query_types);
@@ -53,12 +51,15 @@ pub async fn dns_consistency<N: Network, C: Clock>(
         join_all(once.iter().map(|ask| lookup(run, ask, 0))),
         async {
             tokio::join!(
-                ask_system(run, &nowhere, &[A], 0),
+                system_once(run, &nowhere, &[A]),
                 join_all(rewritten.iter().map(|ask| lookup(run, ask, 0))),
             )
         },
         captive::check(run),
     );
+    if !plan.system {
+        run.limit(Limit::SystemResolver);
+    }
     let mut observations = system;
     observations.extend(asked.into_iter().flatten());
     observations.extend(once);
@@ -76,7 +77,12 @@ pub(super) async fn system<N: Network, C: Clock>(
     name: &str,
 ) -> Vec<Observation> {
     let mut seen = Vec::new();
-    for attempt in 0..run.plan.attempts.max(1) {
+    let attempts = if run.plan.system {
+        run.plan.attempts.max(1)
+    } else {
+        0
+    };
+    for attempt in 0..attempts {
         let answers = ask_system(run, name, &run.plan.query_types, attempt).await;
         let answered = answers.iter().all(|answer| is_answer(answer.failure));
         seen.extend(answers);
@@ -85,6 +91,19 @@ pub(super) async fn system<N: Network, C: Clock>(
         }
     }
     seen
+}
+
+/// The system's answers to a question that is not asked twice.
+async fn system_once<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    name: &str,
+    types: &[u16],
+) -> Vec<Observation> {
+    if run.plan.system {
+        ask_system(run, name, types, 0).await
+    } else {
+        Vec::new()
+    }
 }
 
 /// Questions to the resolvers that the network announced.
@@ -120,34 +139,4 @@ pub(super) fn controlled(observations: &[Observation]) -> bool {
             && matches!(&observation.step, Step::Lookup(lookup)
                 if lookup.role == ResolverRole::Encrypted)
     })
-}
-
-fn questions(
-    resolvers: &[SocketAddr],
-    name: &str,
-    types: &[u16],
-    role: ResolverRole,
-) -> Vec<Ask> {
-    let mut asks = Vec::new();
-    for resolver in resolvers {
-        for rtype in types {
-            asks.push(Ask {
-                name: name.to_owned(),
-                rtype: *rtype,
-                role,
-                transport: DnsTransport::Udp,
-                resolver: *resolver,
-                resolver_name: None,
-            });
-        }
-    }
-    asks
-}
-
-/// Twelve letters that nobody has registered.
-fn label(random: [u8; 12]) -> String {
-    random
-        .iter()
-        .map(|octet| char::from(b'a' + octet % 26))
-        .collect()
 }

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`dns_consistency`] | do resolvers agree on a name? | OONI ts-002, GFWatch |
 //! | [`web`] | can a page be reached, and if not, at which step? | OONI ts-017 |
+//! | [`hello`] | does the target's name pass in a ClientHello? | TSPU (IMC 2022), with a neutral twin |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -18,6 +19,7 @@ mod dns_consistency;
 mod encrypted;
 mod fetch;
 mod handshake;
+mod hello;
 mod lookup;
 mod outcome;
 mod plan;
@@ -29,6 +31,7 @@ mod web;
 pub use captive::behind_captive_portal;
 pub use control::{control, told};
 pub use dns_consistency::dns_consistency;
+pub use hello::hello;
 pub use outcome::{Outcome, Surroundings, measure};
 pub use plan::{CaptiveCheck, EncryptedResolver, Plan, Timeouts};
 pub use run::World;

@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// What an experiment may contact besides its target, and its bounds.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Whether the operating system's resolver is asked. Off, a probe does what a board does
+    /// that has no operating system, and says so.
+    pub system: bool,
     /// Resolvers asked in the clear.
     pub public_resolvers: Vec<SocketAddr>,
     /// Resolvers asked over authenticated transports: the control for names.
@@ -48,6 +51,7 @@ impl Plan {
     /// A plan that asks nobody but the target and the network's own resolvers.
     pub fn new(roots: Arc<RootCertStore>, neutral_name: &str) -> Self {
         Self {
+            system: true,
             public_resolvers: Vec::new(),
             encrypted: Vec::new(),
             non_resolver: None,

@@ -162,7 +162,7 @@ fn claim(way: &Way<'_>, source: AddressSource, authenticated: bool) -> bool {
     fresh
 }
 
-async fn connect<N: Network, C: Clock>(
+pub(super) async fn connect<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     to: SocketAddr,
     source: AddressSource,

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 pub fn human(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
     let kind = match measurement.experiment {
         faultline_core::measurement::Experiment::Web => "page",
+        faultline_core::measurement::Experiment::Hello => "hello",
         _ => "name",
     };
     writeln!(

@@ -84,6 +84,7 @@ impl Load {
                     sequence: (n / PROBES) as u64,
                     created: START,
                     measurements: measurements.collect(),
+                    ledger: None,
                 };
                 probes[probe].seal(Purpose::Batch, &batch)
             })

@@ -144,7 +144,9 @@ pub fn find(
     let known = Some(control.clone());
     let seen = match wanted.experiment {
         Experiment::DnsConsistency => first,
-        Experiment::Web => on(internet, "probe", clock, full, seed ^ 3, wanted, known)?,
+        Experiment::Web | Experiment::Hello => {
+            on(internet, "probe", clock, full, seed ^ 3, wanted, known)?
+        }
     };
     let measurement = measure(surroundings(seed, Driver::Sockets), seen);
     let verdict = judge(&measurement, Some(&control), world);

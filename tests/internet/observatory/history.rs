@@ -309,6 +309,7 @@ impl Today<'_> {
             sequence: u64::from(self.day),
             created: at(self.offset) + Duration::from_mins(30),
             measurements,
+            ledger: None,
         };
         key.seal(Purpose::Batch, &batch)
     }

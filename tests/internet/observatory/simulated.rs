@@ -218,6 +218,7 @@ async fn cycle(
             sequence: at,
             created: clock.unix(),
             measurements: measurements.into(),
+            ledger: None,
         };
         batches.push(key.seal(Purpose::Batch, &batch));
     }

@@ -72,6 +72,7 @@ pub(crate) fn batch(p: u8, n: u8) -> Batch {
         sequence: u64::from(n),
         created: UnixTime::from_secs(1_700_000_100),
         measurements: (0..3).map(measurement).collect(),
+        ledger: None,
     }
 }
 

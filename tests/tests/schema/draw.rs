@@ -2,19 +2,21 @@
 
 use faultline_core::{
     codec::{Identity, Purpose},
+    engine::ledger::{BootId, Rung, Source as TimeSource, State},
     failure::Failure,
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
     measurement::{
-        Batch, ControlReport, Driver, Experiment, Imported, Limit, Measurement, NetworkEpoch,
-        NetworkKind, Setting, Source,
+        Batch, ControlReport, Driver, EpochItem, Experiment, FixItem, Imported, LedgerPart,
+        Limit, LostItem, Measurement, NetworkEpoch, NetworkKind, RunItem, Setting, Source,
+        StepItem,
     },
     observation::{
         AddressSource, Connect, DnsTransport, Fetch, Handshake, HandshakeRole, HandshakeStage,
         Header, Lookup, Observation, Reply, ResolverRole, Step, Validity,
     },
     protocol::{
-        CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal, Risk,
-        TargetItem,
+        AnchorItem, AnchorMethod, Beat, BeatAck, BeatTerms, CheckIn, CheckInReply,
+        ControlRequest, Enrolled, Enrolment, Receipt, Refusal, Risk, TargetItem,
     },
     time::{ClockQuality, UnixTime},
     value::{Blob, Ip},
@@ -191,7 +193,11 @@ impl Draw {
         use Limit as L;
         Measurement {
             id: MeasurementId(self.octets()),
-            experiment: self.pick(&[Experiment::DnsConsistency, Experiment::Web]),
+            experiment: self.pick(&[
+                Experiment::DnsConsistency,
+                Experiment::Web,
+                Experiment::Hello,
+            ]),
             target: self.text(),
             started: self.time(),
             clock: self.pick(&[C::None, C::Rtc, C::Ntp, C::Collector]),
@@ -199,7 +205,15 @@ impl Draw {
             software: self.text(),
             driver: self.pick(&[D::Sockets, D::Raw, D::Firmware, D::Simulated]),
             limits: self.list(|draw| {
-                draw.pick(&[L::Budget, L::Cap, L::Redirects, L::Addresses, L::Control])
+                draw.pick(&[
+                    L::Budget,
+                    L::Cap,
+                    L::Redirects,
+                    L::Addresses,
+                    L::Control,
+                    L::SystemResolver,
+                    L::Ipv6,
+                ])
             }),
             bytes_sent: self.number(),
             bytes_received: self.number(),
@@ -232,6 +246,93 @@ impl Draw {
             sequence: self.number(),
             created: self.time(),
             measurements: self.list(Self::measurement),
+            ledger: self.option(Self::ledger),
+        }
+    }
+
+    fn boot(&mut self) -> BootId {
+        BootId(self.octets())
+    }
+
+    fn ledger(&mut self) -> LedgerPart {
+        LedgerPart {
+            runs: self.list(|draw| RunItem {
+                number: draw.number(),
+                run: draw.u32(),
+                boot: draw.boot(),
+                started: draw.number(),
+            }),
+            epochs: self.list(|draw| EpochItem {
+                number: draw.number(),
+                run: draw.u32(),
+                from: draw.number(),
+                until: draw.number(),
+                state: State(draw.u32()),
+                checks: draw.u32(),
+                failures: draw.u32(),
+            }),
+            fixes: self.list(|draw| FixItem {
+                number: draw.number(),
+                run: draw.u32(),
+                at: draw.number(),
+                utc: draw.time(),
+                error: draw.number(),
+                source: draw.pick(&[TimeSource::Ntp, TimeSource::Collector]),
+            }),
+            steps: self.list(|draw| StepItem {
+                number: draw.number(),
+                run: draw.u32(),
+                at: draw.number(),
+                from: draw.time(),
+                to: draw.time(),
+            }),
+            lost: self.option(|draw| LostItem {
+                through: draw.number(),
+                epochs: draw.u32(),
+            }),
+        }
+    }
+
+    fn beat_terms(&mut self) -> BeatTerms {
+        use AnchorMethod as M;
+        BeatTerms {
+            port: self.u16(),
+            address: self.option(Self::ip),
+            interval: self.u16(),
+            run: self.u32(),
+            anchors: self.list(|draw| AnchorItem {
+                rung: draw.pick(&Rung::ALL),
+                method: draw.pick(&[M::Dns, M::Tcp, M::Tls]),
+                address: draw.ip(),
+                port: draw.u16(),
+                network: Asn(draw.u32()),
+                name: draw.option(Self::text),
+            }),
+        }
+    }
+
+    pub(super) fn beat(&mut self) -> Beat {
+        use ClockQuality as Q;
+        Beat {
+            run: self.u32(),
+            count: self.u32(),
+            boot: self.boot(),
+            uptime: self.number(),
+            wall: self.time(),
+            clock: self.pick(&[Q::None, Q::Rtc, Q::Ntp, Q::Collector]),
+            state: State(self.u32()),
+            since: self.number(),
+            last_good: self.option(Self::number),
+            waiting: self.u32(),
+            oldest: self.option(Self::number),
+            interval: self.u16(),
+        }
+    }
+
+    pub(super) fn beat_ack(&mut self) -> BeatAck {
+        BeatAck {
+            of: Blob(self.octets::<8>().to_vec()),
+            time: self.time(),
         }
     }
 
@@ -295,6 +396,7 @@ impl Draw {
             }),
             next: self.u32(),
             address: self.option(Self::ip),
+            beat: self.option(Self::beat_terms),
         }
     }
 
@@ -303,6 +405,7 @@ impl Draw {
             probe: ProbeId(self.octets()),
             target: self.text(),
             addresses: self.list(Self::ip),
+            brief: self.option(Self::flag),
         }
     }
 

@@ -50,6 +50,8 @@ proptest! {
         holds("control-request", &draw.control_request())?;
         holds("receipt", &draw.receipt())?;
         holds("refusal", &draw.refusal())?;
+        holds("beat", &draw.beat())?;
+        holds("beat-ack", &draw.beat_ack())?;
         holds("control-report", &draw.control_report())?;
         holds("batch", &Draw::new(more).batch())?;
     }
@@ -64,6 +66,8 @@ fn every_purpose_is_sealed_in_its_published_form() {
         Purpose::NetworkEpoch,
         Purpose::ControlReport,
         Purpose::Request,
+        Purpose::Beat,
+        Purpose::BeatAck,
     ] {
         let octets = key.seal(purpose, &payload);
         assert_eq!(SCHEMA.check("sealed", &octets), Ok(()));
@@ -86,6 +90,8 @@ fn every_rule_of_the_schema_is_tested() {
         "control-request",
         "receipt",
         "refusal",
+        "beat",
+        "beat-ack",
     ];
     // Parts of messages, tested with them.
     let parts = [
@@ -106,6 +112,15 @@ fn every_rule_of_the_schema_is_tested() {
         "handshake",
         "fetch",
         "target-item",
+        "ledger",
+        "run",
+        "epoch",
+        "fix",
+        "clock-step",
+        "lost",
+        "reach",
+        "beat-terms",
+        "anchor",
     ];
     let mut known: Vec<_> = messages.iter().chain(&parts).copied().collect();
     known.sort_unstable();

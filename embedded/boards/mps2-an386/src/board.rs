@@ -2,11 +2,11 @@
 //! and a watchdog.
 
 use crate::flash::{BLOCK, FileFlash, SIZE};
-use crate::host;
+use crate::host::{self, say};
 use embassy_time::Instant;
 use faultline_core::time::{ClockQuality, UnixTime};
 use faultline_firmware::provision::ROOM;
-use faultline_firmware::{Board, Layout, NoEntropy, Wall, Woke};
+use faultline_firmware::{Board, Layout, NoEntropy, Note, Wall, Woke};
 
 /// The board.
 pub(crate) struct Emulated {
@@ -78,6 +78,10 @@ impl Board for Emulated {
 
     fn woke(&self) -> Woke {
         Woke::Power
+    }
+
+    fn note(&mut self, note: &Note) {
+        say!("{note:?}");
     }
 
     fn model(&self) -> &'static str {

@@ -218,5 +218,4 @@ async fn life(spawner: Spawner) {
             Err(error) => give_up(format_args!("{error}")),
         }
     }
-    host::exit(0)
 }

@@ -16,8 +16,11 @@
 //! What comes out is an [`Observation`](crate::observation::Observation): engines judge how a
 //! step ended, never what that means. They bound what a hostile peer makes them keep.
 
+pub mod agenda;
 pub mod framing;
 pub mod handshake;
+pub mod heartbeat;
+pub mod ledger;
 pub mod lookup;
 
 /// What an engine wants of its driver.

@@ -120,6 +120,7 @@ pub fn judge(
     match measurement.experiment {
         Experiment::DnsConsistency => dns::judge(&case).verdict(),
         Experiment::Web => web::judge(&case).verdict(),
+        Experiment::Hello => web::hello(&case).verdict(),
     }
 }
 

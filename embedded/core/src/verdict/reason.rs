@@ -69,6 +69,7 @@ rules! {
     51 InterceptsAll "inconclusive.intercepts_all" "A neutral name met an unknown authority at the same address, too: somebody in between (security software, an employer, a network) may read every connection, not this target's alone.",
     50 AddressNotTried "inconclusive.address_not_tried" "The answer differs from the control's, and nothing was tried that could clear it.",
     60 ChainNotCompared "inconclusive.chain_not_compared" "The certificate is not valid for this probe, and it cannot be compared with the control's: wrong dates or an old list of authorities look the same.",
+    70 HelloPasses "tls.hello_passes" "A ClientHello with the target's name was answered with a ServerHello. Whose it was is not known: certificates were not looked at.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",
 }
 

@@ -57,6 +57,45 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     })
 }
 
+/// Whether the target's name passes, where nothing but ClientHellos was sent.
+pub(super) fn hello(case: &Case<'_>) -> Finding {
+    let names = dns::judge(case);
+    if names.outcome == Outcome::Anomaly {
+        return names;
+    }
+    if case.control.is_empty() {
+        return Finding::inconclusive(Rule::NoControl, Vec::new());
+    }
+    let greeted = |o: &Observation| {
+        o.failure.is_none()
+            && matches!(&o.step, Step::Handshake(shake) if shake.role == HandshakeRole::Target)
+    };
+    let passed: Vec<u16> = case
+        .seen()
+        .filter(|(_, o)| greeted(o))
+        .map(|(at, _)| at)
+        .collect();
+    if !passed.is_empty() {
+        let reason = Reason::new(Rule::HelloPasses, passed, Vec::new());
+        return Finding::new(Outcome::Ok, reason);
+    }
+    let stopped = connects(case).or_else(|| handshakes(case));
+    let there = case.control().any(|(_, o)| greeted(o));
+    match stopped {
+        Some(finding) if there || finding.outcome == Outcome::Anomaly => finding,
+        _ if !there => {
+            let failed = |(at, o): (u16, &Observation)| o.failure.is_some().then_some(at);
+            let here = case.seen().filter_map(failed).collect();
+            let there = case.control().filter_map(failed).collect();
+            Finding::new(Outcome::Down, Reason::new(Rule::ControlFails, here, there))
+        }
+        _ => match names.outcome {
+            Outcome::Inconclusive | Outcome::Down => names,
+            _ => stranded(case),
+        },
+    }
+}
+
 /// `Some` where a page came over a certificate valid for its name. Nobody on the path wrote
 /// it; that the server itself turns this visitor away and not the control is no interference
 /// of the network, but not the page either.
