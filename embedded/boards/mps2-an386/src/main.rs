@@ -19,8 +19,8 @@ use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::Spawner;
 use embassy_net::{Config, DhcpConfig, Stack, StackResources};
 use faultline_firmware::{
-    Board as _, Line, Plain, SOCKETS, Tapped, Witness, provision::Provision, provision::ROOM,
-    run, tls::Trust,
+    Board as _, Line, SOCKETS, Tapped, Witness, provision::Provision, provision::ROOM, run,
+    tls::Trust,
 };
 use host::say;
 use lan9118::Lan9118;
@@ -210,12 +210,13 @@ async fn life(spawner: Spawner) {
         stack,
         witness: &WITNESS,
     };
-    if provision.authority.is_empty() {
-        run(board, line, Plain, provision.settings).await;
-    } else {
-        match Trust::new(&provision.authority, random) {
-            Ok(trust) => run(board, line, trust, provision.settings).await,
+    // Who speaks in the clear, as in a closed test network, has no authority.
+    let trust = match provision.authority.as_slice() {
+        [] => None,
+        authority => match Trust::new(authority, random) {
+            Ok(trust) => Some(trust),
             Err(error) => give_up(format_args!("{error}")),
-        }
-    }
+        },
+    };
+    run(board, line, trust, provision.settings).await;
 }

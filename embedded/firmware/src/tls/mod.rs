@@ -123,6 +123,22 @@ impl Secure for Trust {
     }
 }
 
+/// Without an authority nobody is believed.
+impl Secure for Option<Trust> {
+    async fn secure<S: Read + Write>(
+        &mut self,
+        stream: S,
+        name: &str,
+        now: Option<faultline_core::time::UnixTime>,
+        entropy: [u8; 32],
+    ) -> Result<impl Read + Write, Unsecured> {
+        match self {
+            Some(trust) => trust.secure(stream, name, now, entropy).await,
+            None => Err(Unsecured::Certificate),
+        }
+    }
+}
+
 /// Why there is no session, or no longer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TlsError {
