@@ -4,8 +4,10 @@
 //! Where namespaces are forbidden, or QEMU or the image are not there, every trial says so as
 //! `skipped: no ...`, and `tests/run` counts it.
 
+mod collector;
 mod place;
 mod start;
+mod trust;
 
 use faultline_internet::live::{self, Emulator};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -20,7 +22,7 @@ fn main() {
     let entered = live::enter().map_err(|error| format!("no namespaces: {}", chain(&error)));
     let here: Here = Arc::new(entered.and_then(|()| Emulator::find()));
     let arguments = Arguments::from_args();
-    let trials = start::TRIALS.iter();
+    let trials = start::TRIALS.iter().chain(trust::TRIALS);
     let trials = trials.map(|&(name, check)| {
         let here = Arc::clone(&here);
         Trial::test(format!("namespace_board_{name}"), move || match &*here {

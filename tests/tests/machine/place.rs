@@ -17,6 +17,8 @@ pub(crate) const COLLECTOR: Ipv4Addr = Ipv4Addr::new(24, 255, 0, 55);
 pub(crate) const PORT: u16 = 8443;
 /// What it is called in its certificate.
 pub(crate) const NAME: &str = "collector.example";
+/// The collector's host.
+pub(crate) const HOST: &str = "collector";
 /// The board's host.
 pub(crate) const BOARD: &str = "probe";
 
@@ -25,7 +27,6 @@ pub(crate) struct Place {
     pub(crate) internet: Internet,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) targets: Vec<String>,
-    pub(crate) authority: Vec<u8>,
 }
 
 impl Place {
@@ -42,14 +43,13 @@ impl Place {
             board: true,
             ..HostSpec::within(&world, BOARD, probe.asn, 7)?
         };
-        let collector = HostSpec::new("collector", 64_511, COLLECTOR);
+        let collector = HostSpec::new(HOST, 64_511, COLLECTOR);
         let internet =
             Internet::start(&world, vec![board, collector]).map_err(|error| chain(&error))?;
         Ok(Self {
             internet,
             folder: tempfile::tempdir()?,
             targets: scenario.measure.iter().map(|m| m.target.clone()).collect(),
-            authority: Vec::new(),
         })
     }
 
@@ -64,8 +64,8 @@ impl Place {
         machine.map_err(|error| chain(&error).into())
     }
 
-    /// What the board's owner set.
-    pub(crate) fn provision(&self) -> Provision {
+    /// What the board's owner set, who believes this authority.
+    pub(crate) fn provision(&self, authority: Vec<u8>) -> Provision {
         Provision {
             settings: Settings {
                 consent: Some(Consent {
@@ -89,7 +89,7 @@ impl Place {
                 contact_special: false,
                 timeouts: Timeouts::default(),
             },
-            authority: self.authority.clone(),
+            authority,
         }
     }
 }

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 fn is_given_its_address(emulator: &Emulator) -> Result<(), Failed> {
     let place = Place::new("benign/clean.toml")?;
-    let machine = place.machine(emulator, &place.provision().block()?)?;
+    let machine = place.machine(emulator, &place.provision(Vec::new()).block()?)?;
     let said = machine.start()?.says("address ", SOON)?;
     assert!(
         said.starts_with("address 20.1.0.7/24, resolvers [20.1.0.53"),
