@@ -147,7 +147,11 @@ impl Machine<'_> {
                 .spawn(forward)
                 .map_err(LiveError::Thread)?;
         }
-        Ok(Powered { child, lines })
+        Ok(Powered {
+            child,
+            lines,
+            heard: Vec::new(),
+        })
     }
 
     /// The file that is its flash.
@@ -161,6 +165,7 @@ impl Machine<'_> {
 pub struct Powered {
     child: Child,
     lines: Receiver<String>,
+    heard: Vec<String>,
 }
 
 /// How waiting for a board ended that did not do what was waited for.
@@ -187,21 +192,27 @@ pub enum BoardError {
 }
 
 impl Powered {
-    /// Waits until the board says a line that holds `wanted`, no longer than `within`.
+    /// Waits until the board says a line that holds `wanted`, no longer than `within` after
+    /// its last word.
     pub fn says(&mut self, wanted: &str, within: Duration) -> Result<String, BoardError> {
-        let mut said = String::new();
         loop {
+            let said = || self.heard.last().cloned().unwrap_or_default();
             match self.lines.recv_timeout(within) {
-                Ok(line) if line.contains(wanted) => return Ok(line),
-                Ok(line) => said = line,
+                Ok(line) => {
+                    self.heard.push(line.clone());
+                    if line.contains(wanted) {
+                        return Ok(line);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(BoardError::Late {
                         wanted: wanted.to_owned(),
                         within,
-                        said,
+                        said: said(),
                     });
                 }
                 Err(RecvTimeoutError::Disconnected) => {
+                    let said = said();
                     let status = self.child.wait();
                     let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
                     return Err(BoardError::Ended { status, said });
@@ -210,14 +221,18 @@ impl Powered {
         }
     }
 
-    /// What it said since it was last listened to.
-    pub fn said(&self) -> Vec<String> {
-        self.lines.try_iter().collect()
+    /// All that it said so far.
+    pub fn heard(&mut self) -> &[String] {
+        self.heard.extend(self.lines.try_iter());
+        &self.heard
     }
 
-    /// Cuts the power, now.
-    pub fn cut(mut self) {
+    /// Cuts the power, now, and gives all that it said until then.
+    pub fn cut(mut self) -> Vec<String> {
         self.end();
+        // The other end is gone, so this ends.
+        self.heard.extend(self.lines.iter());
+        std::mem::take(&mut self.heard)
     }
 
     /// Whether it still runs.

@@ -34,8 +34,7 @@ fn measures_and_uploads(emulator: &Emulator) -> Result<(), Failed> {
     board.says("CheckedIn", WAIT)?;
     board.says("Acknowledged", WAIT)?;
     board.says("Cycle", WAIT)?;
-    let memory = board.said();
-    board.cut();
+    let heard = board.cut();
     let kept = collector.end()?;
     let batches = kept.batches()?;
     assert!(!batches.is_empty());
@@ -46,7 +45,9 @@ fn measures_and_uploads(emulator: &Emulator) -> Result<(), Failed> {
         .collect::<Result<_, _>>()?;
     signers.dedup();
     assert_eq!(signers.len(), 1);
-    println!("{memory:?}");
+    for line in heard {
+        println!("{line}");
+    }
     Ok(())
 }
 
