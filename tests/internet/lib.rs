@@ -7,6 +7,7 @@
 //! addresses are globally routable in form, since special-purpose ones mean forgery to the
 //! rules, and belong to nobody here. No packet leaves the process, or its namespaces.
 
+pub mod alike;
 pub mod authority;
 pub mod captive;
 pub mod clock;

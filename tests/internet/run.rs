@@ -160,13 +160,13 @@ pub(crate) async fn look<N: Network, C: Clock>(
 }
 
 /// The name that a target is about.
-pub(crate) fn named(target: &str) -> &str {
+pub fn named(target: &str) -> &str {
     let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
     rest.split(['/', ':']).next().unwrap_or(rest)
 }
 
 /// The probe's plan: the resolvers of the scenario and a check for portals.
-pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
+pub fn fill(plan: &mut Plan, scenario: &Scenario) {
     for resolver in &scenario.resolver {
         if resolver.public {
             plan.public_resolvers
