@@ -5,6 +5,7 @@
 //! `skipped: no ...`, and `tests/run` counts it.
 
 mod collector;
+mod cuts;
 mod place;
 mod start;
 mod trust;
@@ -22,7 +23,8 @@ fn main() {
     let entered = live::enter().map_err(|error| format!("no namespaces: {}", chain(&error)));
     let here: Here = Arc::new(entered.and_then(|()| Emulator::find()));
     let arguments = Arguments::from_args();
-    let trials = start::TRIALS.iter().chain(trust::TRIALS);
+    let trials = start::TRIALS.iter();
+    let trials = trials.chain(trust::TRIALS).chain(cuts::TRIALS);
     let trials = trials.map(|&(name, check)| {
         let here = Arc::clone(&here);
         Trial::test(format!("namespace_board_{name}"), move || match &*here {
