@@ -18,7 +18,7 @@ use crate::{
 use alloc::{format, string::String, vec::Vec};
 use core::cell::RefCell;
 use embassy_futures::select::{Either, select};
-use embassy_net::{Stack, StaticConfigV4};
+use embassy_net::{ConfigV4, DhcpConfig, Stack, StaticConfigV4};
 use faultline_core::{
     codec::{Identity, Purpose},
     dns::is_bogon,
@@ -46,10 +46,21 @@ const TARGETS: usize = 64;
 /// the witness between stack and device.
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
-    /// The stack, set up for DHCP.
+    /// The stack, not yet set up: the board sends nothing before its owner's consent.
     pub stack: Stack<'a>,
     /// Sees what the stack does not tell.
     pub witness: &'a Witness,
+}
+
+impl Line<'_> {
+    /// Asks the network for an address, where that was not done yet, and waits for one.
+    pub async fn attach(&self) {
+        if !self.stack.is_config_up() {
+            let dhcp = ConfigV4::Dhcp(DhcpConfig::default());
+            self.stack.set_config_v4(dhcp);
+            self.stack.wait_config_up().await;
+        }
+    }
 }
 
 /// What a board tells whoever listens: a light, a serial line, a test.
@@ -225,7 +236,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
     async fn attach(&mut self) {
         if !self.line.stack.is_config_up() {
             self.known = None;
-            self.line.stack.wait_config_up().await;
+            self.line.attach().await;
         }
         let here = self.line.stack.config_v4();
         if here != self.here {

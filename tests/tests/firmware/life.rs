@@ -1,8 +1,337 @@
-//! Does a board enrol, measure, keep and upload, whatever is done to it?
+//! Does a board enrol, measure, keep and upload to the real collector, whatever is done to
+//! it: a collector that is away, power that is cut, a stranger that answers in its place?
 
-use crate::Entered;
-use libtest_mimic::Trial;
+use crate::{Entered, chain, possible};
+use faultline_collector::store::{Facts as _, MeasurementRow, sqlite::Sqlite};
+use faultline_core::time::UnixTime;
+use faultline_internet::{
+    live::{HostSpec, Internet},
+    scenario::Scenario,
+    world::{CHECK, NEUTRAL, VANTAGE, VANTAGE_RESOLVER, World},
+};
+use libtest_mimic::{Failed, Trial};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use tempfile::TempDir;
 
-pub(crate) fn trials(_: &Entered) -> Vec<Trial> {
-    Vec::new()
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(24, 255, 0, 55);
+const PORT: u16 = 8055;
+const SCENARIO: &str = include_str!("../../scenarios/blocking/sni_reset.toml");
+const TARGET: &str = "https://news.example/";
+
+type Check = fn() -> Result<(), Failed>;
+
+/// All trials.
+pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
+    let checks: [(&str, Check); 4] = [
+        ("measures_and_the_collector_judges", judged),
+        ("keeps_its_evidence_when_power_is_cut", power_cuts),
+        ("uploads_nothing_to_strangers", strangers),
+        ("sends_nothing_without_consent", no_consent),
+    ];
+    let trial = |(name, check): (&str, Check)| {
+        let entered = Arc::clone(entered);
+        Trial::test(format!("namespace_board_{name}"), move || {
+            if possible(&entered) { check() } else { Ok(()) }
+        })
+    };
+    checks.into_iter().map(trial).collect()
+}
+
+/// A world with a place for a collector and a board.
+struct Stage {
+    internet: Internet,
+    folder: TempDir,
+}
+
+impl Stage {
+    fn build() -> Result<Self, Failed> {
+        let world = Arc::new(World::new(&Scenario::parse(SCENARIO)?)?);
+        let folder = tempfile::tempdir()?;
+        let roots = folder.path().join("roots.pem");
+        std::fs::write(&roots, world.authority.root_pem())?;
+        let hosts = vec![
+            HostSpec {
+                delay_ms: 10,
+                ..HostSpec::new("collector", VANTAGE, ADDRESS)
+            },
+            HostSpec {
+                delay_ms: 10,
+                board: true,
+                ..HostSpec::within(&world, "board", 64_500, 9)?
+            },
+        ];
+        let internet = Internet::start(&world, hosts).map_err(|error| chain(&error))?;
+        let stage = Self { internet, folder };
+        let state = stage.folder.path().display();
+        let targets = stage.path("targets.csv");
+        std::fs::write(&targets, format!("url,category_code\n{TARGET},NEWS\n"))?;
+        let collector = format!(
+            "listen = \"{ADDRESS}:{PORT}\"\nstate = \"{state}\"\ntargets = \"{}\"\n\
+             simulated = true\n[control]\nenabled = true\n\
+             resolvers = [\"{VANTAGE_RESOLVER}:53\"]\nvantage = \"XZ\"\n\
+             extra_roots = \"{}\"\nown_addresses = [\"{ADDRESS}\"]\n",
+            targets.display(),
+            roots.display(),
+        );
+        std::fs::write(stage.path("collector.toml"), collector)?;
+        let board = format!(
+            "collector = \"http://{ADDRESS}:{PORT}\"\nneutral_name = \"{NEUTRAL}\"\n\
+             captive_check = \"{CHECK}\"\n"
+        );
+        std::fs::write(stage.path("silent.toml"), &board)?;
+        std::fs::write(stage.path("board.toml"), format!("{board}i_agree = true\n"))?;
+        // One that measures also while nobody tells it what.
+        let own = format!("{board}i_agree = true\ntargets = [\"news.example\"]\n");
+        std::fs::write(stage.path("own.toml"), own)?;
+        Ok(stage)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn collector(&self) -> Result<Running, Failed> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_collector-process"));
+        command
+            .arg("--config")
+            .arg(self.path("collector.toml"))
+            .arg("serve");
+        command.env("RUST_LOG", "warn");
+        let mut collector = self.spawn("collector", command)?;
+        collector.hear("listening")?;
+        Ok(collector)
+    }
+
+    /// A board whose flash is what was left of its last life.
+    fn board(&self, settings: &str) -> Result<Running, Failed> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firmware-process"));
+        command
+            .args(["--interface", "up0", "--flash"])
+            .arg(self.path("flash.bin"))
+            .arg("--settings")
+            .arg(self.path(settings));
+        self.spawn("board", command)
+    }
+
+    fn spawn(&self, host: &str, mut command: Command) -> Result<Running, Failed> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let spawned = self.internet.spawn(host, command);
+        let mut child = spawned.map_err(|error| chain(&error))?;
+        let says = child.stdout.take().ok_or("no output")?;
+        Ok(Running {
+            child,
+            says: BufReader::new(says).lines(),
+            heard: Vec::new(),
+        })
+    }
+
+    /// What the collector has stored; it must have ended.
+    fn stored(&self) -> Result<Vec<MeasurementRow>, Failed> {
+        let store = Sqlite::open(&self.path("collector.db"))?;
+        let mut rows = Vec::new();
+        store.measurements(UnixTime(0)..UnixTime(i64::MAX), &mut |row| {
+            rows.push(row);
+            true
+        })?;
+        Ok(rows)
+    }
+}
+
+/// A process that says what it does, a line at a time. Dropped, it is killed.
+struct Running {
+    child: Child,
+    says: Lines<BufReader<ChildStdout>>,
+    heard: Vec<String>,
+}
+
+impl Running {
+    /// Reads until a line begins with `word`.
+    fn hear(&mut self, word: &str) -> Result<String, Failed> {
+        for line in self.says.by_ref() {
+            let line = line?;
+            self.heard.push(line.clone());
+            if line.starts_with(word) {
+                return Ok(line);
+            }
+        }
+        Err(format!("it ended before it said {word}, after {:?}", self.heard).into())
+    }
+
+    /// Cuts the power.
+    fn cut(mut self) -> Result<Vec<String>, Failed> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(std::mem::take(&mut self.heard))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn judged() -> Result<(), Failed> {
+    let stage = Stage::build()?;
+    let collector = stage.collector()?;
+    let mut board = stage.board("board.toml")?;
+    board.hear("Cycle")?;
+    let heard = board.cut()?;
+    drop(collector);
+    let mut rows = stage.stored()?;
+    rows.sort_by_key(|row| row.experiment);
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let verdict = &row.verdict;
+            let mechanism = verdict.mechanism.clone();
+            (row.experiment, verdict.outcome.clone(), mechanism)
+        })
+        .collect();
+    let wanted = [
+        ("dns_consistency", "ok".to_owned(), None),
+        (
+            "hello",
+            "anomaly".to_owned(),
+            Some("tls.reset.sni".to_owned()),
+        ),
+    ];
+    assert_eq!(found, wanted, "{heard:?}");
+    Ok(())
+}
+
+/// Power goes at each thing that a board says of itself, one life after the other, and the
+/// collector is away in the first.
+fn power_cuts() -> Result<(), Failed> {
+    let stage = Stage::build()?;
+    let mut kept = BTreeSet::new();
+    let mut note = |heard: Vec<String>| {
+        for line in heard {
+            if let Some(number) = line.strip_prefix("Kept { sequence: ") {
+                assert!(kept.insert(number.to_owned()), "number {number} twice");
+            }
+        }
+    };
+    let mut board = stage.board("own.toml")?;
+    board.hear("NotNow")?;
+    board.hear("Kept")?;
+    note(board.cut()?);
+    let collector = stage.collector()?;
+    for word in [
+        "Attached",
+        "CheckedIn",
+        "Acknowledged",
+        "Kept",
+        "Acknowledged",
+        "Cycle",
+    ] {
+        let mut board = stage.board("own.toml")?;
+        board.hear(word)?;
+        note(board.cut()?);
+    }
+    let mut board = stage.board("own.toml")?;
+    board.hear("Cycle")?;
+    note(board.cut()?);
+    drop(collector);
+    let rows = stage.stored()?;
+    let probes: BTreeSet<_> = rows.iter().map(|row| row.probe).collect();
+    assert_eq!(probes.len(), 1, "one identity, whatever happened");
+    let batches: BTreeSet<_> = rows.iter().map(|row| row.batch).collect();
+    assert_eq!(
+        batches.len(),
+        rows.len(),
+        "one measurement a batch, each once"
+    );
+    // What was cut off between keeping and saying so arrives as well.
+    assert!(rows.len() >= kept.len(), "{} of {kept:?}", rows.len());
+    Ok(())
+}
+
+/// Somebody answers in the collector's place: with a page, with noise, with more than fits.
+fn strangers() -> Result<(), Failed> {
+    let stage = Stage::build()?;
+    let answers: [&[u8]; 5] = [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nlogin",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n",
+        b"SSH-2.0-nonsense\r\n\r\n\r\n",
+        b"",
+    ];
+    for answer in answers {
+        let endless = answer.is_empty();
+        let (ready, listening) = std::sync::mpsc::channel();
+        let served = stage
+            .internet
+            .begin("collector", move || -> std::io::Result<()> {
+                let listener = TcpListener::bind((ADDRESS, PORT))?;
+                let _ = ready.send(());
+                let (mut stream, _) = listener.accept()?;
+                // The request's head is enough.
+                let _ = stream.read(&mut [0; 512])?;
+                stream.write_all(answer)?;
+                if endless {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+                    while stream.write_all(&[b'x'; 1024]).is_ok() {}
+                }
+                Ok(())
+            });
+        let served = served.map_err(|error| chain(&error))?;
+        listening.recv()?;
+        let mut board = stage.board("own.toml")?;
+        board.hear("NotNow")?;
+        board.hear("Kept")?;
+        let heard = board.cut()?;
+        assert!(
+            heard.iter().all(|line| !line.starts_with("Acknowledged")
+                && !line.starts_with("GivenUp")
+                && !line.starts_with("CheckedIn")),
+            "{heard:?}"
+        );
+        // It may meet a connection that is gone.
+        let _ = served.join().map_err(|_| "the stranger panicked")?;
+    }
+    // All of it still waits.
+    let collector = stage.collector()?;
+    let mut board = stage.board("board.toml")?;
+    board.hear("Cycle")?;
+    board.cut()?;
+    drop(collector);
+    let names = stage.stored()?;
+    let names = names
+        .iter()
+        .filter(|row| row.experiment == "dns_consistency");
+    assert_eq!(names.count(), answers.len() + 1);
+    Ok(())
+}
+
+fn no_consent() -> Result<(), Failed> {
+    let stage = Stage::build()?;
+    let mut board = stage.board("silent.toml")?;
+    board.hear("NoConsent")?;
+    board.cut()?;
+    let sent = || -> Result<String, Failed> {
+        let read = || std::fs::read_to_string("/proc/thread-self/net/dev");
+        let table = stage
+            .internet
+            .on("board", read)
+            .map_err(|error| chain(&error))??;
+        let link = table
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("up0:"));
+        let sent = link.and_then(|link| link.split_whitespace().nth(9));
+        Ok(sent.ok_or("no link")?.to_owned())
+    };
+    assert_eq!(sent()?, "0", "not even a question for an address");
+    let mut board = stage.board("own.toml")?;
+    board.hear("Attached")?;
+    board.cut()?;
+    assert_ne!(sent()?, "0", "the counter counts");
+    Ok(())
 }

@@ -26,7 +26,7 @@ use embassy_net::{Config, StackResources};
 use faultline_core::time::UnixTime;
 use std::{path::PathBuf, string::String, time::Duration};
 
-/// Opens `interface`, asks for an address, and runs `job` over it to its end.
+/// Opens `interface` and runs `job` over it to its end.
 pub fn on_link<R>(
     interface: &str,
     seed: u64,
@@ -35,7 +35,7 @@ pub fn on_link<R>(
     let witness = Witness::new();
     let device = Tapped::new(Socket::open(interface)?, &witness);
     let mut resources = StackResources::<SOCKETS>::new();
-    let config = Config::dhcpv4(embassy_net::DhcpConfig::default());
+    let config = Config::default();
     let (stack, mut runner) = embassy_net::new(device, config, &mut resources, seed);
     let line = Line {
         stack,
