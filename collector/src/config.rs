@@ -18,6 +18,10 @@ use std::{
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Certificate of this server with those that lead to its authority, PEM.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    pub tls_key: Option<PathBuf>,
     /// Folder for key and store.
     pub state: PathBuf,
     /// MaxMind DB file: address to country.
@@ -110,6 +114,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8055)),
+            tls_cert: None,
+            tls_key: None,
             state: "/var/lib/faultline-collector".into(),
             country_db: None,
             asn_db: None,
@@ -169,6 +175,7 @@ impl Config {
                 "country_db and asn_db go together: give both or none".into(),
             ));
         }
+        config.tls()?;
         if config.operator_token.as_ref().is_some_and(|t| t.len() < 16) {
             return Err(ConfigError::Content(
                 "operator_token is too short: at least 16 characters".into(),
@@ -204,6 +211,17 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// Certificate and key, where TLS is spoken.
+    pub fn tls(&self) -> Result<Option<(&Path, &Path)>, ConfigError> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            _ => Err(ConfigError::Content(
+                "tls_cert and tls_key go together: give both or none".into(),
+            )),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +236,7 @@ mod tests {
         let whole = EXAMPLE
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
+            .replace("# tls_", "tls_")
             .replace("# targets", "targets")
             .replace("# fingerprints", "fingerprints")
             .replace("# services", "services")
@@ -233,6 +252,7 @@ mod tests {
         let config = Config::parse(&whole).unwrap();
         assert!(config.retention_days.is_some() && config.batch_retention_days.is_some());
         assert!(config.country_db.is_some() && config.asn_db.is_some());
+        assert!(config.tls().unwrap().is_some());
         assert!(config.targets.is_some() && config.operator_token.is_some());
         assert!(config.services.is_some() && config.network_names.is_some());
         assert!(config.tlds.is_some() && config.dns_test_zone.is_some());
@@ -259,6 +279,8 @@ mod tests {
             "listne = 1",
             "[control]\nenable = true",
             "country_db = 'a'",
+            "tls_cert = 'a'",
+            "tls_key = 'a'",
             "operator_token = 'short'",
             "[control]\nat_once = 0",
             "retention_days = 0",

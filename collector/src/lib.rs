@@ -17,4 +17,5 @@ pub mod score;
 mod signature;
 pub mod store;
 pub mod targets;
+pub mod tls;
 pub mod traces;

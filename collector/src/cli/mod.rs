@@ -41,7 +41,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Serve the API until SIGTERM or ctrl-c.
-    Serve,
+    Serve {
+        /// Speak TLS with this certificate: PEM, the server's own first.
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        tls_cert: Option<PathBuf>,
+        /// The certificate's key, PEM.
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        tls_key: Option<PathBuf>,
+    },
     /// Take in what others measured.
     Import {
         #[command(subcommand)]
@@ -134,7 +141,13 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
         None => Config::default(),
     };
     match &arguments.action {
-        Action::Serve => serve::serve(config, now).map(|()| 0),
+        Action::Serve { tls_cert, tls_key } => {
+            let mut config = config;
+            if tls_cert.is_some() {
+                (config.tls_cert, config.tls_key) = (tls_cert.clone(), tls_key.clone());
+            }
+            serve::serve(config, now).map(|()| 0)
+        }
         Action::Import {
             format: Format::Ooni { from },
         } => {

@@ -2,12 +2,13 @@
 //! so that port 0 works; on a signal, requests under way are finished.
 
 use anyhow::{Context as _, Result};
+use axum::serve::ListenerExt as _;
 use faultline_collector::{
     api::{Scores, Service, Vintages, router},
     config::Config,
     control,
     ingest::Ingest,
-    targets,
+    targets, tls,
     traces::Lists,
 };
 use faultline_core::time::UnixTime;
@@ -20,6 +21,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     let listen = config.listen;
+    let secure = config.tls()?.map(|(cert, key)| tls::config(cert, key));
+    let secure = secure.transpose()?;
     let listener = std::net::TcpListener::bind(listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
@@ -35,13 +38,20 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         let stop = stop()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         super::retention::start(Arc::clone(&service.store), &service.config, now);
-        println!("listening on http://{}", listener.local_addr()?);
+        let at = listener.local_addr()?;
         let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, app)
-            .with_graceful_shutdown(stop)
-            .await
-            .context("serving failed")?;
+        let served = if let Some(secure) = secure {
+            let shaken = tls::Shaken::listen(listener, secure)?.tap_io(|_| {});
+            println!("listening on https://{at}");
+            axum::serve(shaken, app).with_graceful_shutdown(stop).await
+        } else {
+            println!("listening on http://{at}");
+            axum::serve(listener, app)
+                .with_graceful_shutdown(stop)
+                .await
+        };
+        served.context("serving failed")?;
         published.abort();
         Ok(())
     })

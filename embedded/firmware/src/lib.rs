@@ -34,9 +34,11 @@ mod http;
 mod line;
 mod log;
 pub mod measure;
+pub mod provision;
 mod run;
 mod settings;
 pub mod store;
+pub mod tls;
 mod uplink;
 mod witness;
 

@@ -36,10 +36,12 @@
 //! delays of servers (a path takes the time of its host's link). Servers of the world share
 //! one host; [`HostSpec`]s are for whoever measures, collects or attacks. See decision 10.
 
+mod cable;
 mod capture;
 mod host;
 mod layout;
 mod lease;
+mod machine;
 mod measure;
 mod namespace;
 mod packet;
@@ -48,8 +50,10 @@ mod serve;
 mod tamper;
 mod trickle;
 
+pub use cable::Cable;
 pub use layout::has_ipv6;
 pub use layout::program;
+pub use machine::{BoardError, Emulator, FLASH, Machine, Powered};
 pub use measure::{LiveRun, LiveRunError, find, obstacle, plan, run};
 pub use namespace::{NamespaceError, enter, entered};
 

@@ -1,0 +1,90 @@
+//! What of the board does the application use? Flash in a file, the host's entropy and clock,
+//! and a watchdog.
+
+use crate::flash::{BLOCK, FileFlash, SIZE};
+use crate::host::{self, say};
+use embassy_time::Instant;
+use faultline_core::time::{ClockQuality, UnixTime};
+use faultline_firmware::provision::ROOM;
+use faultline_firmware::{Board, Layout, NoEntropy, Note, Wall, Woke};
+
+/// The board.
+pub(crate) struct Emulated {
+    flash: FileFlash,
+    /// What the wall clock read when the monotonic clock read nothing, microseconds.
+    since: i64,
+    quality: ClockQuality,
+}
+
+impl Emulated {
+    /// With a clock that is set, or one that knows nothing until the collector tells.
+    pub(crate) fn new(flash: FileFlash, clock: bool) -> Self {
+        let host = i64::from(host::unix_seconds()) * 1_000_000;
+        let up = Instant::now().as_micros().cast_signed();
+        let (since, quality) = if clock {
+            (host - up, ClockQuality::Rtc)
+        } else {
+            (0, ClockQuality::None)
+        };
+        Self {
+            flash,
+            since,
+            quality,
+        }
+    }
+}
+
+impl Board for Emulated {
+    type Flash = FileFlash;
+
+    fn entropy(&mut self, octets: &mut [u8]) -> Result<(), NoEntropy> {
+        host::random(octets).map_err(|_| NoEntropy)
+    }
+
+    fn wall(&self) -> Wall {
+        let up = Instant::now().as_micros().cast_signed();
+        Wall {
+            time: UnixTime(self.since.saturating_add(up)),
+            quality: self.quality,
+        }
+    }
+
+    fn set_wall(&mut self, now: UnixTime) {
+        let up = Instant::now().as_micros().cast_signed();
+        self.since = now.0.saturating_sub(up);
+        self.quality = ClockQuality::Collector;
+    }
+
+    fn flash(&mut self) -> &mut FileFlash {
+        &mut self.flash
+    }
+
+    fn layout(&self) -> Layout {
+        let block = BLOCK as u32;
+        let settings = ROOM as u32;
+        let state = settings..settings + 4 * block;
+        let queue = state.end..state.end + 32 * block;
+        let ledger = queue.end..SIZE as u32;
+        Layout {
+            state,
+            queue,
+            ledger,
+        }
+    }
+
+    fn feed(&mut self) {
+        crate::watchdog::feed();
+    }
+
+    fn woke(&self) -> Woke {
+        Woke::Power
+    }
+
+    fn note(&mut self, note: &Note) {
+        say!("{note:?}");
+    }
+
+    fn model(&self) -> &'static str {
+        "mps2-an386"
+    }
+}
