@@ -23,14 +23,14 @@ const PAGE: usize = 500;
 /// The shelf that stands for all whose start is not believed.
 const ODD: Shelf = Shelf::Odd(0);
 
-pub(super) fn source_number(source: Source) -> i64 {
+pub(in crate::store) fn source_number(source: Source) -> i64 {
     match source {
         Source::Probe => 0,
         Source::Import => 1,
     }
 }
 
-pub(super) fn source_of(number: i64) -> Source {
+pub(in crate::store) fn source_of(number: i64) -> Source {
     if number == 1 {
         Source::Import
     } else {

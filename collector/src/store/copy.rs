@@ -1,0 +1,1 @@
+pub fn copy_facts() {}
