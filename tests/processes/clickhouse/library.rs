@@ -149,7 +149,11 @@ impl<'e> Connection<'e> {
                 engine: self.engine,
                 handle: unsafe { (self.engine.fetch)(*self.handle, stream.handle) },
             };
-            let bytes = next.bytes()?;
+            let bytes = match next.bytes() {
+                // So it says after the only piece of an answer without rows.
+                Err(error) if error == "No active streaming query" => return Ok(()),
+                bytes => bytes?,
+            };
             if bytes.is_empty() {
                 return Ok(());
             }

@@ -74,6 +74,11 @@ impl Address {
         self
     }
 
+    /// `http://host:port`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The same place, another database.
     #[must_use]
     pub fn with_database(mut self, name: &str) -> Self {
@@ -86,12 +91,19 @@ impl Address {
 fn decoded(text: &str) -> String {
     let form = format!("v={}", text.replace('+', "%2B").replace('&', "%26"));
     let mut pairs = url::form_urlencoded::parse(form.as_bytes());
-    pairs.next().map(|(_, v)| v.into_owned()).unwrap_or_default()
+    pairs
+        .next()
+        .map(|(_, v)| v.into_owned())
+        .unwrap_or_default()
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (database {}, user {})", self.url, self.database, self.user)
+        write!(
+            f,
+            "{} (database {}, user {})",
+            self.url, self.database, self.user
+        )
     }
 }
 
@@ -113,15 +125,27 @@ mod tests {
     fn addresses_have_defaults_and_hide_the_password() {
         assert_eq!(Address::parse("sqlite"), Ok(None));
         let a = parse("clickhouse://db.example");
-        assert_eq!((&*a.url, &*a.database), ("http://db.example:8123", "faultline"));
+        assert_eq!(
+            (&*a.url, &*a.database),
+            ("http://db.example:8123", "faultline")
+        );
         assert_eq!((&*a.user, &a.password), ("default", &None));
         let a = parse("clickhouses://me%40here:p%2Fa+s%26s@[::1]:9/facts_2/");
         assert_eq!((&*a.url, &*a.database), ("https://[::1]:9", "facts_2"));
-        assert_eq!((&*a.user, a.password.as_deref()), ("me@here", Some("p/a+s&s")));
+        assert_eq!(
+            (&*a.user, a.password.as_deref()),
+            ("me@here", Some("p/a+s&s"))
+        );
         let shown = format!("{a} {a:?}");
-        assert!(!shown.contains("p/a") && shown.contains("me@here"), "{shown}");
+        assert!(
+            !shown.contains("p/a") && shown.contains("me@here"),
+            "{shown}"
+        );
         let a = parse("http://h/").or_password(Some("later".into()));
-        assert_eq!((&*a.url, a.password.as_deref()), ("http://h:80", Some("later")));
+        assert_eq!(
+            (&*a.url, a.password.as_deref()),
+            ("http://h:80", Some("later"))
+        );
         let a = parse("http://u:first@h/").or_password(Some("later".into()));
         assert_eq!(a.password.as_deref(), Some("first"));
     }
@@ -138,7 +162,10 @@ mod tests {
             ("clickhouse://h/?secure=1", "profile"),
         ] {
             let told = Address::parse(text).unwrap_err().to_string();
-            assert!(told.contains(why) && told.contains("clickhouse://USER"), "{told}");
+            assert!(
+                told.contains(why) && told.contains("clickhouse://USER"),
+                "{told}"
+            );
         }
     }
 }

@@ -270,7 +270,9 @@ impl Desk {
                 super::read::int(after)
             ));
             let page = self.engine.all::<KeptBatch>(query)?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = last.key;
             for found in page {
                 let db = &self.books.db;

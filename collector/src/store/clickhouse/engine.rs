@@ -214,7 +214,9 @@ mod tests {
     use super::*;
 
     fn engine() -> Engine {
-        let address = Address::parse("clickhouse://h:p@127.0.0.1:9").unwrap().unwrap();
+        let address = Address::parse("clickhouse://h:p@127.0.0.1:9")
+            .unwrap()
+            .unwrap();
         Engine::start(&address).unwrap()
     }
 
@@ -225,13 +227,25 @@ mod tests {
         let full = "Code: 243. DB::Exception: Cannot reserve 1.00 MiB. (NOT_ENOUGH_SPACE)";
         assert!(matches!(told(full), StoreError::Full));
         let wrong = told("Code: 516. DB::Exception: default: Authentication failed. (A)\nmore");
-        assert!(wrong.to_string().contains("check user, password"), "{wrong}");
+        assert!(
+            wrong.to_string().contains("check user, password"),
+            "{wrong}"
+        );
         let parts = told("Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS)");
         assert!(matches!(parts, StoreError::Unreachable(_)));
-        assert!(matches!(told("502 Bad Gateway"), StoreError::Unreachable(_)));
-        assert!(matches!(told("Code: 62. DB::Exception: Syntax"), StoreError::Facts(_)));
+        assert!(matches!(
+            told("502 Bad Gateway"),
+            StoreError::Unreachable(_)
+        ));
+        assert!(matches!(
+            told("Code: 62. DB::Exception: Syntax"),
+            StoreError::Facts(_)
+        ));
         let silent = engine.explain(Error::TimedOut).to_string();
-        assert!(silent.contains("127.0.0.1:9") && silent.contains("no answer"), "{silent}");
+        assert!(
+            silent.contains("127.0.0.1:9") && silent.contains("no answer"),
+            "{silent}"
+        );
         assert!(!silent.contains(":p@"), "{silent}");
     }
 
@@ -239,7 +253,10 @@ mod tests {
     fn nobody_there_is_said_wherever_one_asks_from() {
         let asked = || engine().execute(SOON, "SELECT 1").unwrap_err().to_string();
         let told = asked();
-        assert!(told.contains("cannot be reached") && told.contains("refused"), "{told}");
+        assert!(
+            told.contains("cannot be reached") && told.contains("refused"),
+            "{told}"
+        );
         let runtime = tokio::runtime::Runtime::new().unwrap();
         assert_eq!(runtime.block_on(async { asked() }), told);
     }

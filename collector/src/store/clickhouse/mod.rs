@@ -21,7 +21,7 @@ mod rows;
 mod schema;
 
 pub use address::{Address, AddressError};
-pub use schema::ddl;
+pub use schema::{ddl, drop_database};
 pub(super) use {
     desk::Desk,
     rows::{Cell, Member, Who},
@@ -85,9 +85,7 @@ impl ClickHouse {
         let owner = schema::owner(&engine)?;
         let id = match &elsewhere {
             Some(known) => known.id.clone(),
-            None if owner.is_none() => {
-                books.transaction(|books| bind(&books.db, !copying))?
-            }
+            None if owner.is_none() => books.transaction(|books| bind(&books.db, !copying))?,
             None => return Err(desk::not_ours(&engine)),
         };
         // A first start may have ended between the two notes; later, no owner is a loss.
@@ -140,7 +138,9 @@ fn placed(db: &Connection, elsewhere: Option<&Elsewhere>) -> Result<(), StoreErr
 }
 
 fn any(db: &Connection, table: &str) -> Result<bool, StoreError> {
-    Ok(db.prepare(&format!("SELECT 1 FROM {table} LIMIT 1"))?.exists([])?)
+    Ok(db
+        .prepare(&format!("SELECT 1 FROM {table} LIMIT 1"))?
+        .exists([])?)
 }
 
 /// From now on this ledger's facts are elsewhere, under a new number.

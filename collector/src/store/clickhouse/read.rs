@@ -221,15 +221,12 @@ impl ClickHouse {
                 "SELECT key, bytes FROM batch WHERE {} AND key = {key} LIMIT 1",
                 snapshot.of("batch")
             );
-            self.engine
-                .all::<KeptBatch>(self.engine.client.query(&sql))
+            self.engine.all::<KeptBatch>(self.engine.client.query(&sql))
         })?;
         found
             .into_iter()
             .next()
-            .map(|found| {
-                self.look(|db| batches::with_receipt(db, key, found.bytes.into_vec()))
-            })
+            .map(|found| self.look(|db| batches::with_receipt(db, key, found.bytes.into_vec())))
             .transpose()
     }
 }

@@ -102,7 +102,9 @@ pub(super) fn migrate(engine: &Engine, address: &Address) -> Result<(), StoreErr
         engine.execute(PATIENCE, &statement(template))?;
     }
     let known = MIGRATIONS.len();
-    let query = engine.client.query("SELECT max(version) AS version FROM migration");
+    let query = engine
+        .client
+        .query("SELECT max(version) AS version FROM migration");
     let found = engine.all::<Version>(query)?;
     let found = found.first().map_or(0, |v| v.version) as usize;
     if found > known {
@@ -161,6 +163,15 @@ where
         insert.write(&row).await?;
         insert.end().await
     })
+}
+
+/// Drops a database with everything in it: for tests, which made it.
+pub fn drop_database(address: &Address) -> Result<(), StoreError> {
+    let engine = Engine::start(address)?;
+    let name = &address.database;
+    let client = engine.client.clone().with_database("default");
+    let query = client.query_raw(&format!("DROP DATABASE IF EXISTS {name} SYNC"));
+    engine.wait(PATIENCE, async move { query.execute().await })
 }
 
 /// The statements for one node; or for a cluster: replicated tables on each of its nodes, and

@@ -89,7 +89,10 @@ impl Desk {
     pub(super) fn here(&mut self) -> Result<(), StoreError> {
         let elsewhere = match self.elsewhere {
             Some(known) => known,
-            None => self.db.prepare_cached("SELECT 1 FROM elsewhere")?.exists([])?,
+            None => self
+                .db
+                .prepare_cached("SELECT 1 FROM elsewhere")?
+                .exists([])?,
         };
         self.elsewhere = Some(elsewhere);
         if elsewhere {

@@ -38,8 +38,7 @@ impl Plan {
         if !policy.clock_checked && today - last > LEAP_DAYS {
             return Err(StoreError::ClockLeap { days: today - last });
         }
-        let before =
-            |days: Option<u32>| days.map_or(i64::MIN, |days| today - i64::from(days));
+        let before = |days: Option<u32>| days.map_or(i64::MIN, |days| today - i64::from(days));
         let (rows, batches) = (before(policy.observations), before(policy.batches));
         let old = desk.horizon()?;
         let (rows, frozen) = (rows.max(old.rows), batches.max(rows).max(old.frozen));

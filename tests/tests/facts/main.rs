@@ -1,0 +1,34 @@
+//! Does ClickHouse keep the contract of facts, and what happens when it, or we, die?
+
+#[path = "../../../collector/tests/batches/mod.rs"]
+mod batches;
+mod front;
+
+use batches::suite::Engine;
+use faultline_collector::store::clickhouse::ClickHouse;
+use front::Front;
+use std::sync::Arc;
+
+/// An engine, and the ledgers of the stores on it.
+struct Server {
+    front: Front,
+    ledgers: tempfile::TempDir,
+}
+
+impl Engine for Server {
+    type Store = ClickHouse;
+    const CASES: u32 = 8;
+
+    fn start() -> Option<Self> {
+        Some(Self {
+            front: Front::start()?,
+            ledgers: tempfile::tempdir().unwrap(),
+        })
+    }
+    fn open(&self, name: &str) -> Arc<ClickHouse> {
+        let ledger = self.ledgers.path().join(name);
+        Arc::new(ClickHouse::open(&ledger, &self.front.database(name)).unwrap())
+    }
+}
+
+contract!(Server);
