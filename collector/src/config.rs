@@ -1,6 +1,7 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
+use crate::store::clickhouse::Address;
 use faultline_probe::config::explain;
 use serde::Deserialize;
 use std::{
@@ -16,6 +17,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder for key and store.
     pub state: PathBuf,
+    /// Where the facts are: `sqlite`, or a ClickHouse; without, in the state folder.
+    pub facts: Option<String>,
     /// MaxMind DB file: address to country.
     pub country_db: Option<PathBuf>,
     /// MaxMind DB file: address to network.
@@ -99,6 +102,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8055)),
             state: "/var/lib/faultline-collector".into(),
+            facts: None,
             country_db: None,
             asn_db: None,
             targets: None,
@@ -170,6 +174,9 @@ impl Config {
                 )));
             }
         }
+        if let Some(facts) = &config.facts {
+            Address::parse(facts).map_err(|e| ConfigError::Content(e.to_string()))?;
+        }
         let days = [config.retention_days, config.batch_retention_days];
         if days.contains(&Some(0)) {
             return Err(ConfigError::Content(
@@ -190,6 +197,7 @@ mod tests {
     fn the_example_is_the_default_and_names_every_key() {
         assert_eq!(Config::parse(EXAMPLE).unwrap(), Config::default());
         let whole = EXAMPLE
+            .replace("# facts", "facts")
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
@@ -233,6 +241,7 @@ mod tests {
             "[control]\nat_once = 0",
             "retention_days = 0",
             "batch_retention_days = -1",
+            "facts = 'postgres://host/db'",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

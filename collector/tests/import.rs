@@ -70,7 +70,7 @@ fn app(store: &Arc<Sqlite>) -> Router {
         vintages: None,
         config,
         control: None,
-        store: Arc::clone(store),
+        store: store.clone(),
         ingest,
         enricher,
         identity: collector,

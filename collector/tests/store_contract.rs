@@ -16,8 +16,8 @@ use faultline_collector::{
     },
 };
 use faultline_core::{
-    id::{Asn, BatchId, Country, MeasurementId},
     codec::Purpose,
+    id::{Asn, BatchId, Country, MeasurementId},
     measurement::{ControlReport, Measurement},
     observation::{Fetch, Step},
     time::{Duration, UnixTime},

@@ -266,4 +266,70 @@ pub trait Facts: Send + Sync {
 /// Both, behind one pointer: what the collector works with.
 pub trait Store: Ledger + Facts {}
 
-impl<S: Ledger + Facts> Store for S {}
+impl<S: Ledger + Facts + ?Sized> Store for S {}
+
+impl<S: Ledger + ?Sized> Ledger for Arc<S> {
+    fn enrol(&self, probe: &ProbeRecord) -> Result<(), StoreError> {
+        (**self).enrol(probe)
+    }
+    fn probe(&self, id: ProbeId) -> Result<Option<ProbeRecord>, StoreError> {
+        (**self).probe(id)
+    }
+    fn revoke(&self, id: ProbeId, at: UnixTime) -> Result<(), StoreError> {
+        (**self).revoke(id, at)
+    }
+    fn record_epoch(
+        &self,
+        probe: ProbeId,
+        issued: UnixTime,
+        token: &[u8],
+    ) -> Result<(), StoreError> {
+        (**self).record_epoch(probe, issued, token)
+    }
+    fn receipt(&self, batch: BatchId) -> Result<Option<ReceiptRecord>, StoreError> {
+        (**self).receipt(batch)
+    }
+    fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
+        (**self).audit(at, what)
+    }
+}
+
+impl<S: Facts + ?Sized> Facts for Arc<S> {
+    fn append(&self, incoming: Incoming) -> Result<Appended, StoreError> {
+        (**self).append(incoming)
+    }
+    fn measurements(
+        &self,
+        window: Range<UnixTime>,
+        each: &mut dyn FnMut(MeasurementRow) -> bool,
+    ) -> Result<(), StoreError> {
+        (**self).measurements(window, each)
+    }
+    fn select(&self, query: &Query) -> Result<Vec<MeasurementRow>, StoreError> {
+        (**self).select(query)
+    }
+    fn measurement(&self, id: MeasurementId) -> Result<Option<MeasurementRow>, StoreError> {
+        (**self).measurement(id)
+    }
+    fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError> {
+        (**self).rollups(window)
+    }
+    fn summary(&self) -> Result<Vec<Summary>, StoreError> {
+        (**self).summary()
+    }
+    fn batch(&self, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
+        (**self).batch(id)
+    }
+    fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError> {
+        (**self).batches(each)
+    }
+    fn rederive(&self, derive: Derive) -> Result<(), StoreError> {
+        (**self).rederive(derive)
+    }
+    fn retain(&self, policy: &Retention, now: UnixTime) -> Result<Dropped, StoreError> {
+        (**self).retain(policy, now)
+    }
+    fn digest(&self) -> Result<[u8; 32], StoreError> {
+        (**self).digest()
+    }
+}

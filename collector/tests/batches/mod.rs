@@ -8,7 +8,7 @@ use faultline_collector::{
     ingest::{Enricher, Ingest, issue},
     rules::Rules,
     store::{
-        Enrichment, Facts, Incoming, Ledger, Place, ProbeRecord, ReceiptRecord, Source,
+        Enrichment, Incoming, Ledger, Place, ProbeRecord, ReceiptRecord, Source, Store,
         contract::Model, derive,
     },
 };
@@ -223,7 +223,7 @@ pub fn enrol_all(store: &impl Ledger) {
     }
 }
 
-pub fn ingest<S: Ledger + Facts>(store: &Arc<S>) -> Ingest<S> {
+pub fn ingest<S: Store + 'static>(store: &Arc<S>) -> Ingest {
     Ingest::new(
         store.clone(),
         Arc::new(Table),

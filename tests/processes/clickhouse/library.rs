@@ -42,8 +42,8 @@ impl Engine {
         let library: &'static Library = Box::leak(Box::new(unsafe { Library::new(library) }?));
         // SAFETY: names and signatures are those of chdb.h.
         unsafe {
-            let handlers =
-                library.get::<unsafe extern "C" fn(bool)>("chdb_set_signal_handlers_enabled")?;
+            let handlers = library
+                .get::<unsafe extern "C" fn(bool)>("chdb_set_signal_handlers_enabled")?;
             handlers(false); // SIGTERM ends this process as any other
             Ok(Self {
                 connect: *library.get("chdb_connect")?,
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     /// A connection with settings of its own; cheap.
-    pub(crate) fn connect(&self) -> Result<Connection<'_>, String> {
+    pub(crate) fn connect(&'static self) -> Result<Connection, String> {
         let name = c"clickhouse";
         let mut words = [name.as_ptr().cast_mut(), self.path.as_ptr().cast_mut()];
         // SAFETY: two C strings that live through the call; the engine copies them.
@@ -78,12 +78,15 @@ impl Engine {
 }
 
 /// One connection, used by one thread at a time.
-pub(crate) struct Connection<'e> {
-    engine: &'e Engine,
+pub(crate) struct Connection {
+    engine: &'static Engine,
     handle: *mut Handle,
 }
 
-impl Drop for Connection<'_> {
+// SAFETY: a connection is bound to no thread; being owned, it is in one at a time.
+unsafe impl Send for Connection {}
+
+impl Drop for Connection {
     fn drop(&mut self) {
         // SAFETY: ours, and closed once.
         unsafe { (self.engine.close)(self.handle) }
@@ -91,19 +94,19 @@ impl Drop for Connection<'_> {
 }
 
 /// What one call gave.
-struct Outcome<'e> {
-    engine: &'e Engine,
+struct Outcome {
+    engine: &'static Engine,
     handle: Handle,
 }
 
-impl Drop for Outcome<'_> {
+impl Drop for Outcome {
     fn drop(&mut self) {
         // SAFETY: ours, and freed once.
         unsafe { (self.engine.destroy)(self.handle) }
     }
 }
 
-impl Outcome<'_> {
+impl Outcome {
     fn bytes(&self) -> Result<Vec<u8>, String> {
         if self.handle.is_null() {
             return Err("the engine gave no result".into());
@@ -127,7 +130,7 @@ impl Outcome<'_> {
     }
 }
 
-impl<'e> Connection<'e> {
+impl Connection {
     /// Runs a statement, and gives all of its answer.
     pub(crate) fn query(&self, sql: &[u8], format: &str) -> Result<Vec<u8>, String> {
         self.call(self.engine.query, sql, format).bytes()
@@ -165,7 +168,7 @@ impl<'e> Connection<'e> {
         }
     }
 
-    fn call(&self, ask: Ask, sql: &[u8], format: &str) -> Outcome<'e> {
+    fn call(&self, ask: Ask, sql: &[u8], format: &str) -> Outcome {
         // SAFETY: the connection lives, and both texts through the call, with their lengths.
         let handle = unsafe {
             if (*self.handle).is_null() {

@@ -23,12 +23,14 @@ use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 use tokio::sync::mpsc;
 
 struct Front {
-    engine: Engine,
+    engine: &'static Engine,
+    /// Connections that wait, by their database and settings, which take time to set.
+    idle: Mutex<BTreeMap<String, Vec<Connection>>>,
     /// The only user, where not everybody may come.
     user: Option<(String, String)>,
 }
@@ -45,8 +47,13 @@ fn main() -> anyhow::Result<()> {
     let engine = Engine::load(&library, &folder)
         .with_context(|| format!("cannot use {}", library.display()))?;
     // The first connection opens the folder, and the last one to go closes it.
-    let engine = Arc::new(Front { engine, user });
-    let keeper = engine.engine.connect().map_err(anyhow::Error::msg)?;
+    let engine: &'static Engine = Box::leak(Box::new(engine));
+    let keeper = engine.connect().map_err(anyhow::Error::msg)?;
+    let front = Arc::new(Front {
+        engine,
+        idle: Mutex::default(),
+        user,
+    });
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
@@ -61,7 +68,7 @@ fn main() -> anyhow::Result<()> {
                 .route("/ping", get(|| async { "Ok.\n" }))
                 .route("/", post(answer))
                 .layer(DefaultBodyLimit::disable())
-                .with_state(Arc::clone(&engine));
+                .with_state(front);
             axum::serve(listener, app).await
         });
     drop(keeper);
@@ -75,16 +82,23 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let said = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let said = |name| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("")
+    };
     if let Some((user, password)) = &front.user
         && (said("x-clickhouse-user") != user || said("x-clickhouse-key") != password)
     {
-        return refused("Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)");
+        return refused(
+            "Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)",
+        );
     }
     let (pieces, mut said) = mpsc::channel(4);
     tokio::task::spawn_blocking(move || {
         let send = |piece| pieces.blocking_send(piece).is_ok();
-        if let Err(error) = run(&front.engine, &asked, &body, &send) {
+        if let Err(error) = run(&front, &asked, &body, &send) {
             send(Err(error));
         }
     });
@@ -124,18 +138,53 @@ fn refused(error: &str) -> Response {
 }
 
 fn run(
-    engine: &Engine,
+    front: &Front,
     asked: &BTreeMap<String, String>,
     body: &[u8],
     send: &dyn Fn(Result<Bytes, String>) -> bool,
 ) -> Result<(), String> {
-    let on = engine.connect()?;
-    let mut sql = None;
-    let mut format = "TabSeparated";
+    let (mut sql, mut format, mut wanted) = (None, "TabSeparated", String::new());
     for (name, value) in asked {
         match name.as_str() {
             "query" => sql = Some(value.as_str()),
             "default_format" => format = value,
+            name => wanted = wanted + name + "=" + value + "\n",
+        }
+    }
+    let kept = front
+        .idle
+        .lock()
+        .ok()
+        .and_then(|mut idle| idle.get_mut(&wanted)?.pop());
+    let on = match kept {
+        Some(kept) => kept,
+        None => connect(front.engine, asked)?,
+    };
+    match sql {
+        Some(sql) => insert(&on, sql, body)?,
+        None if format == ROWS => select(&on, body, send)?,
+        None => {
+            let all = on.query(body, format)?;
+            if !all.is_empty() {
+                send(Ok(all.into()));
+            }
+        }
+    }
+    // One on which something failed is not used again.
+    if let Ok(mut idle) = front.idle.lock() {
+        idle.entry(wanted).or_default().push(on);
+    }
+    Ok(())
+}
+
+fn connect(
+    engine: &'static Engine,
+    asked: &BTreeMap<String, String>,
+) -> Result<Connection, String> {
+    let on = engine.connect()?;
+    for (name, value) in asked {
+        match name.as_str() {
+            "query" | "default_format" => {}
             "database" => {
                 let name = value.replace('\\', "\\\\").replace('`', "\\`");
                 on.query(format!("USE `{name}`").as_bytes(), "")?;
@@ -150,36 +199,31 @@ fn run(
             }
         }
     }
-    match sql {
-        Some(sql) => insert(&on, sql, body),
-        None if format == ROWS => select(&on, body, send),
-        None => {
-            let all = on.query(body, format)?;
-            if !all.is_empty() {
-                send(Ok(all.into()));
-            }
-            Ok(())
-        }
-    }
+    Ok(on)
 }
 
 /// The engine reads rows from a file: text after a statement ends for it at an empty line,
 /// which rows may contain.
-fn insert(on: &Connection<'_>, sql: &str, rows: &[u8]) -> Result<(), String> {
+fn insert(on: &Connection, sql: &str, rows: &[u8]) -> Result<(), String> {
     let Some(into) = sql.trim_end().strip_suffix(&format!("FORMAT {ROWS}")) else {
-        return Err(format!("Code: 73. DB::Exception: only {ROWS} is taken here"));
+        return Err(format!(
+            "Code: 73. DB::Exception: only {ROWS} is taken here"
+        ));
     };
     let io = |e: std::io::Error| format!("Code: 243. DB::Exception: {e}");
     let mut file = tempfile::NamedTempFile::new().map_err(io)?;
     file.write_all(rows).map_err(io)?;
-    let sql = format!("{into} SELECT * FROM file('{}', '{ROWS}')", file.path().display());
+    let sql = format!(
+        "{into} SELECT * FROM file('{}', '{ROWS}')",
+        file.path().display()
+    );
     on.query(sql.as_bytes(), "")?;
     Ok(())
 }
 
 /// Pieces after the first come without the description of the columns.
 fn select(
-    on: &Connection<'_>,
+    on: &Connection,
     sql: &[u8],
     send: &dyn Fn(Result<Bytes, String>) -> bool,
 ) -> Result<(), String> {
@@ -188,7 +232,11 @@ fn select(
     let mut first = true;
     if streams {
         on.stream(sql, ROWS, &mut |piece| {
-            let skip = if first { 0 } else { described(&piece).unwrap_or(0) };
+            let skip = if first {
+                0
+            } else {
+                described(&piece).unwrap_or(0)
+            };
             first = false;
             send(Ok(Bytes::from(piece).slice(skip..)))
         })?;

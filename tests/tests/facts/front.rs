@@ -39,7 +39,11 @@ fn library() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let machine = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x64"
+    };
     let found = cache.join(format!(
         "faultline/clickhouse/node_modules/@chdb/lib-linux-{machine}-gnu/libchdb.so"
     ));

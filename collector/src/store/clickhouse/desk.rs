@@ -324,12 +324,12 @@ impl Desk {
     }
 
     /// For the copy of a store: what it has is put into a parcel as it is.
-    pub(super) fn parcel(&mut self) -> &mut Parcel {
+    pub(in crate::store) fn parcel(&mut self) -> &mut Parcel {
         &mut self.parcel
     }
 
     /// Sends what there is, where it is much.
-    pub(super) fn relieve(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn relieve(&mut self) -> Result<(), StoreError> {
         if self.parcel.is_full() {
             self.send()?;
         }

@@ -52,7 +52,7 @@ pub struct ClickHouse {
 
 /// What a ledger says of where its facts are.
 pub(super) struct Elsewhere {
-    pub(super) id: String,
+    id: String,
     pub(super) complete: bool,
 }
 

@@ -51,7 +51,7 @@ enum Bytes {
 
 /// What goes out together.
 #[derive(Default)]
-pub(super) struct Parcel {
+pub(in crate::store) struct Parcel {
     measurements: Vec<Kept>,
     batches: Vec<Batch>,
     cells: BTreeMap<Cell, (u64, u64)>,
@@ -88,6 +88,16 @@ impl Parcel {
         });
     }
 
+    /// One that is kept where it is.
+    pub(in crate::store) fn keep_row(
+        &mut self,
+        row: MeasurementRow,
+        source: i64,
+        shelf: Shelf,
+    ) {
+        self.keep(Rows::Own(vec![row]), source, vec![(0, shelf)]);
+    }
+
     pub(super) fn keep_batch(&mut self, key: i64, incoming: &Arc<Incoming>) {
         self.bytes += incoming.bytes.len();
         self.batches.push(Batch {
@@ -97,7 +107,7 @@ impl Parcel {
         });
     }
 
-    pub(super) fn keep_bytes(&mut self, key: i64, received: i64, bytes: Vec<u8>) {
+    pub(in crate::store) fn keep_bytes(&mut self, key: i64, received: i64, bytes: Vec<u8>) {
         self.bytes += bytes.len();
         self.batches.push(Batch {
             key,
@@ -106,13 +116,13 @@ impl Parcel {
         });
     }
 
-    pub(super) fn count(&mut self, cell: Cell, measurements: u64, observations: u64) {
+    pub(in crate::store) fn count(&mut self, cell: Cell, measurements: u64, observations: u64) {
         let sum = self.cells.entry(cell).or_default();
         sum.0 += measurements;
         sum.1 += observations;
     }
 
-    pub(super) fn meet(&mut self, member: Member, day: i64) {
+    pub(in crate::store) fn meet(&mut self, member: Member, day: i64) {
         self.members.push((member, day));
     }
 

@@ -23,7 +23,7 @@ impl ClickHouse {
     }
 
     /// Deletes what was sent and never committed.
-    pub(super) fn sweep(&self) -> Result<(), StoreError> {
+    pub(in crate::store) fn sweep(&self) -> Result<(), StoreError> {
         // The newest number may be about to be used.
         let before = self.look(loads::last)?;
         let lost = self.look(|db| loads::unswept(db, before))?;

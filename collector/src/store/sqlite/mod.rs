@@ -2,7 +2,7 @@
 //! their own connections.
 
 pub(super) mod batches;
-mod count;
+pub(super) mod count;
 pub(super) mod desk;
 mod ledger;
 mod migrate;

@@ -153,6 +153,16 @@ pub(super) fn drop_days(db: &Connection, from: i64, before: i64) -> rusqlite::Re
     Ok(measurements + odd as u64)
 }
 
+/// Drops all facts, which are elsewhere now; the ledger stays.
+pub(in crate::store) fn let_go(db: &Connection) -> rusqlite::Result<()> {
+    drop_days(db, i64::MIN, i64::MAX)?;
+    db.execute_batch(
+        "DELETE FROM observation_odd; DELETE FROM measurement_odd; DELETE FROM batch;
+         DELETE FROM rollup; DELETE FROM summary; DELETE FROM summary_size;
+         DELETE FROM summary_probe; DELETE FROM summary_network; DELETE FROM copied;",
+    )
+}
+
 /// Forgets the identities of the measurements from a day on.
 pub(in crate::store) fn forget_identities(db: &Connection, from: i64) -> rusqlite::Result<()> {
     if from == i64::MIN {
