@@ -4,7 +4,7 @@
 //! in a header. It is the engine, not the server: no users but one, no cluster, no queue.
 //! It ends with its standard input, so that it does not outlive the test that started it.
 //!
-//!     clickhouse-process LIBRARY FOLDER [USER PASSWORD]
+//!     clickhouse-process LIBRARY FOLDER PORT [USER PASSWORD]
 
 mod library;
 
@@ -41,9 +41,10 @@ const ROWS: &str = "RowBinaryWithNamesAndTypes";
 fn main() -> anyhow::Result<()> {
     let mut words = std::env::args_os().skip(1);
     let mut word = |what| words.next().map(PathBuf::from).context(what);
-    let library = word("which library? LIBRARY FOLDER [USER PASSWORD]")?;
-    let folder = word("which folder? LIBRARY FOLDER [USER PASSWORD]")?;
-    let user = std::env::args().nth(3).zip(std::env::args().nth(4));
+    let library = word("which library? LIBRARY FOLDER PORT [USER PASSWORD]")?;
+    let folder = word("which folder? LIBRARY FOLDER PORT [USER PASSWORD]")?;
+    let port = std::env::args().nth(3).map_or(Ok(0), |port| port.parse())?;
+    let user = std::env::args().nth(4).zip(std::env::args().nth(5));
     let engine = Engine::load(&library, &folder)
         .with_context(|| format!("cannot use {}", library.display()))?;
     // The first connection opens the folder, and the last one to go closes it.
@@ -62,7 +63,7 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?
         .block_on(async {
-            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
             println!("listening on http://{}", listener.local_addr()?);
             let app = Router::new()
                 .route("/ping", get(|| async { "Ok.\n" }))

@@ -76,7 +76,7 @@ impl Front {
             println!("skipped: no ClickHouse engine (tests/run installs it)");
             return None;
         };
-        let (child, url) = spawn(&library, folder, user);
+        let (child, url) = spawn(&library, folder, 0, user);
         Some(Self {
             address: Address::parse(&url).expect("an address").expect("a server"),
             process: Some(Process {
@@ -115,12 +115,13 @@ impl Front {
         process.child.wait().expect("an end");
     }
 
-    /// Starts it again, with the tables that it had; elsewhere.
+    /// Starts it again where it was, with the tables that it had.
     pub(crate) fn restart(&mut self) {
         let process = self.process.as_mut().expect("a process of ours");
-        let (child, url) = spawn(&library().expect("a library"), &process.folder, &[]);
+        let port = self.address.url().rsplit(':').next();
+        let port = port.and_then(|port| port.parse().ok()).expect("a port");
+        let (child, _) = spawn(&library().expect("a library"), &process.folder, port, &[]);
         process.child = child;
-        self.address = Address::parse(&url).expect("an address").expect("a server");
     }
 }
 
@@ -136,10 +137,11 @@ fn program() -> PathBuf {
     )
 }
 
-fn spawn(library: &Path, folder: &Path, user: &[&str]) -> (Child, String) {
+fn spawn(library: &Path, folder: &Path, port: u16, user: &[&str]) -> (Child, String) {
     let mut child = Command::new(program())
         .arg(library)
         .arg(folder)
+        .arg(port.to_string())
         .args(user)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

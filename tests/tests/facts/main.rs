@@ -2,7 +2,10 @@
 
 #[path = "../../../collector/tests/batches/mod.rs"]
 mod batches;
+mod copied;
+mod failures;
 mod front;
+mod served;
 
 use batches::suite::Engine;
 use faultline_collector::store::clickhouse::ClickHouse;
