@@ -76,6 +76,7 @@ struct Folder(tempfile::TempDir);
 impl Engine for Folder {
     type Store = Sqlite;
     const CASES: u32 = 32;
+    const BATCHES: u32 = 60;
     fn start() -> Option<Self> {
         Some(Self(tempfile::tempdir().unwrap()))
     }

@@ -22,6 +22,8 @@ pub trait Engine: Sized {
     type Store: Ledger + Facts + 'static;
     /// Cases of the test that takes the longest.
     const CASES: u32;
+    /// Batches in the others; twelve days take twelve.
+    const BATCHES: u32;
     /// `None`, after saying why, where it is not installed.
     fn start() -> Option<Self>;
     /// A store of that name; the same again, if it was there.
@@ -56,6 +58,7 @@ macro_rules! contract {
             contract_pages_hold_while_others_append
             contract_many_writers
             contract_rebuilds_the_same
+            contract_rebuilds_while_others_append
             contract_forgets_old_days
             contract_doubts_a_leaping_clock
             contract_two_writers_of_one_store
@@ -74,35 +77,47 @@ pub fn contract_idempotent<E: Engine>(engine: &E) {
 }
 
 pub fn contract_ordered<E: Engine>(engine: &E) {
-    let batches: Vec<_> = (0..20).map(incoming).collect();
+    let batches: Vec<_> = (0..E::BATCHES / 3).map(incoming).collect();
     contract::reads_windows_in_order(&*engine.fresh("a"), &batches);
 }
 
 pub fn contract_every_question_is_answered_as_by_the_model<E: Engine>(engine: &E) {
-    let batches: Vec<_> = (0..60).map(varied).collect();
+    let batches: Vec<_> = (0..E::BATCHES).map(varied).collect();
     contract::agrees_with_the_model(&*engine.fresh("a"), model(), &batches);
 }
 
 pub fn contract_pages_hold_while_others_append<E: Engine>(engine: &E) {
-    let batches: Vec<_> = (0..60).map(varied).collect();
-    let (then, there) = batches.split_at(30);
+    let batches: Vec<_> = (0..E::BATCHES).map(varied).collect();
+    let (then, there) = batches.split_at(batches.len() / 2);
     contract::pages_while_others_append(&*engine.fresh("a"), there, then);
 }
 
 pub fn contract_many_writers<E: Engine>(engine: &E) {
     // Without reused identities, which would belong to whoever came first.
-    let batches: Vec<_> = (0..60).map(incoming).collect();
+    let batches: Vec<_> = (0..E::BATCHES).map(incoming).collect();
     contract::takes_many_writers(&*engine.fresh("a"), &*engine.fresh("b"), &batches);
 }
 
 pub fn contract_rebuilds_the_same<E: Engine>(engine: &E) {
-    let batches: Vec<_> = (0..40).map(varied).collect();
+    let batches: Vec<_> = (0..E::BATCHES).map(varied).collect();
     contract::rebuilds_the_same(&*engine.fresh("a"), Arc::new(Rules), &batches);
 }
 
+pub fn contract_rebuilds_while_others_append<E: Engine>(engine: &E) {
+    let batches: Vec<_> = (0..E::BATCHES).map(incoming).collect();
+    let judge: Arc<dyn Judge> = Arc::new(Rules);
+    contract::rebuilds_while_others_append(
+        &*engine.fresh("a"),
+        &judge,
+        model(),
+        &batches,
+        NOW + Duration::from_hours(24),
+    );
+}
+
 pub fn contract_forgets_old_days<E: Engine>(engine: &E) {
-    let batches: Vec<_> = (0..60).map(varied).collect();
-    let (late, early) = batches.split_at(20);
+    let batches: Vec<_> = (0..E::BATCHES).map(varied).collect();
+    let (late, early) = batches.split_at(batches.len() / 3);
     let now = NOW + Duration::from_hours(24 * 11);
     let judge: Arc<dyn Judge> = Arc::new(Rules);
     contract::forgets_old_days(&*engine.fresh("a"), model(), &judge, early, late, now);

@@ -38,9 +38,19 @@ pub(in crate::store) struct Desk {
     load: i64,
     /// Whether anything was, or may have been, sent under it.
     used: bool,
+    company: Company,
     parcel: Parcel,
     /// First days.
     met: HashMap<Member, i64>,
+}
+
+/// Who is in the transaction already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    Nobody,
+    Uploads,
+    /// What replaces or drops rows: it must see all others committed, or not at all.
+    Replacement,
 }
 
 impl Books for Desk {
@@ -76,6 +86,7 @@ impl Desk {
             ledger,
             load: 0,
             used: false,
+            company: Company::Nobody,
             parcel: Parcel::default(),
             met: HashMap::new(),
         }
@@ -84,6 +95,7 @@ impl Desk {
     /// Begins, holding the last number that the ledger gave out: loads become committed in
     /// the order of their numbers, whatever other process writes to this ledger.
     fn begin(&mut self) -> Result<(), StoreError> {
+        self.company = Company::Nobody;
         loop {
             let db = &self.books.db;
             db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -130,6 +142,18 @@ impl Desk {
         std::mem::take(&mut self.parcel).send(&self.engine, self.load)
     }
 
+    /// Fails where two kinds do not go together; the writer then tries each alone.
+    fn join(&mut self, company: Company) -> Result<(), StoreError> {
+        if self.company == Company::Nobody
+            || (self.company, company) == (Company::Uploads, Company::Uploads)
+        {
+            self.company = company;
+            return Ok(());
+        }
+        let why = "a rebuild or a sweep does not share a transaction";
+        Err(StoreError::Io(std::io::Error::other(why)))
+    }
+
     /// What exists, apart from what is sent in this transaction.
     fn exists(&self, relation: &str) -> Result<String, StoreError> {
         Ok(loads::snapshot(&self.books.db)?.of(relation))
@@ -140,6 +164,7 @@ impl Desk {
         incoming: &Arc<Incoming>,
         enrichment: &[u8],
     ) -> Result<Appended, StoreError> {
+        self.join(Company::Uploads)?;
         let r = &incoming.receipt;
         let db = &self.books.db;
         let there: Option<[u8; 32]> = db
@@ -254,6 +279,7 @@ impl Desk {
     /// Makes all rows again that can be, under one number; when it is committed, the old ones
     /// do not exist any more.
     pub(super) fn rederive(&mut self, derive: &Derive) -> Result<(), StoreError> {
+        self.join(Company::Replacement)?;
         let from = self.books.horizon()?.frozen;
         let batch = self.exists("batch")?;
         for relation in ["measurement", "rollup", "member"] {
@@ -291,6 +317,7 @@ impl Desk {
         policy: &Retention,
         now: UnixTime,
     ) -> Result<Dropped, StoreError> {
+        self.join(Company::Replacement)?;
         let engine = Arc::clone(&self.engine);
         let rows = self.exists("measurement")?;
         let plan = Plan::new(&mut self.books, policy, now, |_| {

@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 /// How long an engine may say nothing before it counts as away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 /// Likewise, for a question that costs nothing.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 /// Likewise, while it rewrites what it has.

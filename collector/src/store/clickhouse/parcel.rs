@@ -142,7 +142,7 @@ impl Parcel {
 }
 
 /// How long a piece may take to be taken.
-const SEND: Option<Duration> = Some(Duration::from_secs(60));
+const SEND: Option<Duration> = Some(Duration::from_mins(1));
 
 async fn measurements(client: &Client, load: i64, kept: &[Kept]) -> Result<(), Error> {
     if kept.is_empty() {

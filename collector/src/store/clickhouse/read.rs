@@ -13,7 +13,7 @@ use super::{
     rows::{KeptBatch, Measurement, columns, narrow},
 };
 use faultline_core::{
-    id::{BatchId, MeasurementId},
+    id::{BatchId, Country, MeasurementId},
     time::UnixTime,
 };
 use rusqlite::OptionalExtension;
@@ -169,7 +169,7 @@ impl ClickHouse {
                 let _ = write!(sql, " AND source = {}", source_number(source));
             }
             let words = [
-                ("country", query.country.as_ref().map(|c| c.as_str())),
+                ("country", query.country.as_ref().map(Country::as_str)),
                 ("target", query.target.as_deref()),
                 ("outcome", query.outcome.as_deref()),
             ];

@@ -12,6 +12,7 @@ use super::{
 };
 use clickhouse::{Client, Row, error::Error};
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 
 /// Each is a list of statements.
 const MIGRATIONS: &[&[&str]] = &[SCHEMA_1];
@@ -193,9 +194,10 @@ pub fn ddl(cluster: bool) -> String {
     }
     if cluster {
         for table in FACTS {
-            text += &format!(
+            let _ = writeln!(
+                text,
                 "CREATE TABLE IF NOT EXISTS {table}_everywhere ON CLUSTER '{{cluster}}' AS {table}
-     ENGINE = Distributed('{{cluster}}', currentDatabase(), {table});\n"
+     ENGINE = Distributed('{{cluster}}', currentDatabase(), {table});"
             );
         }
     }

@@ -59,7 +59,7 @@ impl Sqlite {
     /// Likewise, with the file capped at so many pages of 4096 bytes.
     pub fn open_capped(path: &Path, max_pages: Option<u32>) -> Result<Self, StoreError> {
         let mut desk = writing(path, max_pages)?;
-        desk.transaction(|desk| desk.here())?;
+        desk.transaction(Desk::here)?;
         Ok(Self {
             writer: Writer::start(desk)?,
             readers: Readers::of(path),
