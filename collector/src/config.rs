@@ -1,6 +1,7 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
+use crate::store::clickhouse::Address;
 use faultline_core::{
     dns::NameBuf,
     trace::{self, Check},
@@ -24,6 +25,8 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Folder for key and store.
     pub state: PathBuf,
+    /// Where the facts are: `sqlite`, or a ClickHouse; without, in the state folder.
+    pub facts: Option<String>,
     /// MaxMind DB file: address to country.
     pub country_db: Option<PathBuf>,
     /// MaxMind DB file: address to network.
@@ -117,6 +120,7 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             state: "/var/lib/faultline-collector".into(),
+            facts: None,
             country_db: None,
             asn_db: None,
             targets: None,
@@ -203,6 +207,9 @@ impl Config {
                 )));
             }
         }
+        if let Some(facts) = &config.facts {
+            Address::parse(facts).map_err(|e| ConfigError::Content(e.to_string()))?;
+        }
         let days = [config.retention_days, config.batch_retention_days];
         if days.contains(&Some(0)) {
             return Err(ConfigError::Content(
@@ -234,6 +241,7 @@ mod tests {
     fn the_example_is_the_default_and_names_every_key() {
         assert_eq!(Config::parse(EXAMPLE).unwrap(), Config::default());
         let whole = EXAMPLE
+            .replace("# facts", "facts")
             .replace("# country_db", "country_db")
             .replace("# asn_db", "asn_db")
             .replace("# tls_", "tls_")
@@ -287,6 +295,7 @@ mod tests {
             "dns_test_zone = ''",
             "dns_test_zone = 'a..b'",
             "batch_retention_days = -1",
+            "facts = 'postgres://host/db'",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

@@ -71,7 +71,7 @@ fn app(store: &Arc<Sqlite>) -> Router {
         config,
         traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
         control: None,
-        store: Arc::clone(store),
+        store: store.clone(),
         ingest,
         enricher,
         identity: collector,

@@ -101,7 +101,7 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
         scores: Arc::new(Scores::new(&config, None).unwrap()),
         vintages: None,
         config,
-        store: Arc::clone(store),
+        store: store.clone(),
         ingest,
         enricher,
         identity,

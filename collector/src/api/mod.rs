@@ -25,7 +25,7 @@ use crate::{
     config::Config,
     control::Desk,
     ingest::{Enricher, Ingest, MAX_BATCH},
-    store::sqlite::Sqlite,
+    store::Store,
     traces::Lists,
 };
 use axum::{
@@ -42,9 +42,9 @@ pub struct Service {
     /// Settings.
     pub config: Config,
     /// Probes, receipts, rows.
-    pub store: Arc<Sqlite>,
+    pub store: Arc<dyn Store>,
     /// The way in for batches.
-    pub ingest: Ingest<Sqlite>,
+    pub ingest: Ingest,
     /// Where addresses are.
     pub enricher: Arc<dyn Enricher>,
     /// The collector's key.

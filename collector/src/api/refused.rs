@@ -43,6 +43,24 @@ impl Refused {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence)
     }
 
+    /// The store is away, or busy with something long: it will pass.
+    fn unavailable(error: &StoreError) -> Self {
+        tracing::warn!(%error, "the store does not answer now");
+        let sentence = "the collector's store does not answer now: send the same later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", sentence)
+    }
+
+    fn of_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full => Upload::StorageFull.into(),
+            StoreError::Busy
+            | StoreError::Unreachable(_)
+            | StoreError::Refused(_)
+            | StoreError::Misplaced(_) => Self::unavailable(error),
+            other => Self::internal(other),
+        }
+    }
+
     pub(super) fn bad_query(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_query", message)
     }
@@ -81,10 +99,7 @@ impl IntoResponse for Refused {
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Full => Upload::StorageFull.into(),
-            other => Self::internal(&other),
-        }
+        Self::of_store(&error)
     }
 }
 
@@ -130,7 +145,7 @@ impl From<Upload> for Refused {
             Upload::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Upload::BatchConflict => StatusCode::CONFLICT,
             Upload::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            Upload::Storage(error) => return Self::internal(error),
+            Upload::Storage(error) => return Self::of_store(error),
             _ => StatusCode::BAD_REQUEST,
         };
         Self {

@@ -104,7 +104,7 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
 }
 
 /// Keeps what is waiting, and takes note in order.
-fn keep<S: Ledger + Facts>(
+fn keep<S: Ledger + Facts + ?Sized>(
     importer: &Importer<'_, S>,
     waiting: &mut Vec<(String, Converted)>,
     now: UnixTime,
@@ -125,7 +125,13 @@ fn keep<S: Ledger + Facts>(
             Ok(Kept::Stored) => tally.stored += 1,
             Ok(Kept::Known) => tally.known += 1,
             // Whatever comes next would fail alike.
-            Err(KeepError::Store(e @ (StoreError::Full | StoreError::Stopped))) => {
+            Err(KeepError::Store(
+                e @ (StoreError::Full
+                | StoreError::Stopped
+                | StoreError::Unreachable(_)
+                | StoreError::Refused(_)
+                | StoreError::Misplaced(_)),
+            )) => {
                 return Err(e).with_context(|| format!("stopped at {place}"));
             }
             Err(why) => tally.leave_out(format_args!("{place}: {why}")),

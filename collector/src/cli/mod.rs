@@ -13,7 +13,12 @@ use faultline_collector::{
     ingest::{Enricher, Mmdb, Nowhere},
     rules::Informed,
     score::method,
-    store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
+    store::{
+        Facts as _, Judge, Store,
+        clickhouse::{self, Address, ClickHouse},
+        copy_facts, rebuild,
+        sqlite::Sqlite,
+    },
     traces,
 };
 use faultline_core::time::UnixTime;
@@ -34,6 +39,16 @@ struct Arguments {
     /// The settings; without a file, those of collector.example.toml.
     #[arg(long, env = "FAULTLINE_COLLECTOR_CONFIG")]
     config: Option<PathBuf>,
+    /// Where the facts are: sqlite, or clickhouse://USER@HOST:8123/DATABASE. The password may
+    /// be in FAULTLINE_CLICKHOUSE_PASSWORD.
+    #[arg(
+        long,
+        global = true,
+        env = "FAULTLINE_COLLECTOR_FACTS",
+        hide_env_values = true,
+        value_name = "WHERE"
+    )]
+    facts: Option<String>,
     #[command(subcommand)]
     action: Action,
 }
@@ -77,6 +92,14 @@ enum Action {
     Rebuild,
     /// Drop what is older than the settings allow, now; `serve` does it every hour.
     Retain,
+    /// Move the facts from the state folder to ClickHouse. Goes on where it stopped.
+    CopyFacts,
+    /// Print the tables that ClickHouse gets, for who makes them by hand.
+    ClickhouseSchema {
+        /// For many nodes: replicated tables, and one over all shards beside each.
+        #[arg(long)]
+        cluster: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -136,10 +159,13 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Gives how many inputs were skipped.
 fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
-    let config = match &arguments.config {
+    let mut config = match &arguments.config {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
+    if arguments.facts.is_some() {
+        config.facts.clone_from(&arguments.facts);
+    }
     match &arguments.action {
         Action::Serve { tls_cert, tls_key } => {
             let mut config = config;
@@ -194,6 +220,20 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             Ok(0)
         }
         Action::Retain => retention::retain(&config, now()).map(|()| 0),
+        Action::CopyFacts => {
+            let address = clickhouse(&config)?.context(
+                "where to? Give --facts clickhouse://USER@HOST:8123/DATABASE, or set `facts`",
+            )?;
+            let path = ledger(&config)?;
+            copy_facts(&path, &address, &mut |said| eprintln!("{said}"))
+                .with_context(|| format!("cannot copy {} to {address}", path.display()))?;
+            Ok(0)
+        }
+        Action::ClickhouseSchema { cluster } => {
+            let text = clickhouse::ddl(*cluster);
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(0)
+        }
         Action::Rebuild => {
             let store = open(&config)?;
             rebuild(&*store, judge(&config)?)?;
@@ -243,7 +283,8 @@ fn enricher(config: &Config) -> Result<Arc<dyn Enricher>> {
     Ok(Arc::new(Nowhere))
 }
 
-fn open(config: &Config) -> Result<Arc<Sqlite>> {
+/// The ledger's file; the folder is made.
+fn ledger(config: &Config) -> Result<PathBuf> {
     let state = &config.state;
     std::fs::create_dir_all(state).with_context(|| {
         format!(
@@ -251,7 +292,29 @@ fn open(config: &Config) -> Result<Arc<Sqlite>> {
             state.display()
         )
     })?;
-    let path = state.join("collector.db");
+    Ok(state.join("collector.db"))
+}
+
+/// The ClickHouse that the facts are in, if they are.
+fn clickhouse(config: &Config) -> Result<Option<Address>> {
+    let Some(facts) = &config.facts else {
+        return Ok(None);
+    };
+    let password = std::env::var("FAULTLINE_CLICKHOUSE_PASSWORD").ok();
+    Ok(Address::parse(facts)?.map(|address| address.or_password(password)))
+}
+
+fn open(config: &Config) -> Result<Arc<dyn Store>> {
+    let path = ledger(config)?;
+    if let Some(address) = clickhouse(config)? {
+        let store = ClickHouse::open(&path, &address).with_context(|| {
+            format!(
+                "cannot open the store {} with its facts in {address}",
+                path.display()
+            )
+        })?;
+        return Ok(Arc::new(store));
+    }
     let store = Sqlite::open(&path)
         .with_context(|| format!("cannot open the store {}", path.display()))?;
     Ok(Arc::new(store))

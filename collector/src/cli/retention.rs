@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use faultline_collector::{
     config::Config,
-    store::{Facts, Retention},
+    store::{Facts as _, Retention, Store},
 };
 use faultline_core::time::UnixTime;
 use std::{sync::Arc, time::Duration};
@@ -33,7 +33,7 @@ pub(super) fn retain(config: &Config, now: UnixTime) -> Result<()> {
 }
 
 /// Drops what is old from now on, in a task that ends with the runtime.
-pub(super) fn start<S: Facts + 'static>(store: Arc<S>, config: &Config, now: fn() -> UnixTime) {
+pub(super) fn start(store: Arc<dyn Store>, config: &Config, now: fn() -> UnixTime) {
     let Some(policy) = policy(config, false) else {
         return;
     };

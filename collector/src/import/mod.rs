@@ -45,7 +45,7 @@ pub enum Kept {
 }
 
 /// What an import works with.
-pub struct Importer<'a, S> {
+pub struct Importer<'a, S: ?Sized> {
     /// Where measurements go.
     pub store: &'a S,
     /// Networks of the addresses that were seen.
@@ -56,7 +56,7 @@ pub struct Importer<'a, S> {
     pub key: &'a Identity,
 }
 
-impl<S: Ledger + Facts> Importer<'_, S> {
+impl<S: Ledger + Facts + ?Sized> Importer<'_, S> {
     /// Makes the import key known to the ledger.
     pub fn enrol(&self, now: UnixTime) -> Result<(), StoreError> {
         self.store.enrol(&ProbeRecord {

@@ -13,8 +13,8 @@ pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
 pub use network::{Network, issue};
 
 use crate::store::{
-    AddressAsn, Appended, Enrichment, Facts, Incoming, Judge, Ledger, MeasurementRow, Place,
-    ReceiptRecord, derive,
+    AddressAsn, Appended, Enrichment, Incoming, Judge, MeasurementRow, Place, ReceiptRecord,
+    Store, derive,
 };
 use faultline_core::{
     codec::PublicKey,
@@ -35,8 +35,8 @@ const FUTURE: Duration = Duration::from_hours(1);
 pub type Watch = Arc<dyn Fn(&[MeasurementRow]) + Send + Sync>;
 
 /// The way in.
-pub struct Ingest<S> {
-    store: Arc<S>,
+pub struct Ingest {
+    store: Box<dyn Store>,
     enricher: Arc<dyn Enricher>,
     judge: Arc<dyn Judge>,
     collector: PublicKey,
@@ -45,15 +45,15 @@ pub struct Ingest<S> {
     watch: Option<Watch>,
 }
 
-impl<S: Ledger + Facts> Ingest<S> {
+impl Ingest {
     pub fn new(
-        store: Arc<S>,
+        store: impl Store + 'static,
         enricher: Arc<dyn Enricher>,
         judge: Arc<dyn Judge>,
         collector: PublicKey,
     ) -> Self {
         Self {
-            store,
+            store: Box::new(store),
             enricher,
             judge,
             collector,

@@ -4,14 +4,19 @@
 //! the truth. Observations, verdicts and rollups are derived from them by a pure function
 //! and can be rebuilt with equal bytes. Two traits with two jobs: the [`Ledger`] knows
 //! probes, tokens, receipts; the [`Facts`] hold batches and rows. The embedded engine keeps
-//! both in one SQLite file, so that a receipt and its rows live or die together.
+//! both in one SQLite file, so that a receipt and its rows live or die together. The other
+//! keeps the ledger there and the facts in ClickHouse.
 
+pub mod clickhouse;
 pub mod contract;
+mod copy;
 mod derive;
 mod query;
 mod rebuild;
 pub mod sqlite;
+mod writer;
 
+pub use copy::copy_facts;
 pub(crate) use derive::payload_of;
 pub use derive::{EARLIEST, Judge, Judgement, MeasurementRow, ObservationRow, derive};
 pub use query::{Dropped, LEAP_DAYS, Query, Retention, Rollup, Source, Summary};
@@ -59,15 +64,53 @@ pub enum StoreError {
     /// Another process writes, for long: a rebuild, or a large import.
     #[error("another process has been writing to the store for long: send again later")]
     Busy,
+    /// The engine of the facts does not answer, or not now; nothing of the request was kept.
+    #[error(
+        "the facts' database cannot be reached: {0}: see that it runs and that `facts` names it, then try again"
+    )]
+    Unreachable(String),
+    /// The engine of the facts does not let this user in, or not this far.
+    #[error("the facts' database refuses: {0}: check user, password and rights")]
+    Refused(String),
+    /// Facts are not where they are looked for.
+    #[error("{0}")]
+    Misplaced(String),
     /// The writer has stopped.
     #[error("the store's writer has stopped")]
     Stopped,
     /// The engine failed.
     #[error("the database failed")]
     Engine(#[from] rusqlite::Error),
+    /// The engine of the facts failed.
+    #[error("the facts' database failed")]
+    Facts(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The file system failed.
     #[error("the store's files failed")]
     Io(#[from] std::io::Error),
+}
+
+impl StoreError {
+    /// The same error for another who waited, where it is nobody's fault and will pass.
+    pub(crate) fn passing(&self) -> Option<Self> {
+        match self {
+            Self::Busy => Some(Self::Busy),
+            Self::Unreachable(why) => Some(Self::Unreachable(why.clone())),
+            _ => None,
+        }
+    }
+
+    /// What is worth trying again is told apart from other failures.
+    fn named(self) -> Self {
+        let code = match &self {
+            Self::Engine(e) => e.sqlite_error_code(),
+            _ => None,
+        };
+        match code {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            Some(rusqlite::ErrorCode::DatabaseBusy) => Self::Busy,
+            _ => self,
+        }
+    }
 }
 
 /// A probe as the ledger knows it.
@@ -219,4 +262,75 @@ pub trait Facts: Send + Sync {
     fn retain(&self, policy: &Retention, now: UnixTime) -> Result<Dropped, StoreError>;
     /// SHA-256 over all derived rows in canonical order.
     fn digest(&self) -> Result<[u8; 32], StoreError>;
+}
+
+/// Both, behind one pointer: what the collector works with.
+pub trait Store: Ledger + Facts {}
+
+impl<S: Ledger + Facts + ?Sized> Store for S {}
+
+impl<S: Ledger + ?Sized> Ledger for Arc<S> {
+    fn enrol(&self, probe: &ProbeRecord) -> Result<(), StoreError> {
+        (**self).enrol(probe)
+    }
+    fn probe(&self, id: ProbeId) -> Result<Option<ProbeRecord>, StoreError> {
+        (**self).probe(id)
+    }
+    fn revoke(&self, id: ProbeId, at: UnixTime) -> Result<(), StoreError> {
+        (**self).revoke(id, at)
+    }
+    fn record_epoch(
+        &self,
+        probe: ProbeId,
+        issued: UnixTime,
+        token: &[u8],
+    ) -> Result<(), StoreError> {
+        (**self).record_epoch(probe, issued, token)
+    }
+    fn receipt(&self, batch: BatchId) -> Result<Option<ReceiptRecord>, StoreError> {
+        (**self).receipt(batch)
+    }
+    fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
+        (**self).audit(at, what)
+    }
+}
+
+impl<S: Facts + ?Sized> Facts for Arc<S> {
+    fn append(&self, incoming: Incoming) -> Result<Appended, StoreError> {
+        (**self).append(incoming)
+    }
+    fn measurements(
+        &self,
+        window: Range<UnixTime>,
+        each: &mut dyn FnMut(MeasurementRow) -> bool,
+    ) -> Result<(), StoreError> {
+        (**self).measurements(window, each)
+    }
+    fn select(&self, query: &Query) -> Result<Vec<MeasurementRow>, StoreError> {
+        (**self).select(query)
+    }
+    fn measurement(&self, id: MeasurementId) -> Result<Option<MeasurementRow>, StoreError> {
+        (**self).measurement(id)
+    }
+    fn rollups(&self, window: Range<UnixTime>) -> Result<Vec<Rollup>, StoreError> {
+        (**self).rollups(window)
+    }
+    fn summary(&self) -> Result<Vec<Summary>, StoreError> {
+        (**self).summary()
+    }
+    fn batch(&self, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
+        (**self).batch(id)
+    }
+    fn batches(&self, each: &mut dyn FnMut(StoredBatch) -> bool) -> Result<(), StoreError> {
+        (**self).batches(each)
+    }
+    fn rederive(&self, derive: Derive) -> Result<(), StoreError> {
+        (**self).rederive(derive)
+    }
+    fn retain(&self, policy: &Retention, now: UnixTime) -> Result<Dropped, StoreError> {
+        (**self).retain(policy, now)
+    }
+    fn digest(&self) -> Result<[u8; 32], StoreError> {
+        (**self).digest()
+    }
 }

@@ -104,7 +104,7 @@ pub(crate) async fn here() -> Here {
         vintages: None,
         config,
         control: None,
-        store: Arc::clone(&store),
+        store: store.clone(),
         ingest,
         enricher,
         identity,

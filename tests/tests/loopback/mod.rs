@@ -265,7 +265,7 @@ impl Collector {
             scores: Arc::new(Scores::new(&config, None).unwrap()),
             vintages: None,
             config,
-            store: Arc::clone(store),
+            store: store.clone(),
             ingest,
             enricher,
             identity,

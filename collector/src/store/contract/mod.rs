@@ -191,6 +191,55 @@ pub fn takes_many_writers<S: Facts>(store: &S, other: &S, batches: &[Incoming]) 
     assert_eq!(store.digest().ok(), other.digest().ok());
 }
 
+/// Rebuilds and sweeps between uploads, in whatever company they come, lose and double
+/// nothing.
+pub fn rebuilds_while_others_append<S: Facts>(
+    store: &S,
+    judge: &Arc<dyn Judge>,
+    mut model: Model,
+    batches: &[Incoming],
+    now: UnixTime,
+) {
+    let left = &std::sync::atomic::AtomicUsize::new(batches.len());
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            scope.spawn(move || {
+                for batch in batches.iter().skip(writer).step_by(4) {
+                    append(store, batch);
+                    left.fetch_sub(1, std::sync::atomic::Ordering::Release);
+                }
+            });
+        }
+        while left.load(std::sync::atomic::Ordering::Acquire) > 0 {
+            assert!(rebuild(store, Arc::clone(judge)).is_ok());
+            let policy = Retention {
+                observations: Some(300),
+                batches: Some(300),
+                clock_checked: true,
+            };
+            assert_eq!(store.retain(&policy, now).ok(), Some(Dropped::default()));
+        }
+    });
+    for batch in batches {
+        assert_eq!(store.append(batch.clone()).ok(), Some(Appended::Duplicate));
+    }
+    // Whoever came first, all are there, once each.
+    let mut stored = Vec::new();
+    let read = store.batches(&mut |b| {
+        stored.push(b.receipt.batch);
+        true
+    });
+    assert!(read.is_ok());
+    for id in stored {
+        let batch = batches.iter().find(|b| b.receipt.batch == id);
+        assert_eq!(
+            batch.and_then(|batch| model.append(batch)),
+            Some(Appended::Stored)
+        );
+    }
+    model.agrees(store);
+}
+
 /// Made again from batches, every derived row is as it was, and a reader sees the old rows
 /// or the new ones, never some of them.
 pub fn rebuilds_the_same<S: Facts>(store: &S, judge: Arc<dyn Judge>, batches: &[Incoming]) {

@@ -33,7 +33,7 @@ fn receipt_row(row: &Row) -> rusqlite::Result<Option<ReceiptRecord>> {
     }))
 }
 
-pub(super) fn receipt(
+pub(in crate::store) fn receipt(
     db: &Connection,
     batch: BatchId,
 ) -> Result<Option<ReceiptRecord>, StoreError> {
@@ -59,7 +59,7 @@ pub(super) fn batch(db: &Connection, id: BatchId) -> Result<Option<StoredBatch>,
 }
 
 /// The first that came after `key`.
-pub(super) fn after(
+pub(in crate::store) fn after(
     db: &Connection,
     key: i64,
 ) -> Result<Option<(i64, StoredBatch)>, StoreError> {
@@ -102,20 +102,48 @@ pub(super) fn origin(db: &Connection, key: i64) -> Result<Origin, StoreError> {
 }
 
 fn by_key(db: &Connection, key: i64) -> Result<StoredBatch, StoreError> {
-    let corrupt = || StoreError::Corrupt(format!("receipt number {key}"));
+    let bytes: Vec<u8> = db
+        .prepare_cached("SELECT bytes FROM batch WHERE key = ?1")?
+        .query_row([key], |r| r.get(0))?;
+    let bytes = zstd::bulk::decompress(&bytes, MAX_BATCH).map_err(|_| corrupt(key))?;
+    with_receipt(db, key, bytes)
+}
+
+fn corrupt(key: i64) -> StoreError {
+    StoreError::Corrupt(format!("receipt number {key}"))
+}
+
+/// The number of a receipt.
+pub(in crate::store) fn number(
+    db: &Connection,
+    id: BatchId,
+) -> Result<Option<i64>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT key FROM receipt WHERE batch = ?1")?
+        .query_row([id.0], |r| r.get(0))
+        .optional()?)
+}
+
+/// Puts the receipt to the bytes that it is about.
+pub(in crate::store) fn with_receipt(
+    db: &Connection,
+    key: i64,
+    bytes: Vec<u8>,
+) -> Result<StoredBatch, StoreError> {
     let receipt = db
         .prepare_cached(&format!("{RECEIPT} WHERE r.key = ?1"))?
-        .query_row([key], receipt_row)?
-        .ok_or_else(corrupt)?;
-    let (bytes, public_key): (Vec<u8>, Vec<u8>) = db
+        .query_row([key], receipt_row)
+        .optional()?
+        .flatten()
+        .ok_or_else(|| corrupt(key))?;
+    let public_key = db
         .prepare_cached(
-            "SELECT b.bytes, p.public_key FROM batch b JOIN receipt r ON r.key = b.key
-             JOIN probe p ON p.key = r.probe WHERE b.key = ?1",
+            "SELECT p.public_key FROM receipt r JOIN probe p ON p.key = r.probe
+             WHERE r.key = ?1",
         )?
-        .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let bytes = zstd::bulk::decompress(&bytes, MAX_BATCH).map_err(|_| corrupt())?;
+        .query_row([key], |r| r.get(0))?;
     if Sha256::digest(&bytes)[..] != receipt.sha256 {
-        return Err(corrupt());
+        return Err(corrupt(key));
     }
     Ok(StoredBatch {
         receipt,

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 const HOUR: i64 = 3_600_000_000;
 
-pub(super) fn rollups(
+pub(in crate::store) fn rollups(
     db: &Connection,
     window: Range<UnixTime>,
     each: &mut dyn FnMut(Rollup),
@@ -98,7 +98,7 @@ pub(super) fn summary(db: &Connection) -> Result<Vec<Summary>, StoreError> {
     Ok(lines)
 }
 
-pub(super) fn digest(db: &Connection) -> Result<[u8; 32], StoreError> {
+pub(in crate::store) fn digest(db: &Connection) -> Result<[u8; 32], StoreError> {
     let all = UnixTime(i64::MIN)..UnixTime(i64::MAX);
     let mut hash = Sha256::new();
     read::measurements(db, all.clone(), &mut |m| {

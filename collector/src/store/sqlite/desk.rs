@@ -2,7 +2,12 @@
 //! that have numbers, days that have tables, and the counts of the transaction under way.
 //! All of it is forgotten when a transaction fails, and when another process wrote.
 
-use super::{super::StoreError, schema, shelf::Shelf, tally::Tally};
+use super::{
+    super::{StoreError, writer::Books},
+    schema,
+    shelf::Shelf,
+    tally::Tally,
+};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 
@@ -10,12 +15,13 @@ use std::collections::HashMap;
 const WORDS: usize = 100_000;
 
 /// The writer's connection with its memory.
-pub(super) struct Desk {
-    pub(super) db: Connection,
+pub(in crate::store) struct Desk {
+    pub(in crate::store) db: Connection,
     pub(super) words: Words,
     pub(super) tally: Tally,
     days: HashMap<Option<i64>, Day>,
     horizon: Option<Horizon>,
+    elsewhere: Option<bool>,
     version: i64,
 }
 
@@ -29,11 +35,31 @@ pub(super) struct Day {
 
 /// How far back rows and batches reach, in days since 1970.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Horizon {
+pub(in crate::store) struct Horizon {
     /// Rows of earlier days were dropped.
-    pub(super) rows: i64,
+    pub(in crate::store) rows: i64,
     /// Rows of earlier days are not made again.
-    pub(super) frozen: i64,
+    pub(in crate::store) frozen: i64,
+}
+
+impl Books for Desk {
+    const GROUP: usize = 64;
+
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = self.recall().and_then(|_| work(self)).and_then(|done| {
+            self.flush()?;
+            self.db.prepare_cached("COMMIT")?.execute([])?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.give_up()?;
+        }
+        done
+    }
 }
 
 impl Desk {
@@ -44,29 +70,39 @@ impl Desk {
             tally: Tally::default(),
             days: HashMap::new(),
             horizon: None,
+            elsewhere: None,
             version: -1,
         }
     }
 
-    /// All of `work` is kept, or nothing.
-    pub(super) fn transaction<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let done = self.recall().and_then(|()| work(self)).and_then(|done| {
-            self.flush()?;
-            self.db.prepare_cached("COMMIT")?.execute([])?;
-            Ok(done)
-        });
-        if done.is_err() {
-            self.forget();
-            // Some failures end the transaction by themselves.
-            if !self.db.is_autocommit() {
-                self.db.execute_batch("ROLLBACK")?;
-            }
+    /// Takes back what the transaction under way did.
+    pub(in crate::store) fn give_up(&mut self) -> Result<(), StoreError> {
+        self.forget();
+        // Some failures end the transaction by themselves.
+        if !self.db.is_autocommit() {
+            self.db.execute_batch("ROLLBACK")?;
         }
-        done
+        Ok(())
+    }
+
+    /// Says no where the facts are, or will be, in another engine.
+    pub(super) fn here(&mut self) -> Result<(), StoreError> {
+        let elsewhere = match self.elsewhere {
+            Some(known) => known,
+            None => self
+                .db
+                .prepare_cached("SELECT 1 FROM elsewhere")?
+                .exists([])?,
+        };
+        self.elsewhere = Some(elsewhere);
+        if elsewhere {
+            return Err(StoreError::Misplaced(
+                "the facts of this store are in ClickHouse, or on their way there: say where \
+                 with --facts or the setting `facts`; `copy-facts` goes on where it stopped"
+                    .into(),
+            ));
+        }
+        Ok(())
     }
 
     /// Writes the counts that were gathered.
@@ -74,27 +110,29 @@ impl Desk {
         Ok(self.tally.flush(&self.db)?)
     }
 
-    /// Forgets what another connection may have changed.
-    fn recall(&mut self) -> Result<(), StoreError> {
+    /// Forgets what another connection may have changed, and says whether there is any.
+    pub(in crate::store) fn recall(&mut self) -> Result<bool, StoreError> {
         let version = self
             .db
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |r| r.get(0))?;
-        if version != self.version {
+        let changed = version != self.version;
+        if changed {
             self.forget();
             self.version = version;
         }
-        Ok(())
+        Ok(changed)
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(in crate::store) fn forget(&mut self) {
         self.words = Words::default();
         self.tally = Tally::default();
         self.days.clear();
         self.horizon = None;
+        self.elsewhere = None;
     }
 
-    pub(super) fn horizon(&mut self) -> rusqlite::Result<Horizon> {
+    pub(in crate::store) fn horizon(&mut self) -> rusqlite::Result<Horizon> {
         if let Some(horizon) = self.horizon {
             return Ok(horizon);
         }

@@ -2,20 +2,34 @@
 
 use super::{
     super::{Ledger, ProbeRecord, ReceiptRecord, StoreError},
-    Sqlite, batches,
+    batches,
     read::{source_number, source_of},
 };
 use faultline_core::{
     id::{BatchId, ProbeId},
     time::UnixTime,
 };
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-impl Ledger for Sqlite {
+/// A file that is a ledger, wherever its facts are.
+pub(in crate::store) trait File {
+    /// Reads one state of it.
+    fn look<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError>;
+    /// Writes, in the writer's turn; `work` may run twice.
+    fn note<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError>;
+}
+
+impl<F: File + Send + Sync> Ledger for F {
     fn enrol(&self, probe: &ProbeRecord) -> Result<(), StoreError> {
         let p = probe.clone();
-        self.write(move |desk| {
-            desk.db.execute(
+        self.note(move |db| {
+            db.execute(
                 "INSERT INTO probe (id, public_key, consent, software, enrolled, revoked, source)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE
                  SET consent = excluded.consent, software = excluded.software",
@@ -34,7 +48,7 @@ impl Ledger for Sqlite {
     }
 
     fn probe(&self, id: ProbeId) -> Result<Option<ProbeRecord>, StoreError> {
-        self.read(|db| {
+        self.look(|db| {
             Ok(db
                 .prepare_cached(
                     "SELECT public_key, consent, software, enrolled, revoked, source
@@ -56,8 +70,8 @@ impl Ledger for Sqlite {
     }
 
     fn revoke(&self, id: ProbeId, at: UnixTime) -> Result<(), StoreError> {
-        self.write(move |desk| {
-            desk.db.execute(
+        self.note(move |db| {
+            db.execute(
                 "UPDATE probe SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
                 params![id.0, at.0],
             )?;
@@ -72,8 +86,8 @@ impl Ledger for Sqlite {
         token: &[u8],
     ) -> Result<(), StoreError> {
         let token = token.to_vec();
-        self.write(move |desk| {
-            desk.db.execute(
+        self.note(move |db| {
+            db.execute(
                 "INSERT INTO epoch (probe, issued, token) VALUES (?1, ?2, ?3)",
                 params![probe.0, issued.0, token],
             )?;
@@ -82,13 +96,13 @@ impl Ledger for Sqlite {
     }
 
     fn receipt(&self, batch: BatchId) -> Result<Option<ReceiptRecord>, StoreError> {
-        self.read(|db| batches::receipt(db, batch))
+        self.look(|db| batches::receipt(db, batch))
     }
 
     fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
         let what = what.to_owned();
-        self.write(move |desk| {
-            desk.db.execute(
+        self.note(move |db| {
+            db.execute(
                 "INSERT INTO audit (at, what) VALUES (?1, ?2)",
                 params![at.0, what],
             )?;

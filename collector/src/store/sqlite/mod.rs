@@ -1,22 +1,24 @@
 //! The embedded engine: one SQLite file, WAL, `synchronous=FULL`, one writer, readers on
 //! their own connections.
 
-mod batches;
-mod count;
-mod desk;
+pub(super) mod batches;
+pub(super) mod count;
+pub(super) mod desk;
 mod ledger;
 mod migrate;
-mod read;
-mod retain;
+pub(super) mod read;
+pub(super) mod retain;
 mod schema;
-mod shelf;
+pub(super) mod shelf;
 mod tally;
 mod write;
-mod writer;
+
+pub(super) use ledger::File;
 
 use super::{
     Appended, Derive, Dropped, Facts, Incoming, MeasurementRow, Query, Retention, Rollup,
     StoreError, StoredBatch, Summary,
+    writer::{Books, Writer},
 };
 use desk::Desk;
 use faultline_core::{
@@ -36,11 +38,16 @@ use std::{
 /// Readers that are kept for the next one.
 const IDLE: usize = 8;
 
+/// Pages at hand, KiB: identities come in no order, so their index is wanted in memory.
+const CACHE: i64 = 64 << 10;
+/// Pages in the log before they are moved to the file (16 MiB): pages that many batches
+/// touch are moved once for all of them.
+const CHECKPOINT: i64 = 4096;
+
 /// Ledger and facts in one file.
 pub struct Sqlite {
-    path: PathBuf,
-    writer: writer::Writer,
-    idle: Mutex<Vec<Connection>>,
+    readers: Readers,
+    writer: Writer<Desk>,
 }
 
 impl Sqlite {
@@ -51,15 +58,81 @@ impl Sqlite {
 
     /// Likewise, with the file capped at so many pages of 4096 bytes.
     pub fn open_capped(path: &Path, max_pages: Option<u32>) -> Result<Self, StoreError> {
+        let mut desk = writing(path, max_pages)?;
+        desk.transaction(Desk::here)?;
         Ok(Self {
-            path: path.into(),
-            writer: writer::Writer::start(path, max_pages)?,
-            idle: Mutex::default(),
+            writer: Writer::start(desk)?,
+            readers: Readers::of(path),
         })
     }
 
-    /// All that `f` reads is of one state of the file.
     fn read<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.read(f)
+    }
+
+    /// For what is about facts, which may have gone elsewhere meanwhile.
+    fn write<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.submit(move |desk| {
+            desk.here()?;
+            work(desk)
+        })
+    }
+}
+
+impl File for Sqlite {
+    fn look<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read(work)
+    }
+    fn note<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.submit(move |desk| work(&desk.db))
+    }
+}
+
+/// Opens or makes a file to write to, of the newest schema.
+pub(super) fn writing(path: &Path, max_pages: Option<u32>) -> Result<Desk, StoreError> {
+    let db = Connection::open(path)?;
+    tune(&db)?;
+    db.set_prepared_statement_cache_capacity(128);
+    db.pragma_update(None, "cache_size", -CACHE)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+    // What is dropped after its time is gone from the file too.
+    db.pragma_update(None, "secure_delete", true)?;
+    if let Some(pages) = max_pages {
+        db.pragma_update(None, "max_page_count", pages)?;
+    }
+    let mut desk = Desk::new(db);
+    schema::migrate(&mut desk).map_err(StoreError::named)?;
+    Ok(desk)
+}
+
+/// Connections that only read.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn of(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// All that `f` reads is of one state of the file.
+    pub(super) fn read<T>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -83,13 +156,6 @@ impl Sqlite {
             idle.push(db);
         }
         result
-    }
-
-    fn write<T: Send + 'static>(
-        &self,
-        work: impl FnMut(&mut Desk) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.writer.submit(work)
     }
 }
 

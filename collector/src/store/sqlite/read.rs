@@ -23,14 +23,14 @@ const PAGE: usize = 500;
 /// The shelf that stands for all whose start is not believed.
 const ODD: Shelf = Shelf::Odd(0);
 
-pub(super) fn source_number(source: Source) -> i64 {
+pub(in crate::store) fn source_number(source: Source) -> i64 {
     match source {
         Source::Probe => 0,
         Source::Import => 1,
     }
 }
 
-pub(super) fn source_of(number: i64) -> Source {
+pub(in crate::store) fn source_of(number: i64) -> Source {
     if number == 1 {
         Source::Import
     } else {
@@ -117,6 +117,67 @@ pub(super) fn measurement(
         .query_row((key, id.0), |r| Found::read(r, shelf))
         .optional()?;
     found.map(|found| found.whole(db, true)).transpose()
+}
+
+/// A row of one table, with what it is stored with.
+pub(in crate::store) struct Raw {
+    pub(in crate::store) key: i64,
+    pub(in crate::store) row: MeasurementRow,
+    pub(in crate::store) source: i64,
+    pub(in crate::store) received: UnixTime,
+}
+
+/// Rows of the table with that end of its name, after a key, in the order of arrival.
+pub(in crate::store) fn raw(
+    db: &Connection,
+    suffix: &str,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<Raw>, StoreError> {
+    let mut found = db.prepare_cached(&format!(
+        "SELECT {COLUMNS}, m.source, r.received FROM measurement_{suffix} m {JOINS}
+         WHERE m.key > ?1 ORDER BY m.key LIMIT ?2"
+    ))?;
+    let found = found.query_map((after, limit as i64), |r| {
+        Ok((Found::read(r, ODD)?, r.get(15)?, UnixTime(r.get(16)?)))
+    })?;
+    let mut rows = Vec::new();
+    for found in found {
+        let (found, source, received) = found?;
+        let key = found.key;
+        let observations = observations(db, suffix, key)?;
+        rows.push(Raw {
+            key,
+            row: MeasurementRow {
+                observations,
+                ..found.row
+            },
+            source,
+            received,
+        });
+    }
+    Ok(rows)
+}
+
+fn observations(
+    db: &Connection,
+    suffix: &str,
+    key: i64,
+) -> rusqlite::Result<Vec<ObservationRow>> {
+    db.prepare_cached(&format!(
+        "SELECT o.at, w.text, o.failure, o.layer, o.payload FROM observation_{suffix} o
+         JOIN word w ON w.id = o.step WHERE o.measurement = ?1 ORDER BY o.idx"
+    ))?
+    .query_map([key], |o| {
+        Ok(ObservationRow {
+            at: UnixTime(o.get(0)?),
+            step: intern(o.get_ref(1)?.as_str()?),
+            failure: o.get(2)?,
+            layer: o.get(3)?,
+            payload: o.get(4)?,
+        })
+    })?
+    .collect()
 }
 
 /// A [`Query`] in numbers.
@@ -268,22 +329,7 @@ impl Found {
         observations: bool,
     ) -> Result<MeasurementRow, StoreError> {
         if observations {
-            self.row.observations = db
-                .prepare_cached(&format!(
-                    "SELECT o.at, w.text, o.failure, o.layer, o.payload FROM observation_{} o
-                     JOIN word w ON w.id = o.step WHERE o.measurement = ?1 ORDER BY o.idx",
-                    self.shelf.suffix()
-                ))?
-                .query_map([self.key], |o| {
-                    Ok(ObservationRow {
-                        at: UnixTime(o.get(0)?),
-                        step: intern(o.get_ref(1)?.as_str()?),
-                        failure: o.get(2)?,
-                        layer: o.get(3)?,
-                        payload: o.get(4)?,
-                    })
-                })?
-                .collect::<Result<_, _>>()?;
+            self.row.observations = self::observations(db, &self.shelf.suffix(), self.key)?;
         }
         Ok(self.row)
     }

@@ -3,7 +3,12 @@
 //! tables of its own; the indexes that are led by something else are those of unique keys
 //! and of counts.
 
-use super::{super::StoreError, desk::Desk, migrate, shelf::Shelf};
+use super::{
+    super::{StoreError, writer::Books as _},
+    desk::Desk,
+    migrate,
+    shelf::Shelf,
+};
 
 enum Step {
     Sql(&'static str),
@@ -13,6 +18,7 @@ enum Step {
 const MIGRATIONS: &[&[Step]] = &[
     &[Step::Sql(migrate::SCHEMA_1)],
     &[Step::Sql(SCHEMA_2), Step::Code(migrate::to_2)],
+    &[Step::Sql(SCHEMA_3)],
 ];
 
 /// Beside `word`, `probe`, `epoch`, `audit`, `receipt` and `batch`, which stay.
@@ -51,6 +57,22 @@ CREATE TABLE summary_size (
   country INTEGER NOT NULL, target INTEGER NOT NULL, source INTEGER NOT NULL,
   probes INTEGER NOT NULL, networks INTEGER NOT NULL,
   PRIMARY KEY (country, target, source)) WITHOUT ROWID;
+";
+
+/// For facts that are in another engine; empty where they are here.
+const SCHEMA_3: &str = "
+-- The other engine knows this ledger by the same number. complete: whether all facts are there.
+CREATE TABLE elsewhere (id BLOB NOT NULL, complete INTEGER NOT NULL);
+-- What was copied there: of which table, up to which key.
+CREATE TABLE copied (stage TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+-- Numbers under which rows were, or will be, sent there, that are not committed: what has such
+-- a number does not exist. swept: how often it was looked for and deleted.
+CREATE TABLE load (key INTEGER PRIMARY KEY AUTOINCREMENT, swept INTEGER NOT NULL DEFAULT 0);
+-- Rows that do not exist any more: of a table, with a lower number than load, of the days in
+-- first..before. done: whether they are deleted.
+CREATE TABLE cut (
+  key INTEGER PRIMARY KEY AUTOINCREMENT, relation TEXT NOT NULL, load INTEGER NOT NULL,
+  first INTEGER NOT NULL, before INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0);
 ";
 
 /// The two tables of a shelf.

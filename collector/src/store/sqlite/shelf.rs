@@ -10,7 +10,7 @@ const DAY: i64 = 86_400;
 
 /// Where a measurement stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Shelf {
+pub(in crate::store) enum Shelf {
     /// With those that started on this day, counted from 1970.
     Day(i64),
     /// With those whose start is not believed; the day of arrival.
@@ -18,7 +18,7 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
-    pub(super) fn of(started: UnixTime, vouched: bool, received: UnixTime) -> Self {
+    pub(in crate::store) fn of(started: UnixTime, vouched: bool, received: UnixTime) -> Self {
         if believable(started, vouched, received) {
             Self::Day(day(started))
         } else {
@@ -27,20 +27,20 @@ impl Shelf {
     }
 
     /// The day that retention goes by.
-    pub(super) fn day(self) -> i64 {
+    pub(in crate::store) fn day(self) -> i64 {
         let (Self::Day(day) | Self::Odd(day)) = self;
         day
     }
 
     /// As kept in the table of identities.
-    pub(super) fn number(self) -> i64 {
+    pub(in crate::store) fn number(self) -> i64 {
         match self {
             Self::Day(day) => day,
             Self::Odd(day) => -1 - day,
         }
     }
 
-    pub(super) fn from_number(number: i64) -> Self {
+    pub(in crate::store) fn from_number(number: i64) -> Self {
         if number < 0 {
             Self::Odd(-1 - number)
         } else {
@@ -49,7 +49,7 @@ impl Shelf {
     }
 
     /// End of the names of its tables: `20240229`, or `odd`.
-    pub(super) fn suffix(self) -> String {
+    pub(in crate::store) fn suffix(self) -> String {
         match self {
             Self::Day(day) => {
                 let date = UnixTime::from_secs(day.saturating_mul(DAY)).to_string();

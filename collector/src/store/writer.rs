@@ -1,32 +1,33 @@
 //! How do many uploads share one fsync? One thread writes; whatever waits in its channel
 //! goes into one transaction, and nobody hears back before the commit is on the disk.
 
-use super::{super::StoreError, desk::Desk, schema, tune};
-use rusqlite::Connection;
+use super::StoreError;
 use std::{
-    path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::JoinHandle,
 };
 
-/// Most jobs in one transaction.
-const GROUP: usize = 64;
-/// Pages at hand, KiB: identities come in no order, so their index is wanted in memory.
-const CACHE: i64 = 64 << 10;
+/// What the writer's thread works with.
+pub(super) trait Books: Send + 'static {
+    /// Most jobs in one transaction.
+    const GROUP: usize;
 
-/// Pages in the log before they are moved to the file (16 MiB): pages that many batches
-/// touch are moved once for all of them.
-const CHECKPOINT: i64 = 4096;
+    /// All of `work` is kept, durably, or nothing.
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError>;
+}
 
-pub(super) struct Writer {
-    jobs: Option<SyncSender<Box<dyn Job>>>,
+pub(super) struct Writer<D> {
+    jobs: Option<SyncSender<Box<dyn Job<D>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What waits to be written.
-trait Job: Send {
+trait Job<D>: Send {
     /// Does it; an error takes the whole transaction down.
-    fn run(&mut self, desk: &mut Desk) -> Result<(), StoreError>;
+    fn run(&mut self, desk: &mut D) -> Result<(), StoreError>;
     /// Tells whoever waits, after the commit or after it failed.
     fn tell(&mut self, failed: Option<StoreError>);
 }
@@ -37,12 +38,12 @@ struct Task<T, F> {
     reply: SyncSender<Result<T, StoreError>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<D, T, F> Job<D> for Task<T, F>
 where
     T: Send,
-    F: FnMut(&mut Desk) -> Result<T, StoreError> + Send,
+    F: FnMut(&mut D) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, desk: &mut Desk) -> Result<(), StoreError> {
+    fn run(&mut self, desk: &mut D) -> Result<(), StoreError> {
         match (self.work)(desk) {
             // Found out before anything was written: others need not suffer.
             Err(StoreError::Conflict(batch)) => {
@@ -61,21 +62,9 @@ where
     }
 }
 
-impl Writer {
-    pub(super) fn start(path: &Path, max_pages: Option<u32>) -> Result<Self, StoreError> {
-        let db = Connection::open(path)?;
-        tune(&db)?;
-        db.set_prepared_statement_cache_capacity(128);
-        db.pragma_update(None, "cache_size", -CACHE)?;
-        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
-        // What is dropped after its time is gone from the file too.
-        db.pragma_update(None, "secure_delete", true)?;
-        if let Some(pages) = max_pages {
-            db.pragma_update(None, "max_page_count", pages)?;
-        }
-        let mut desk = Desk::new(db);
-        schema::migrate(&mut desk).map_err(name)?;
-        let (jobs, queue) = sync_channel(4 * GROUP);
+impl<D: Books> Writer<D> {
+    pub(super) fn start(mut desk: D) -> Result<Self, StoreError> {
+        let (jobs, queue) = sync_channel(4 * D::GROUP);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || run(&mut desk, &queue))?;
@@ -89,7 +78,7 @@ impl Writer {
     /// failure takes the transaction down, each gets one of its own.
     pub(super) fn submit<T: Send + 'static>(
         &self,
-        work: impl FnMut(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&mut D) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = sync_channel(1);
         let job = Box::new(Task {
@@ -103,7 +92,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl<D> Drop for Writer<D> {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
@@ -112,11 +101,11 @@ impl Drop for Writer {
     }
 }
 
-fn run(desk: &mut Desk, queue: &Receiver<Box<dyn Job>>) {
+fn run<D: Books>(desk: &mut D, queue: &Receiver<Box<dyn Job<D>>>) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
-        group.extend(queue.try_iter().take(GROUP - 1));
-        match commit(desk, &mut group).map_err(name) {
+        group.extend(queue.try_iter().take(D::GROUP - 1));
+        match commit(desk, &mut group).map_err(StoreError::named) {
             Ok(()) => {
                 for job in &mut group {
                     job.tell(None);
@@ -124,36 +113,24 @@ fn run(desk: &mut Desk, queue: &Receiver<Box<dyn Job>>) {
                 continue;
             }
             // Nobody's fault, and each alone would wait as long again.
-            Err(StoreError::Busy) => {
-                for job in &mut group {
-                    job.tell(Some(StoreError::Busy));
+            Err(error) => {
+                if let Some(error) = error.passing() {
+                    for job in &mut group {
+                        job.tell(error.passing());
+                    }
+                    continue;
                 }
-                continue;
             }
-            Err(_) => {}
         }
         // Something in the group failed and took all down: each alone, so that only the
         // culprit hears of it.
         for mut job in group {
             let failed = commit(desk, std::slice::from_mut(&mut job)).err();
-            job.tell(failed.map(name));
+            job.tell(failed.map(StoreError::named));
         }
     }
 }
 
-fn commit(desk: &mut Desk, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+fn commit<D: Books>(desk: &mut D, group: &mut [Box<dyn Job<D>>]) -> Result<(), StoreError> {
     desk.transaction(|desk| group.iter_mut().try_for_each(|job| job.run(desk)))
-}
-
-/// What is worth trying again is told apart from other failures.
-fn name(error: StoreError) -> StoreError {
-    let code = match &error {
-        StoreError::Engine(e) => e.sqlite_error_code(),
-        _ => None,
-    };
-    match code {
-        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
-        Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::Busy,
-        _ => error,
-    }
 }
