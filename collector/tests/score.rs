@@ -12,7 +12,7 @@ use faultline_collector::score::{
     evidence::Evidence,
     indicator::{Dimension, Indicator},
     posterior,
-    profile::{Profile, profile},
+    profile::{DIVIDED, Profile, profile},
     shares::Shares,
     vintage::hex,
 };
@@ -156,6 +156,11 @@ fn rates_are_as_an_independent_implementation_gives_them() {
                 &want[1],
                 &format!("{name}, weight of {}", network.asn),
             );
+            near(
+                network.own,
+                &want[2],
+                &format!("{name}, by itself {}", network.asn),
+            );
         }
     }
 }
@@ -211,6 +216,15 @@ fn profiles_are_as_an_independent_implementation_gives_them() {
             );
         }
         let d1 = &got.dimension(Dimension::D1).unwrap().estimate;
+        let divided = v["expect"]["divided"] == true;
+        assert_eq!(d1.reasons.contains(&DIVIDED), divided, "{name}");
+        let (low, high) = d1.contested.unwrap();
+        let want = v["expect"]["d1"].as_f64().unwrap();
+        assert!(low <= want + 5e-5 && want - 5e-5 <= high, "{name}");
+        if divided {
+            assert!(d1.point.is_none() && high - low > 0.05, "{name}");
+            continue;
+        }
         near(d1.point.unwrap(), &v["expect"]["d1"], name);
         near(d1.bounds.unwrap().0, &v["expect"]["bounds"][0], name);
         near(d1.bounds.unwrap().1, &v["expect"]["bounds"][1], name);
@@ -229,6 +243,7 @@ fn the_posterior_agrees_with_another_generator() {
         let networks = networks.map(|(asn, ((rate, probes), weight))| NetworkRate {
             asn: Asn(asn),
             probes: *probes as u32,
+            own: *rate,
             rate: *rate,
             weight: *weight,
         });
@@ -402,7 +417,7 @@ fn the_same_evidence_gives_the_same_bytes_everywhere() {
     let got = bytes(&profile(country(), LAST, &cells, Some(&shares)));
     assert_eq!(
         hex(&Sha256::digest(got)),
-        "325926f6d83e33266077443276a50742b3725575bdf160dcfc5568cf87968147"
+        "6e4459c2483ebd7e62edfa21992d417157bf75cf94889930226e6284ee9bd034"
     );
 }
 

@@ -67,6 +67,7 @@ fn trial(tally: &mut Tally, mean: f64, icc: f64, k: usize, draws: usize, seed: u
         networks.push(NetworkRate {
             asn: Asn(*at as u32 + 1),
             probes: PROBES as u32,
+            own: seen / (PROBES * TARGETS) as f64,
             rate: seen / (PROBES * TARGETS) as f64,
             weight: share[*at],
         });

@@ -57,6 +57,9 @@ pub struct Evidence {
     pub entries: Vec<Entry>,
     /// Days with measurements.
     pub days: u32,
+    /// Probes of ours that the whole dimension rests on, of which a tenth may lie: those of
+    /// this indicator, until it is said how many others there are.
+    pub witnesses: u32,
 }
 
 impl Evidence {
@@ -135,6 +138,7 @@ impl Evidence {
         });
         Self {
             imported: source == Source::Import,
+            witnesses: members.len() as u32,
             probes: probes.collect(),
             networks,
             counts,

@@ -12,6 +12,7 @@ pub mod binomial;
 pub mod cell;
 pub mod chance;
 pub mod change;
+pub mod contest;
 pub mod estimate;
 pub mod evidence;
 pub mod explain;

@@ -31,7 +31,7 @@ pub fn draws(rates: &Rates, shares: Option<&Shares>, seed: u64, count: usize) ->
     if networks.is_empty() {
         return Vec::new();
     }
-    let sum: f64 = networks.iter().map(|n| n.rate).sum();
+    let sum: f64 = networks.iter().map(|n| n.own).sum();
     let Some(shares) = shares else {
         return kish(networks, seed, count);
     };
@@ -53,8 +53,8 @@ pub fn draws(rates: &Rates, shares: Option<&Shares>, seed: u64, count: usize) ->
         }
         let n = f64::from(network.probes.min(10)) / WITHIN;
         let (a, b) = (
-            network.rate * n + prior,
-            (1.0 - network.rate) * n + 1.0 - prior,
+            network.own * n + prior,
+            (1.0 - network.own) * n + 1.0 - prior,
         );
         let mut chance = Chance::new(seed, u64::from(network.asn.0));
         for total in &mut total {
@@ -97,7 +97,7 @@ fn unobserved(networks: &[NetworkRate], shares: &Shares) -> Vec<f64> {
 }
 
 fn kish(networks: &[NetworkRate], seed: u64, count: usize) -> Vec<f64> {
-    let mean: f64 = networks.iter().map(|n| n.weight * n.rate).sum();
+    let mean: f64 = networks.iter().map(|n| n.weight * n.own).sum();
     let squares: f64 = networks.iter().map(|n| n.weight * n.weight).sum();
     let n = 1.0 / squares;
     let (a, b) = (mean * n + 0.5, (1.0 - mean) * n + 0.5);
@@ -109,10 +109,10 @@ fn kish(networks: &[NetworkRate], seed: u64, count: usize) -> Vec<f64> {
 /// end where every network says the same.
 pub fn interval(draws: &[f64], level: f64, point: f64, rates: &Rates) -> (f64, f64) {
     let (mut low, mut high) = spread(draws, level, point);
-    if rates.networks.iter().all(|n| n.rate <= 0.0) {
+    if rates.networks.iter().all(|n| n.own <= 0.0) {
         low = 0.0;
     }
-    if rates.networks.iter().all(|n| n.rate >= 1.0) {
+    if rates.networks.iter().all(|n| n.own >= 1.0) {
         high = 1.0;
     }
     (low, high)

@@ -5,7 +5,8 @@
 use super::{
     aggregate,
     assess::{Assessment, Effort, PUBLISHED},
-    cell::{Cell, Day},
+    cell::{Cell, Day, Source},
+    contest,
     estimate::{Without, rates},
     floors::FLOORS,
     indicator::{self, Dimension, Indicator, SPECS},
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// The method. A change of meaning takes another name.
-pub const METHOD: &str = "fep-0.2.0";
+pub const METHOD: &str = "fep-0.3.0";
 
 /// How much a published number can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -48,9 +49,15 @@ pub struct Estimate {
     pub method_interval: Option<Interval>,
     /// What is missing as 0, and as 1.
     pub bounds: Option<Interval>,
+    /// What any tenth of the probes could have made of it, whatever they said.
+    pub contested: Option<Interval>,
     /// How far to trust it.
     pub grade: Option<Grade>,
 }
+
+/// The reason why a dimension has no point though its indicators suffice: a tenth of the
+/// probes could move it by more than [`contest::MOST`].
+pub const DIVIDED: &str = "divided";
 
 impl Estimate {
     /// Whether there is a number.
@@ -180,6 +187,9 @@ pub fn outline(
     let one = |dimension| {
         let available = available(dimension, &assessments);
         let (point, draws) = combine(&available)?;
+        if contested(dimension, &assessments, point).1 {
+            return None;
+        }
         let interval = interval(&available, &draws, effort.level, point);
         Some((point, interval))
     };
@@ -194,13 +204,51 @@ pub fn assess(
     seed: u64,
     effort: Effort,
 ) -> Vec<Assessment> {
+    let witnesses = Dimension::ALL.map(|dimension| witnesses(cells, last, dimension));
     SPECS
         .iter()
         .map(|spec| {
             let cells = if spec.implemented { cells } else { &[] };
-            Assessment::new(spec, cells, last, shares, seed, effort)
+            let witnesses = witnesses.get(spec.dimension as usize).copied();
+            let witnesses = witnesses.unwrap_or(0);
+            Assessment::new(spec, cells, witnesses, last, shares, seed, effort)
         })
         .collect()
+}
+
+/// Probes of ours that a dimension rests on.
+fn witnesses(cells: &[Cell], last: Day, dimension: Dimension) -> u32 {
+    let counts = |cell: &&Cell| {
+        let spec = cell.indicator.spec();
+        spec.dimension == dimension
+            && spec.implemented
+            && cell.source == Source::Own
+            && cell.trials > 0
+            && cell.day <= last
+            && cell.day > last - FLOORS.window_days as Day
+    };
+    let mut probes: Vec<_> = cells.iter().filter(counts).map(|c| c.probe).collect();
+    probes.sort_unstable();
+    probes.dedup();
+    probes.len() as u32
+}
+
+/// What any tenth of the probes could make of a dimension, and whether that is too much to
+/// publish a point.
+fn contested(dimension: Dimension, assessments: &[Assessment], point: f64) -> (Interval, bool) {
+    let of = assessments
+        .iter()
+        .filter(|a| a.spec.dimension == dimension && a.spec.tier.weight() > 0.0);
+    let choices: Vec<_> = of
+        .filter(|a| !a.choices.is_empty())
+        .map(|a| (a.spec, a.choices.clone()))
+        .collect();
+    let (low, high) = contest::dimension(&choices).unwrap_or((0.0, 1.0));
+    let range = (low.min(point), high.max(point));
+    (
+        range,
+        (range.1 - point).max(point - range.0) > contest::MOST,
+    )
 }
 
 /// Assessments of a dimension that carry a number.
@@ -246,7 +294,7 @@ fn interval(available: &[&Assessment], draws: &[f64], level: f64, point: f64) ->
     let (low, high) = posterior::spread(draws, level, point);
     let calm = available
         .iter()
-        .all(|a| a.rates.networks.iter().all(|n| n.rate <= 0.0));
+        .all(|a| a.rates.networks.iter().all(|n| n.own <= 0.0));
     (if calm { 0.0 } else { low }, high)
 }
 
@@ -280,6 +328,20 @@ fn score(
         };
     };
     let interval = interval(&available, &draws, PUBLISHED.level, point);
+    let (range, divided) = contested(dimension, assessments, point);
+    if divided {
+        return DimensionScore {
+            dimension,
+            estimate: Estimate {
+                reasons: vec![DIVIDED],
+                interval: Some(interval),
+                contested: Some(range),
+                ..Estimate::default()
+            },
+            without_one_probe: None,
+            draws,
+        };
+    }
     let inputs: Vec<_> = available.iter().map(|a| a.input(shares)).collect();
     let method = aggregate::method_interval(&inputs, seed ^ dimension as u64);
     let points: Vec<_> = available
@@ -303,6 +365,7 @@ fn score(
             interval: Some(interval),
             method_interval: method.map(|(low, high)| (low.min(point), high.max(point))),
             bounds: aggregate::bounds(&points, &missing),
+            contested: Some(range),
             grade: Some(grade(networks.unwrap_or(0), share, interval)),
         },
         without_one_probe: Some(without_one_probe(&available, shares, point)),
@@ -357,6 +420,7 @@ fn estimate(a: &Assessment, shares: Option<&Shares>, seed: u64) -> Estimate {
         interval,
         method_interval: a.method_interval(shares, seed ^ (a.spec.id as u64 + 16)),
         bounds: a.bounds(),
+        contested: a.contested(),
         grade: interval.map(|i| grade(a.rates.networks.len(), a.user_share, i)),
     }
 }
@@ -386,7 +450,7 @@ fn coverage(cells: &[Cell], last: Day, shares: Option<&Shares>) -> Coverage {
         networks.insert(cell.asn);
         days.insert(cell.day);
         measurements += u64::from(cell.trials);
-        if cell.source == super::cell::Source::Own {
+        if cell.source == Source::Own {
             probes.insert(cell.probe);
         }
     }
