@@ -14,11 +14,14 @@ use crate::{
 };
 use faultline_core::{
     codec::{Envelope, Identity, Purpose},
-    dns::is_bogon,
+    dns::{NameBuf, is_bogon},
     id::{BatchId, MeasurementId},
     measurement::{Batch, ControlReport, Driver, Measurement, SCHEMA_VERSION},
     observation::Observation,
-    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk, TargetItem},
+    protocol::{
+        CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk, TargetItem, Traces,
+    },
+    trace::{CANARIES, Check, SPECIAL, bare},
     value::Blob,
 };
 use std::path::PathBuf;
@@ -81,7 +84,9 @@ pub enum AgentError {
     #[error("cannot note the bytes spent: {0}; measuring stops")]
     Account(std::io::Error),
     /// Not a URL and not a name.
-    #[error("{0} is neither an http(s) URL nor a domain name")]
+    #[error(
+        "{0} is neither an http(s) URL nor a domain name, nor tld:, special: or path: with a name (path:tcp.ZONE)"
+    )]
     Target(String),
 }
 
@@ -179,9 +184,31 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         })
     }
 
+    /// What of the DNS itself the collector asks for, if consent covers it, in the words of
+    /// [`Target`]. Names are the collector's choice, so they are held to what these
+    /// experiments are about: top-level domains, known names below ones that the root does
+    /// not have, special-use names, names that are checks.
+    pub fn agreed_traces(&self, offered: &Traces) -> Vec<String> {
+        if self.consent.allows(Group::Infrastructure).is_err() {
+            return Vec::new();
+        }
+        let tlds = offered.namespace.iter().filter(|name| is_top(name));
+        let special = offered.special.iter();
+        let special = special.filter(|name| SPECIAL.contains(&bare(name).as_str()));
+        let checks = offered.transparency.iter();
+        let checks = checks.filter(|name| Check::of_target(name).is_some());
+        let tlds = tlds.map(|name| format!("{TLD}{name}"));
+        let special = special.map(|name| format!("{RESERVED}{name}"));
+        let checks = checks.map(|name| format!("{PATH}{name}"));
+        tlds.chain(special).chain(checks).collect()
+    }
+
     /// Measures one target as far as consent goes: a name by lookups, a page by visits too.
     pub async fn measure(&mut self, target: &str) -> Result<Vec<Measurement>, AgentError> {
         let target = Target::parse(target)?;
+        if target.is_trace() {
+            return Ok(vec![self.trace(&target).await?]);
+        }
         let name = target.name();
         let names = target.is_named() && self.consent.allows(Group::Dns).is_ok();
         let page = target
@@ -215,6 +242,23 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             measured.push(self.finish(page, sealed)?);
         }
         Ok(measured)
+    }
+
+    /// One experiment on the DNS itself. Its control is the encrypted resolvers.
+    async fn trace(&mut self, target: &Target) -> Result<Measurement, AgentError> {
+        self.consent.allows(Group::Infrastructure)?;
+        self.spool.room_for(ROOM)?;
+        self.hold(LEAST, NAMES)?;
+        let (world, plan) = (&self.world, &self.plan);
+        let seen = match target {
+            Target::Special(name) => experiment::special_names(world, plan, name).await,
+            Target::Path(name) => {
+                let seen = experiment::transparency(world, plan, name).await;
+                seen.ok_or_else(|| AgentError::Target(name.clone()))?
+            }
+            other => experiment::namespace(world, plan, other.name()).await,
+        };
+        self.finish(seen, None)
     }
 
     /// Seals measurements into one batch and keeps it durably.
@@ -331,6 +375,19 @@ pub fn software() -> String {
     concat!("faultline-probe/", env!("CARGO_PKG_VERSION")).into()
 }
 
+/// Before a top-level domain, or a name below one that the root does not have.
+const TLD: &str = "tld:";
+/// Before a special-use name.
+const RESERVED: &str = "special:";
+/// Before a name in a test zone.
+const PATH: &str = "path:";
+
+/// Whether a name says nothing but a top-level domain.
+fn is_top(name: &str) -> bool {
+    let bare = bare(name);
+    !bare.contains('.') || CANARIES.contains(&bare.as_str())
+}
+
 /// A target, understood.
 pub enum Target {
     /// A page and the name of its host.
@@ -342,12 +399,28 @@ pub enum Target {
     },
     /// A name alone.
     Name(String),
+    /// `tld:com`: a top-level domain, or a name below one that the root does not have.
+    Namespace(String),
+    /// `special:invalid`: a special-use name.
+    Special(String),
+    /// `path:tcp.ZONE`: a check of the DNS's way, by a name in a test zone.
+    Path(String),
 }
 
 impl Target {
-    /// A URL with scheme, or a domain name.
+    /// A URL with scheme, a domain name, or a word for an experiment on the DNS itself and
+    /// its name.
     pub fn parse(text: &str) -> Result<Self, AgentError> {
         let bad = || AgentError::Target(text.into());
+        for (word, of) in [
+            (TLD, Self::Namespace as fn(String) -> Self),
+            (RESERVED, Self::Special),
+            (PATH, Self::Path),
+        ] {
+            if let Some(name) = text.strip_prefix(word) {
+                return name_of_dns(name).map(of).ok_or_else(bad);
+            }
+        }
         if text.contains("://") {
             let url = url::Url::parse(text).map_err(|_| bad())?;
             if !matches!(url.scheme(), "http" | "https") {
@@ -378,8 +451,13 @@ impl Target {
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Page { url, .. } => Some(url),
-            Self::Name(_) => None,
+            _ => None,
         }
+    }
+
+    /// Whether it is about the DNS itself.
+    pub fn is_trace(&self) -> bool {
+        matches!(self, Self::Namespace(_) | Self::Special(_) | Self::Path(_))
     }
 
     /// Whether its host is a name, not an address.
@@ -398,8 +476,15 @@ impl Target {
     pub fn name(&self) -> &str {
         match self {
             Self::Page { name, .. } | Self::Name(name) => name,
+            Self::Namespace(name) | Self::Special(name) | Self::Path(name) => name,
         }
     }
+}
+
+/// A name as the DNS takes it, in lower case and without its final dot.
+fn name_of_dns(text: &str) -> Option<String> {
+    let name = bare(text);
+    name.parse::<NameBuf>().ok().map(|_| name)
 }
 
 #[cfg(test)]
@@ -439,8 +524,21 @@ mod tests {
                 "{text}"
             );
         }
+        for (text, name) in [
+            ("tld:COM.", "com"),
+            ("tld:opennic.glue", "opennic.glue"),
+            ("special:invalid", "invalid"),
+            ("path:tcp.test.example.", "tcp.test.example"),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert!(target.is_trace() && target.url().is_none());
+            assert_eq!(target.name(), name);
+        }
         for text in [
             "",
+            "tld:",
+            "tld:a..b",
+            "special:.",
             "ftp://a.example/",
             "192.0.2.1",
             "a.example:80",

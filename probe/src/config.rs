@@ -36,6 +36,10 @@ pub struct Config {
     pub public_resolvers: Vec<SocketAddr>,
     /// Encrypted resolvers: the control.
     pub encrypted_resolvers: Vec<Encrypted>,
+    /// The provider's resolvers, where a router at home stands between.
+    pub network_resolvers: Vec<SocketAddr>,
+    /// Whether the resolvers of this machine were chosen by its owner.
+    pub own_resolvers: bool,
     /// An address that runs no resolver: any answer from it is an injection.
     pub non_resolver: Option<SocketAddr>,
     /// Name in the neutral twin of a failed handshake.
@@ -157,6 +161,8 @@ impl Default for Config {
             .into_iter()
             .flatten()
             .collect(),
+            network_resolvers: Vec::new(),
+            own_resolvers: false,
             non_resolver: None,
             neutral_name: "example.com".into(),
             extra_roots: None,

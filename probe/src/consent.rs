@@ -29,6 +29,9 @@ What Faultline does on this machine, and what it may mean for you
 Groups:
   dns    looks up names at your network's resolvers and at public ones
   web    opens the pages themselves; implies traffic to every listed site
+  infrastructure
+         asks the same resolvers for what holds the Internet's names together: top-level
+         domains, names that must not exist, and names of a test zone; opens no page
 ";
 
 /// A group of tests that can be agreed to.
@@ -39,6 +42,8 @@ pub enum Group {
     Dns,
     /// Page fetches.
     Web,
+    /// Lookups of top-level domains, special-use names and a test zone.
+    Infrastructure,
 }
 
 /// What the owner agreed to.

@@ -155,6 +155,9 @@ fn experiment_name(experiment: Experiment) -> &'static str {
     match experiment {
         Experiment::DnsConsistency => "dns_consistency",
         Experiment::Web => "web",
+        Experiment::Namespace => "namespace",
+        Experiment::SpecialNames => "special_names",
+        Experiment::DnsTransparency => "dns_transparency",
         _ => "other",
     }
 }
@@ -168,6 +171,9 @@ pub(super) fn intern(word: &str) -> &'static str {
         "fetch",
         "dns_consistency",
         "web",
+        "namespace",
+        "special_names",
+        "dns_transparency",
     ];
     WORDS
         .iter()

@@ -41,6 +41,8 @@ pub mod protocol;
 mod registry;
 pub mod time;
 #[cfg(feature = "alloc")]
+pub mod trace;
+#[cfg(feature = "alloc")]
 pub mod value;
 #[cfg(feature = "alloc")]
 pub mod verdict;

@@ -20,6 +20,12 @@ code! {
         0 DnsConsistency,
         /// Web blocking.
         1 Web,
+        /// Whether a top-level domain is where it is for everybody.
+        2 Namespace,
+        /// Whether a special-use name leads to a public address.
+        3 SpecialNames,
+        /// Whether the DNS passes unaltered.
+        4 DnsTransparency,
     }
 }
 code! {
@@ -51,12 +57,14 @@ code! {
     }
 }
 code! {
-    /// Surroundings in which results are labelled and never scored.
+    /// Surroundings in which results are labelled and not scored.
     pub enum Setting {
         /// Behind a captive portal.
         0 CaptivePortal,
         /// Behind a VPN.
         1 Vpn,
+        /// The owner chose the resolvers, not the network.
+        2 OwnResolvers,
     }
 }
 code! {

@@ -74,6 +74,20 @@ fact! {
         /// The address that the request came from, so that the probe can keep it out of what
         /// it sends. The collector does not keep it.
         4 address: Option<Ip>,
+        /// What to measure of the DNS itself.
+        5 traces: Option<Traces>,
+    }
+}
+fact! {
+    /// Names for the small experiments on the DNS itself ([`trace`](crate::trace)), the share
+    /// of this hour.
+    pub struct Traces {
+        /// Top-level domains, and names under ones that the root does not have.
+        0 namespace: Vec<String>,
+        /// Special-use names.
+        1 special: Vec<String>,
+        /// Names in the operator's own test zone, each the target of a check.
+        2 transparency: Vec<String>,
     }
 }
 fact! {

@@ -53,8 +53,9 @@ pub enum Action {
     /// Measure now, once, and show what was seen.
     #[command(after_help = EXIT)]
     Once {
-        /// URLs (pages and their names) or bare names (lookups only); without any, the
-        /// targets of the settings file and of the collector.
+        /// URLs (pages and their names) or bare names (lookups only); tld:com, special:invalid
+        /// or path:tcp.ZONE for the DNS itself; without any, the targets of the settings file
+        /// and of the collector.
         targets: Vec<String>,
         /// Say what would be sent and to whom, and send nothing.
         #[arg(long)]

@@ -8,6 +8,7 @@ use crate::{
     experiment::Plan,
     uplink::Collector,
 };
+use faultline_core::trace::{self, Check};
 use std::{io::Write, net::SocketAddr};
 
 /// What is known before anything is sent.
@@ -49,7 +50,7 @@ impl Intent<'_> {
         match (self.collector, targets.is_empty()) {
             (Some(_), true) => writeln!(
                 out,
-                "then what is said here of a URL that you name, for each that it asks for"
+                "then what is said here of a URL that you name (or of tld:com, special:invalid, path:tcp.ZONE), for each that it asks for"
             )?,
             (None, true) => {
                 say(&"nothing to measure; name a URL, set `targets`, or set a collector");
@@ -73,6 +74,9 @@ impl Intent<'_> {
     /// Every packet's purpose and destination, as far as they are known before any is sent.
     fn target(&self, target: &Target, out: &mut dyn Write) -> std::io::Result<()> {
         let (plan, name) = (self.plan, target.name());
+        if target.is_trace() {
+            return self.trace(target, out);
+        }
         let names = target.is_named() && self.agreed(Group::Dns);
         let page = target.url().filter(|_| self.agreed(Group::Web));
         if !names && page.is_none() {
@@ -132,6 +136,67 @@ impl Intent<'_> {
                 "  a failed handshake is repeated with the name {} to the same address",
                 plan.neutral_name
             )?;
+        }
+        Ok(())
+    }
+
+    /// The experiments on the DNS itself.
+    fn trace(&self, target: &Target, out: &mut dyn Write) -> std::io::Result<()> {
+        let (plan, name) = (self.plan, target.name());
+        if !self.agreed(Group::Infrastructure) {
+            return writeln!(out, "{name}: nothing, what was agreed to does not cover it");
+        }
+        let (what, beside) = match target {
+            Target::Special(_) if name == "localhost" => (
+                "localhost.: A".to_owned(),
+                format!("a random name below {}: A", trace::ORDINARY),
+            ),
+            Target::Special(_) => (
+                format!("a random name below {name}.: A"),
+                format!("a random name below {}: A", trace::ORDINARY),
+            ),
+            Target::Path(_) => match Check::of_target(name) {
+                Some((check, zone)) => (
+                    format!("{name}.: {}", check.rtype()),
+                    format!("{}.: TXT, the plainest way there is", trace::plain(&zone)),
+                ),
+                None => {
+                    say(&AgentError::Target(name.to_owned()));
+                    return Ok(());
+                }
+            },
+            _ => {
+                let tld = trace::tld(name);
+                let further = match name == tld {
+                    true => String::new(),
+                    false => format!(" and {name}.: A"),
+                };
+                (
+                    format!("{tld}.: NS{further}"),
+                    format!(
+                        "a random top-level domain and {}.: NS",
+                        trace::reference(&tld)
+                    ),
+                )
+            }
+        };
+        writeln!(out, "{what}, up to four tries each, of")?;
+        for resolver in self.announced.iter().chain(&plan.network_resolvers) {
+            writeln!(out, "  {resolver} (of the network), UDP or TCP")?;
+        }
+        for resolver in &plan.public_resolvers {
+            writeln!(out, "  {resolver} (public), UDP or TCP")?;
+        }
+        for resolver in &plan.encrypted {
+            writeln!(
+                out,
+                "  {} at {} (encrypted, for comparison)",
+                resolver.name, resolver.addr
+            )?;
+        }
+        writeln!(out, "{beside}, of those that are not encrypted")?;
+        if let Some(check) = &plan.captive {
+            writeln!(out, "{}: fetched, to notice captive portals", check.url)?;
         }
         Ok(())
     }

@@ -26,28 +26,37 @@ pub(super) async fn once<N: Network, C: Clock>(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let mut exit = Exit::Fine;
-    let mut offered = Vec::new();
+    let (mut offered, mut traces) = (Vec::new(), None);
     agent.reconsider()?;
     match agent.check_in().await {
-        Ok(Some(reply)) => offered = reply.targets,
+        Ok(Some(reply)) => (offered, traces) = (reply.targets, reply.traces),
         Ok(None) => {}
         Err(e) => {
             say(&e);
             exit = Exit::Failed;
         }
     }
+    let mut output = Output::new(format, out);
     if targets.is_empty() {
         targets = agent
             .agreed(&offered)
             .map(|t: &TargetItem| t.url.clone())
             .collect();
         targets.extend(agent.own_targets.iter().cloned());
+        if let Some(traces) = traces {
+            let agreed = agent.agreed_traces(&traces);
+            if !agreed.is_empty() && traces.transparency.is_empty() {
+                output.remark(
+                    "the way of the DNS is not checked: the collector names no test zone",
+                )?;
+            }
+            targets.extend(agreed);
+        }
     }
     if targets.is_empty() {
         say(&"nothing to measure; name a URL, set `targets`, or set a collector");
         return Ok(Exit::Failed);
     }
-    let mut output = Output::new(format, out);
     let progress = std::io::stderr().is_terminal();
     let mut stopped = None;
     for (done, target) in targets.iter().enumerate() {

@@ -179,6 +179,8 @@ fn plan(config: &Config) -> anyhow::Result<Plan> {
             },
         })
         .collect();
+    plan.network_resolvers.clone_from(&config.network_resolvers);
+    plan.own_resolvers = config.own_resolvers;
     plan.non_resolver = config.non_resolver;
     plan.contact_bogons = config.contact_special;
     plan.line_is_tunnel = config.line_is_tunnel;

@@ -5,7 +5,7 @@
 //! verdict: geographical answers, split horizon, wildcard zones.
 
 use super::lookup::{Ask, ask_system, is_answer, lookup, persist};
-use super::{Outcome, Plan, World, captive, run::Run};
+use super::{Outcome, Plan, World, captive, run::Run, traces::label};
 use crate::net::{Clock, Network};
 use faultline_core::{
     measurement::{Experiment, Limit},
@@ -142,12 +142,4 @@ fn questions(
         }
     }
     asks
-}
-
-/// Twelve letters that nobody has registered.
-fn label(random: [u8; 12]) -> String {
-    random
-        .iter()
-        .map(|octet| char::from(b'a' + octet % 26))
-        .collect()
 }

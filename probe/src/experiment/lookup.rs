@@ -26,16 +26,56 @@ pub(super) use faultline_core::engine::lookup::{Question as Ask, addresses, is_a
 /// Header bytes of a UDP datagram over IPv4 (RFC 791, RFC 768); 20 more over IPv6.
 const UDP_HEADERS: usize = 28;
 
+/// How a query is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// With an OPT record (RFC 6891) and the DO bit.
+    pub(super) edns: bool,
+    /// The largest UDP payload that we say to take.
+    pub(super) udp_size: u16,
+    /// Octets kept of all replies to it.
+    pub(super) total_cap: usize,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        let Settings {
+            edns,
+            udp_size,
+            total_cap,
+            ..
+        } = Settings::default();
+        Self {
+            edns,
+            udp_size,
+            total_cap,
+        }
+    }
+}
+
 /// Asks once, over the transport that `ask` names.
 pub(super) async fn lookup<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
     attempt: u8,
 ) -> Observation {
+    lookup_by(run, ask, attempt, Way::default()).await
+}
+
+/// Likewise, put in a way of the caller's.
+pub(super) async fn lookup_by<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    attempt: u8,
+    way: Way,
+) -> Observation {
     let clock = run.world.clock;
     let settings = Settings {
         first: run.plan.timeouts.dns,
         further: run.plan.timeouts.watch,
+        edns: way.edns,
+        udp_size: way.udp_size,
+        total_cap: way.total_cap,
         ..Settings::default()
     };
     let sent = clock.now();
@@ -56,9 +96,18 @@ pub(super) async fn persist<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
 ) -> Vec<Observation> {
+    persist_by(run, ask, Way::default()).await
+}
+
+/// Likewise, put in a way of the caller's.
+pub(super) async fn persist_by<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    way: Way,
+) -> Vec<Observation> {
     let mut seen = Vec::new();
     for attempt in 0..run.plan.attempts.max(1) {
-        let observation = lookup(run, ask, attempt).await;
+        let observation = lookup_by(run, ask, attempt, way).await;
         let answered = is_answer(observation.failure);
         let truncated = ask.transport == DnsTransport::Udp && is_truncated(&observation);
         seen.push(observation);
@@ -67,7 +116,7 @@ pub(super) async fn persist<N: Network, C: Clock>(
                 transport: DnsTransport::Tcp,
                 ..ask.clone()
             };
-            seen.push(lookup(run, &ask, attempt).await);
+            seen.push(lookup_by(run, &ask, attempt, way).await);
         }
         // What was cut short would be cut short again.
         if answered || truncated {

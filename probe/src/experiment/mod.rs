@@ -8,6 +8,9 @@
 //! |---|---|---|
 //! | [`dns_consistency`] | do resolvers agree on a name? | OONI ts-002, GFWatch |
 //! | [`web`] | can a page be reached, and if not, at which step? | OONI ts-017 |
+//! | [`namespace`] | is a top-level domain where it is for everybody? | RFC 2826, ICANN OCTO-034 |
+//! | [`special_names`] | does a special-use name lead to a public address? | RFC 6761, RFC 9476 |
+//! | [`transparency`] | does the DNS pass as it was sent? | RFC 3597, RFC 6891, RFC 7766 |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -19,9 +22,13 @@ mod encrypted;
 mod fetch;
 mod handshake;
 mod lookup;
+mod namespace;
 mod outcome;
 mod plan;
 mod run;
+mod special_names;
+mod traces;
+mod transparency;
 mod verifier;
 mod watch;
 mod web;
@@ -29,9 +36,12 @@ mod web;
 pub use captive::behind_captive_portal;
 pub use control::{control, told};
 pub use dns_consistency::dns_consistency;
+pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};
 pub use plan::{CaptiveCheck, EncryptedResolver, Plan, Timeouts};
 pub use run::World;
+pub use special_names::special_names;
+pub use transparency::transparency;
 pub use web::web;
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ pub struct Plan {
     pub contact_bogons: bool,
     /// Whether redirects are followed only to ports 80, 443 and the target's own.
     pub usual_ports: bool,
+    /// The network's resolvers that it does not announce itself, where a router at home
+    /// stands between.
+    pub network_resolvers: Vec<SocketAddr>,
+    /// Whether the owner chose the resolvers that this host is told of.
+    pub own_resolvers: bool,
     /// Whether the line itself is a tunnel (PPPoE, 6in4): then one is no sign of a VPN.
     pub line_is_tunnel: bool,
     /// How to find out whether a captive portal is in the way.
@@ -62,6 +67,8 @@ impl Plan {
             attempts: 2,
             contact_bogons: false,
             usual_ports: false,
+            network_resolvers: Vec::new(),
+            own_resolvers: false,
             line_is_tunnel: false,
             captive: None,
         }

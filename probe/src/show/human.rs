@@ -2,7 +2,7 @@
 
 use super::describe;
 use faultline_core::{
-    measurement::Measurement,
+    measurement::{Experiment, Measurement},
     observation::{Observation, Step},
 };
 use std::io::{self, Write};
@@ -11,7 +11,10 @@ use std::io::{self, Write};
 /// characters: a hostile page must not write to the owner's terminal.
 pub fn human(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
     let kind = match measurement.experiment {
-        faultline_core::measurement::Experiment::Web => "page",
+        Experiment::Web => "page",
+        Experiment::Namespace => "top-level domain",
+        Experiment::SpecialNames => "special-use name",
+        Experiment::DnsTransparency => "way of the DNS",
         _ => "name",
     };
     writeln!(
@@ -55,6 +58,9 @@ fn end(seen: &Observation) -> String {
                 .map(ToString::to_string)
                 .collect();
             addresses.dedup();
+            if addresses.is_empty() {
+                addresses.push("answered".into());
+            }
             match lookup.replies.len() {
                 0 | 1 => addresses.join(" "),
                 n => format!("{} ({n} replies)", addresses.join(" ")),

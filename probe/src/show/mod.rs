@@ -5,7 +5,7 @@ mod human;
 pub use human::human;
 pub(crate) use human::printable;
 
-use faultline_core::{measurement::Measurement, observation::Step};
+use faultline_core::{dns::RecordType, measurement::Measurement, observation::Step};
 use std::io::{self, Write};
 
 /// One measurement as a JSON line, fields as published.
@@ -48,7 +48,7 @@ pub(crate) fn describe(step: &Step) -> (&'static str, String) {
             let whom = whom.unwrap_or_else(|| "the system".into());
             (
                 "lookup",
-                format!("{} {} of {whom}", l.name, type_name(l.rtype)),
+                format!("{} {} of {whom}", l.name, RecordType(l.rtype)),
             )
         }
         Step::Connect(c) => ("connect", endpoint(c.ip.0, c.port)),
@@ -69,15 +69,6 @@ pub(crate) fn describe(step: &Step) -> (&'static str, String) {
 
 fn endpoint(ip: std::net::IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(ip, port).to_string()
-}
-
-fn type_name(rtype: u16) -> String {
-    match rtype {
-        1 => "A".into(),
-        28 => "AAAA".into(),
-        16 => "TXT".into(),
-        other => format!("TYPE{other}"),
-    }
 }
 
 fn quoted(text: &str) -> String {

@@ -14,7 +14,7 @@ use faultline_core::{
     },
     protocol::{
         CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Receipt, Refusal, Risk,
-        TargetItem,
+        TargetItem, Traces,
     },
     time::{ClockQuality, UnixTime},
     value::{Blob, Ip},
@@ -191,7 +191,13 @@ impl Draw {
         use Limit as L;
         Measurement {
             id: MeasurementId(self.octets()),
-            experiment: self.pick(&[Experiment::DnsConsistency, Experiment::Web]),
+            experiment: self.pick(&[
+                Experiment::DnsConsistency,
+                Experiment::Web,
+                Experiment::Namespace,
+                Experiment::SpecialNames,
+                Experiment::DnsTransparency,
+            ]),
             target: self.text(),
             started: self.time(),
             clock: self.pick(&[C::None, C::Rtc, C::Ntp, C::Collector]),
@@ -211,7 +217,9 @@ impl Draw {
                 let report = draw.control_report();
                 Blob(draw.identity().seal(Purpose::ControlReport, &report))
             }),
-            settings: self.list(|draw| draw.pick(&[Setting::CaptivePortal, Setting::Vpn])),
+            settings: self.list(|draw| {
+                draw.pick(&[Setting::CaptivePortal, Setting::Vpn, Setting::OwnResolvers])
+            }),
             consent: self.u16(),
             imported: self.option(|draw| Imported {
                 source: Source::Ooni,
@@ -295,6 +303,11 @@ impl Draw {
             }),
             next: self.u32(),
             address: self.option(Self::ip),
+            traces: self.option(|draw| Traces {
+                namespace: draw.list(Self::text),
+                special: draw.list(Self::text),
+                transparency: draw.list(Self::text),
+            }),
         }
     }
 

@@ -106,6 +106,7 @@ fn every_rule_of_the_schema_is_tested() {
         "handshake",
         "fetch",
         "target-item",
+        "traces",
     ];
     let mut known: Vec<_> = messages.iter().chain(&parts).copied().collect();
     known.sort_unstable();

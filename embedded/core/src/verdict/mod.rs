@@ -9,7 +9,11 @@
 
 mod dns;
 mod mechanism;
+mod namespace;
 mod reason;
+mod resolver;
+mod special;
+mod transparency;
 mod web;
 
 pub use mechanism::Mechanism;
@@ -75,6 +79,10 @@ impl Verdict {
 
 /// What is known of addresses and pages beside the measurement.
 pub trait Context {
+    /// The network that the probe measured in.
+    fn home(&self) -> Option<Asn> {
+        None
+    }
     /// The network that announces an address.
     fn asn_of(&self, _: IpAddr) -> Option<Asn> {
         None
@@ -112,6 +120,7 @@ pub fn judge(
     for (setting, rule) in [
         (Setting::CaptivePortal, Rule::CaptivePortal),
         (Setting::Vpn, Rule::Vpn),
+        (Setting::OwnResolvers, Rule::HostResolver),
     ] {
         if measurement.settings.contains(&setting) {
             return Finding::inconclusive(rule, Vec::new()).verdict();
@@ -120,6 +129,9 @@ pub fn judge(
     match measurement.experiment {
         Experiment::DnsConsistency => dns::judge(&case).verdict(),
         Experiment::Web => web::judge(&case).verdict(),
+        Experiment::Namespace => namespace::judge(&case).verdict(),
+        Experiment::SpecialNames => special::judge(&case).verdict(),
+        Experiment::DnsTransparency => transparency::judge(&case).verdict(),
     }
 }
 
@@ -197,3 +209,5 @@ impl Finding {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace_tests;

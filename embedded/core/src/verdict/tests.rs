@@ -133,13 +133,16 @@ fn page(fetch: Fetch) -> Observation {
     seen(Step::Fetch(fetch), None)
 }
 
-fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measurement {
+pub(super) fn measurement(
+    experiment: Experiment,
+    observations: Vec<Observation>,
+) -> Measurement {
     Measurement {
         id: MeasurementId([0; 16]),
         experiment,
         target: match experiment {
             Experiment::Web => "https://news.example/".to_string(),
-            Experiment::DnsConsistency => "news.example".to_string(),
+            _ => "news.example".to_string(),
         },
         started: UnixTime(0),
         clock: ClockQuality::Ntp,
@@ -158,7 +161,7 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
     }
 }
 
-fn report(observations: Vec<Observation>) -> ControlReport {
+pub(super) fn report(observations: Vec<Observation>) -> ControlReport {
     ControlReport {
         target: "https://news.example/".to_string(),
         taken: UnixTime(0),

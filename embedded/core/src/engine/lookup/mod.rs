@@ -41,6 +41,8 @@ pub struct Settings {
     pub udp_size: u16,
     /// Ask for DNSSEC records (RFC 3225).
     pub dnssec_ok: bool,
+    /// Send an OPT record (RFC 6891); without, the two before mean nothing.
+    pub edns: bool,
     /// Replies kept: a flood of forged ones must not fill memory.
     pub most_replies: usize,
     /// Addresses and aliases kept of one reply, each.
@@ -59,6 +61,7 @@ impl Default for Settings {
             further: Duration::from_millis(500),
             udp_size: 1232,
             dnssec_ok: true,
+            edns: true,
             most_replies: 64,
             most_records: 256,
             raw_cap: 4096,
@@ -83,6 +86,8 @@ pub struct Inquiry {
     /// When waiting ends.
     deadline: Instant,
     replies: Vec<Reply>,
+    /// Of each reply, whether it held records of the asked type, if that is no address.
+    answered: Vec<bool>,
     /// What the network reported.
     failure: Option<Failure>,
 }
@@ -113,6 +118,7 @@ impl Inquiry {
             first: None,
             deadline: now,
             replies: Vec::new(),
+            answered: Vec::new(),
             failure: None,
         }
     }
@@ -164,11 +170,13 @@ impl Inquiry {
         };
         if self.replies.len() < self.settings.most_replies {
             let kept = self.replies.iter().map(reply::size).sum();
-            let mut reply = reply::read(asked, &self.question, &self.settings, from, payload);
+            let (mut reply, answered) =
+                reply::read(asked, &self.question, &self.settings, from, payload);
             reply::cut(&mut reply, self.settings.total_cap.saturating_sub(kept));
             reply.after = now.since(sent).as_micros() as u64;
             reply.hop_limit = hop_limit;
             self.replies.push(reply);
+            self.answered.push(answered);
         }
         self.watch(now);
     }
@@ -187,7 +195,7 @@ impl Inquiry {
         let offset = |at: Instant| at.since(self.origin).as_micros() as u64;
         let watched = self.first.map(|first| self.deadline.min(now).since(first));
         let failure = match &self.asked {
-            Some(_) => reply::conclude(&self.replies, self.failure),
+            Some(_) => reply::conclude(&self.replies, &self.answered, self.failure),
             None => Some(Failure::LocalError),
         };
         let question = self.question;

@@ -59,7 +59,7 @@ impl Asked {
             nsid: false,
         };
         let query = Query {
-            edns: Some(edns),
+            edns: settings.edns.then_some(edns),
             ..Query::new(id, name, rtype)
         };
         let mut wire = vec![0; Query::MAX_LEN];

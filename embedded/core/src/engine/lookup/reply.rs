@@ -40,29 +40,36 @@ pub fn addresses(observation: &Observation) -> &[Ip] {
     }
 }
 
-/// How a lookup as a whole ended: by the first reply that can be an answer.
-pub(super) fn conclude(replies: &[Reply], network: Option<Failure>) -> Option<Failure> {
-    if let Some(reply) = replies.iter().find(|reply| reply.failure.is_none()) {
+/// How a lookup as a whole ended: by the first reply that can be an answer; `answered` says
+/// of each whether it held records of an asked type that is no address.
+pub(super) fn conclude(
+    replies: &[Reply],
+    answered: &[bool],
+    network: Option<Failure>,
+) -> Option<Failure> {
+    let mut both = replies.iter().zip(answered);
+    if let Some((reply, answered)) = both.find(|(reply, _)| reply.failure.is_none()) {
         let rcode = u8::try_from(reply.rcode).unwrap_or(u8::MAX);
         let nothing = match reply.flags & TC {
             0 => Failure::DnsNoAnswer,
             _ => Failure::DnsTruncated,
         };
-        let empty = reply.addresses.is_empty().then_some(nothing);
+        let empty = (reply.addresses.is_empty() && !answered).then_some(nothing);
         return Failure::from_rcode(rcode).or(empty);
     }
     let unusable = replies.first().and_then(|reply| reply.failure);
     Some(unusable.or(network).unwrap_or(Failure::DnsTimeout))
 }
 
-/// Reads a payload; when it came is for the caller to say.
+/// Reads a payload, and whether it holds records of the asked type, if that is no address;
+/// when it came is for the caller to say.
 pub(super) fn read(
     asked: &Asked,
     question: &Question,
     settings: &Settings,
     from: SocketAddr,
     payload: &[u8],
-) -> Reply {
+) -> (Reply, bool) {
     let raw = payload.get(..settings.raw_cap).unwrap_or(payload);
     let mut reply = Reply {
         after: 0,
@@ -80,7 +87,7 @@ pub(super) fn read(
     };
     let Ok(message) = Message::parse(payload) else {
         reply.failure = Some(Failure::DnsMalformed);
-        return reply;
+        return (reply, false);
     };
     let header = message.header();
     reply.rcode = message.rcode().0;
@@ -113,7 +120,10 @@ pub(super) fn read(
         })
         .take(most)
         .collect();
-    reply
+    // Of addresses, those count that are kept.
+    let answered = !matches!(asked.rtype, RecordType::A | RecordType::AAAA)
+        && message.answers().any(|record| record.rtype == asked.rtype);
+    (reply, answered)
 }
 
 /// Octets that a reply takes, apart from its fields of fixed size.

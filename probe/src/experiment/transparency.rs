@@ -1,0 +1,105 @@
+//! Does the DNS pass the network as it was sent?
+//!
+//! A name of the operator's test zone, asked for in one way that RFCs promise to work
+//! (RFC 3597, RFC 6891, RFC 3225, RFC 7766, 0x20) and, beside it, in the plainest way there
+//! is: without EDNS, over UDP. Asked of the network's resolvers, through the network of
+//! public ones, and of the control. Known false positives: see the rules,
+//! `faultline_core::verdict`.
+
+use super::lookup::{Ask, Way, is_answer, lookup_by, persist_by};
+use super::traces::{self, encrypted, measured, of_all, own};
+use super::{Outcome, Plan, World, captive, run::Run};
+use crate::net::{Clock, Network};
+use faultline_core::{
+    dns::RecordType,
+    engine::lookup::is_truncated,
+    measurement::Experiment,
+    observation::{DnsTransport, Observation, ResolverRole},
+    trace::{self, Check},
+};
+use futures_util::future::join_all;
+
+/// Tries of a query that nobody answers: one more than the rules ask for.
+const TRIES: u8 = 4;
+/// What we say to take where a large answer is asked for.
+const ROOMY: u16 = 4096;
+
+/// Makes the check of `target` (`tcp.ZONE`); `None` where it is none.
+pub async fn transparency<N: Network, C: Clock>(
+    world: &World<'_, N, C>,
+    plan: &Plan,
+    target: &str,
+) -> Option<Outcome> {
+    let (check, zone) = Check::of_target(target)?;
+    let run = &Run::new(world, plan);
+    let (name, plain) = (check.name(&zone), trace::plain(&zone));
+    let (resolvers, public) = (own(run), &plan.public_resolvers);
+    let of = |name: &str, rtype: RecordType, transport| {
+        let what = [(name.to_owned(), rtype.0)];
+        let mut asks = of_all(&resolvers, &what, ResolverRole::Network, transport);
+        asks.extend(of_all(public, &what, ResolverRole::Public, transport));
+        asks
+    };
+    let transport = match check {
+        Check::Tcp => DnsTransport::Tcp,
+        _ => DnsTransport::Udp,
+    };
+    let simple = Way {
+        edns: false,
+        ..traces::way()
+    };
+    let way = Way {
+        udp_size: match check {
+            Check::Large => ROOMY,
+            _ => traces::way().udp_size,
+        },
+        ..traces::way()
+    };
+    let plainly = of(&plain, RecordType::TXT, DnsTransport::Udp).into_iter();
+    let checked = of(&name, check.rtype(), transport).into_iter();
+    let trusted = encrypted(plan, &name, check.rtype().0);
+    let (plainly, checked, trusted, portal) = tokio::join!(
+        join_all(plainly.map(|ask| insist(run, ask, simple))),
+        join_all(checked.map(|ask| insist(run, ask, way))),
+        join_all(
+            trusted
+                .iter()
+                .map(|ask| persist_by(run, ask, traces::way()))
+        ),
+        captive::check(run),
+    );
+    let seen = [plainly, checked, trusted].concat().concat();
+    Some(measured(
+        run,
+        Experiment::DnsTransparency,
+        &name,
+        seen,
+        portal,
+    ))
+}
+
+/// Asks until there is an answer; over TCP as well where one was cut short.
+async fn insist<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: Ask,
+    way: Way,
+) -> Vec<Observation> {
+    let mut seen = Vec::new();
+    for attempt in 0..TRIES {
+        let mut observation = lookup_by(run, &ask, attempt, way).await;
+        if ask.transport == DnsTransport::Udp && is_truncated(&observation) {
+            let over_tcp = Ask {
+                transport: DnsTransport::Tcp,
+                ..ask.clone()
+            };
+            seen.push(observation);
+            observation = lookup_by(run, &over_tcp, attempt, way).await;
+        }
+        let answered = is_answer(observation.failure);
+        seen.push(observation);
+        if answered {
+            break;
+        }
+    }
+    seen
+}
