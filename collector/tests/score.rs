@@ -5,7 +5,7 @@
 use faultline_collector::score::{
     aggregate::{arithmetic, geometric},
     binomial::{jeffreys, wilson},
-    cell::{Cell, Source, TargetId},
+    cell::{Cell, Source, TargetId, Way},
     chance::{Chance, quantile},
     change::changes,
     estimate::{NetworkRate, Rates, Without, rates},
@@ -66,6 +66,9 @@ fn cell(
         country: country(),
         trials: 1,
         deviations: u32::from(bad),
+        zone: 0,
+        way: Way::None,
+        several: false,
     }
 }
 
@@ -245,6 +248,8 @@ fn the_posterior_agrees_with_another_generator() {
             probes: *probes as u32,
             own: *rate,
             rate: *rate,
+            removed: false,
+            added: false,
             weight: *weight,
         });
         let rates = Rates {

@@ -6,7 +6,7 @@
 
 use faultline_collector::score::{
     assess::Effort,
-    cell::{Cell, Source, TargetId},
+    cell::{Cell, Source, TargetId, Way},
     chance::Chance,
     contest::{MOST, reach},
     estimate::{Without, rates, tenth},
@@ -56,6 +56,9 @@ fn cells(probes: &[Probe], indicators: &[Indicator]) -> Vec<Cell> {
                     country: Country::UNKNOWN,
                     trials: 1,
                     deviations: deviating >> day & 1,
+                    zone: 0,
+                    way: Way::None,
+                    several: false,
                 }));
             }
         }

@@ -6,7 +6,7 @@
 use faultline_collector::score::{
     aggregate::geometric,
     binomial::wilson,
-    cell::{Cell, Source, TargetId},
+    cell::{Cell, Source, TargetId, Way},
     chance::{Chance, quantile},
     estimate::{NetworkRate, Rates, Without, rates},
     evidence::Evidence,
@@ -69,6 +69,8 @@ fn trial(tally: &mut Tally, mean: f64, icc: f64, k: usize, draws: usize, seed: u
             probes: PROBES as u32,
             own: seen / (PROBES * TARGETS) as f64,
             rate: seen / (PROBES * TARGETS) as f64,
+            removed: false,
+            added: false,
             weight: share[*at],
         });
     }
@@ -204,6 +206,9 @@ fn dimension(
                         country: Country::UNKNOWN,
                         trials: 1,
                         deviations: u32::from(bad),
+                        zone: 0,
+                        way: Way::None,
+                        several: false,
                     });
                 }
             }

@@ -34,6 +34,15 @@ pub const OUTLINE: Effort = Effort {
     level: 0.90,
 };
 
+/// What an indicator must know of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Probes of ours of which a tenth may lie: those of the dimension.
+    pub witnesses: u32,
+    /// Whether its deviations may turn out to be another indicator's.
+    pub yielding: bool,
+}
+
 /// One indicator of one country, whether or not it carries a number.
 #[derive(Clone, Debug)]
 pub struct Assessment {
@@ -56,11 +65,11 @@ pub struct Assessment {
 
 impl Assessment {
     /// Assesses our own evidence, or where that carries no number, an import that does. The
-    /// two are never mixed. `witnesses`: probes of ours that the dimension rests on.
+    /// two are never mixed.
     pub fn new(
         spec: &'static Spec,
         cells: &[Cell],
-        witnesses: u32,
+        around: Around,
         last: Day,
         shares: Option<&Shares>,
         seed: u64,
@@ -70,7 +79,8 @@ impl Assessment {
             let cells = cells.iter().filter(|c| c.indicator == spec.id);
             let mut evidence = Evidence::new(cells, last, source);
             if source == Source::Own {
-                evidence.witnesses = witnesses;
+                evidence.witnesses = around.witnesses;
+                evidence.yielding = around.yielding;
             }
             Self::of(spec, evidence, shares, seed, effort)
         };
@@ -114,7 +124,7 @@ impl Assessment {
     /// What any tenth of the probes could make of the score, where it carries one and rests
     /// on probes of ours.
     pub fn contested(&self) -> Option<Interval> {
-        let own = self.published() && !self.evidence.imported;
+        let own = self.published() && !self.evidence.imported && !self.evidence.user_share;
         let (low, high) = self.choices.last().copied().flatten().filter(|_| own)?;
         Some((self.spec.score(low), self.spec.score(high)))
     }

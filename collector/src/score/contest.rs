@@ -11,6 +11,7 @@
 //! - that they leave their networks and come back in others, known or new, which shifts the
 //!   weights of all; that a network loses its last probe;
 //! - that they confirm what an honest probe saw on one day alone, or no longer do;
+//! - that they make what a name does the removal of its top-level domain, or no longer;
 //! - that they shift what counts as a minority, and which targets can be tested;
 //! - that an indicator falls below its floors, or climbs above them.
 //!
@@ -71,6 +72,10 @@ pub fn reach(
     shares: Option<&Shares>,
     published: bool,
 ) -> Reach {
+    if evidence.user_share {
+        // Not worked out, and not needed while its dimension cannot be published.
+        return Reach::UNKNOWN;
+    }
     let game = Game::new(spec, evidence, shares);
     let (certain, possible) = game.targets.iter().fold((0, 0), |(c, p), target| {
         (c + u32::from(target.certain), p + 1)

@@ -19,6 +19,7 @@
 use super::{
     evidence::{Entry, Evidence},
     floors::FLOORS,
+    namespace,
     shares::Shares,
 };
 use faultline_core::id::Asn;
@@ -34,6 +35,20 @@ pub enum Without {
     Network(u32),
 }
 
+impl Without {
+    /// Whether a probe is not left out.
+    pub(super) fn takes_part(self, evidence: &Evidence, probe: u32) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Probe(other) => probe != other,
+            Self::Network(network) => {
+                let member = evidence.probes.get(probe as usize);
+                member.is_some_and(|m| m.network != network)
+            }
+        }
+    }
+}
+
 /// One network's rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NetworkRate {
@@ -45,6 +60,10 @@ pub struct NetworkRate {
     pub own: f64,
     /// What counts of it in the country's rate.
     pub rate: f64,
+    /// For a user share: whether a removal counts here.
+    pub removed: bool,
+    /// Likewise, an addition.
+    pub added: bool,
     /// Weight in the country's mean; all sum to 1.
     pub weight: f64,
 }
@@ -60,6 +79,8 @@ pub struct Rates {
     pub probes: u32,
     /// The country's rate; none where nothing is testable.
     pub raw: Option<f64>,
+    /// Whether it is a share of users, and not a mean of rates.
+    pub user_share: bool,
 }
 
 /// As many probes as may lie: a tenth, rounded up.
@@ -110,7 +131,11 @@ pub(super) fn views(evidence: &Evidence, entries: &[&Entry], liars: usize) -> Ve
             View {
                 network: network(entry).unwrap_or(0),
                 value: if confirmed { share } else { 0.0 },
-                least: if firm || alone { share } else { 0.0 },
+                least: if (firm || alone) && !evidence.yielding {
+                    share
+                } else {
+                    0.0
+                },
                 most: share,
             }
         }));
@@ -138,14 +163,10 @@ pub(super) fn mean(values: &[f64]) -> f64 {
 
 /// Computes rates.
 pub fn rates(evidence: &Evidence, shares: Option<&Shares>, without: Without) -> Rates {
-    let takes_part = |probe: u32| match without {
-        Without::Nothing => true,
-        Without::Probe(other) => probe != other,
-        Without::Network(network) => {
-            let member = evidence.probes.get(probe as usize);
-            member.is_some_and(|m| m.network != network)
-        }
-    };
+    if evidence.user_share {
+        return namespace::rates(evidence, shares, without);
+    }
+    let takes_part = |probe: u32| without.takes_part(evidence, probe);
     let mut probes = vec![0u32; evidence.networks.len()];
     let mut left_out = 0;
     for (at, member) in (0..).zip(&evidence.probes) {
@@ -237,6 +258,8 @@ fn finish(evidence: &Evidence, shares: Option<&Shares>, sums: &Sums, probes: &[u
             probes: *probes,
             own: (sum.0 / targets).clamp(0.0, 1.0),
             rate: (sum.1 / targets).clamp(0.0, 1.0),
+            removed: false,
+            added: false,
             weight: shares.map_or(1.0, |shares| shares.of(*asn)),
         });
     }
@@ -252,7 +275,7 @@ fn finish(evidence: &Evidence, shares: Option<&Shares>, sums: &Sums, probes: &[u
 }
 
 /// Makes weights sum to 1, none above one half.
-fn level(networks: &mut [NetworkRate]) {
+pub(super) fn level(networks: &mut [NetworkRate]) {
     if networks.iter().all(|n| n.weight <= 0.0) {
         for network in networks.iter_mut() {
             network.weight = 1.0;

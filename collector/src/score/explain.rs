@@ -3,6 +3,7 @@
 //! seen, what else could explain it, and what is not covered.
 
 use super::{
+    estimate::NetworkRate,
     floors::FLOORS,
     indicator::{self, Dimension, SPECS, Spec},
     profile::{DIVIDED, DimensionScore, IndicatorScore, Interval, Profile},
@@ -72,6 +73,17 @@ pub fn indicator(score: &IndicatorScore) -> Account {
             .with("measurements", total.trials);
         explanation.push(if deviating == 0 {
             seen
+        } else if a.rates.user_share {
+            let of = |of: fn(&NetworkRate) -> bool| {
+                a.rates.networks.iter().filter(move |n| of(n)).count()
+            };
+            let users = a.rates.networks.iter().filter(|n| n.removed || n.added);
+            Text::new("seen.users")
+                .with("networks", a.rates.networks.len())
+                .with("deviating", deviating)
+                .with("removed", of(|n| n.removed))
+                .with("added", of(|n| n.added))
+                .number("percent", 100.0 * users.map(|n| n.weight).sum::<f64>())
         } else {
             seen.with("deviating", deviating)
                 .with("deviations", total.deviations)
@@ -323,6 +335,7 @@ const KEYS: &[&str] = &[
     "seen.not_nameable",
     "seen.probes",
     "seen.some",
+    "seen.users",
 ];
 
 #[cfg(test)]

@@ -36,6 +36,14 @@ pub const FORMULAS: &[(&str, &str)] = &[
         "x_a = mean over testable targets of the median of v over the network's probes (mean where there are two), or over the country's where none of them tested it; a probe counts in the one network where it measured on most days; what is shown of a network, and enters the posterior, is the same with nothing winsorised",
     ),
     (
+        "user_share",
+        "G3 instead: r = max(A, B / 2), A = share w_a of networks with a confirmed removal, B = with a confirmed addition; confirmed: the same target in the same way on 2 days, at 2 resolvers (of one measurement, or of 2 probes) and by most probes of the network that tested it; none counts that no more than k probes have seen confirmed; posterior: A and B each as below",
+    ),
+    (
+        "precedence",
+        "a deviation of a name (U1, U3) by DNS counts not where a removal of its top-level domain counts in G3 in the same network",
+    ),
+    (
         "raw",
         "r = sum w_a x_a over observed networks, w_a = user share, renormalised, at most 1/2; equal where shares are unknown; 0 for a network without users where others' are known",
     ),

@@ -20,6 +20,7 @@ pub mod floors;
 pub mod index;
 pub mod indicator;
 pub mod method;
+pub mod namespace;
 pub mod posterior;
 pub mod profile;
 pub mod services;

@@ -8,6 +8,7 @@
 use super::{
     chance::{Chance, quantile},
     estimate::{NetworkRate, Rates},
+    namespace,
     shares::Shares,
 };
 use faultline_core::id::Asn;
@@ -23,9 +24,26 @@ pub const DRAWS: usize = 4000;
 /// Unobserved networks drawn one by one; the rest of the tail is drawn as one.
 const TAIL: usize = 16;
 
-/// Draws of the country's rate. Without a table of users (`None`), the fallback: Jeffreys
+/// Draws of the country's rate; of a share of users, of removals and of additions apart.
+/// Without a table of users (`None`), the fallback: Jeffreys
 /// with as many observations as Kish's effective number of networks.
 pub fn draws(rates: &Rates, shares: Option<&Shares>, seed: u64, count: usize) -> Vec<f64> {
+    if rates.user_share {
+        let share = |of: fn(&NetworkRate) -> bool| {
+            let networks = rates.networks.iter().map(|n| NetworkRate {
+                own: f64::from(u8::from(of(n))),
+                ..*n
+            });
+            let one = Rates {
+                networks: networks.collect(),
+                ..Rates::default()
+            };
+            draws(&one, shares, seed, count)
+        };
+        let (removed, added) = (share(|n| n.removed), share(|n| n.added));
+        let both = removed.iter().zip(&added);
+        return both.map(|(a, b)| namespace::part(*a, *b)).collect();
+    }
     let networks = rates.networks.as_slice();
     let k = networks.len() as f64;
     if networks.is_empty() {

@@ -4,18 +4,19 @@
 
 use super::{
     aggregate,
-    assess::{Assessment, Effort, PUBLISHED},
-    cell::{Cell, Day, Source},
+    assess::{Around, Assessment, Effort, PUBLISHED},
+    cell::{Cell, Day, Source, Way},
     contest,
     estimate::{Without, rates},
+    evidence::Evidence,
     floors::FLOORS,
-    indicator::{self, Dimension, Indicator, SPECS},
-    posterior,
+    indicator::{self, Dimension, Estimator, Indicator, SPECS},
+    namespace, posterior,
     shares::Shares,
 };
 use faultline_core::id::Country;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// The method. A change of meaning takes another name.
 pub const METHOD: &str = "fep-0.3.0";
@@ -204,23 +205,53 @@ pub fn assess(
     seed: u64,
     effort: Effort,
 ) -> Vec<Assessment> {
-    let witnesses = Dimension::ALL.map(|dimension| witnesses(cells, last, dimension));
+    let all = witnesses(cells, last, None);
+    let of = Dimension::ALL.map(|dimension| witnesses(cells, last, Some(dimension)));
+    // A removed top-level domain takes names with it, from another dimension: then all the
+    // probes are the witnesses.
+    let namespace = cells.iter().filter(|c| c.way != Way::None);
+    let namespace: Vec<Cell> = {
+        let any = namespace.clone().next().is_some();
+        let of = cells.iter().filter(|c| any && c.indicator == Indicator::G3);
+        of.copied().collect()
+    };
+    let mut yielding = false;
+    let mut rest: Cow<'_, [Cell]> = Cow::Borrowed(cells);
+    if !namespace.is_empty() {
+        let mut evidence = Evidence::new(&namespace, last, Source::Own);
+        evidence.witnesses = all;
+        yielding = !evidence.sightings.is_empty();
+        let removed = namespace::removed(&evidence);
+        if !removed.is_empty() {
+            for cell in rest.to_mut() {
+                if cell.indicator != Indicator::G3 && removed.contains(&(cell.asn, cell.zone)) {
+                    cell.deviations = 0;
+                }
+            }
+        }
+    }
     SPECS
         .iter()
         .map(|spec| {
-            let cells = if spec.implemented { cells } else { &[] };
-            let witnesses = witnesses.get(spec.dimension as usize).copied();
-            let witnesses = witnesses.unwrap_or(0);
-            Assessment::new(spec, cells, witnesses, last, shares, seed, effort)
+            let cells: &[Cell] = if spec.implemented { &rest } else { &[] };
+            let witnesses = match spec.estimator {
+                Estimator::UserShare => all,
+                _ => of.get(spec.dimension as usize).copied().unwrap_or(0),
+            };
+            let around = Around {
+                witnesses,
+                yielding: yielding && matches!(spec.id, Indicator::U1 | Indicator::U3),
+            };
+            Assessment::new(spec, cells, around, last, shares, seed, effort)
         })
         .collect()
 }
 
-/// Probes of ours that a dimension rests on.
-fn witnesses(cells: &[Cell], last: Day, dimension: Dimension) -> u32 {
+/// Probes of ours that a dimension rests on, or all of them.
+fn witnesses(cells: &[Cell], last: Day, dimension: Option<Dimension>) -> u32 {
     let counts = |cell: &&Cell| {
         let spec = cell.indicator.spec();
-        spec.dimension == dimension
+        dimension.is_none_or(|dimension| spec.dimension == dimension)
             && spec.implemented
             && cell.source == Source::Own
             && cell.trials > 0
@@ -480,6 +511,7 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
             next.asn,
             next.probe,
             next.day,
+            (next.zone, next.way, next.several),
         ) == (
             sum.indicator,
             sum.source,
@@ -487,6 +519,7 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
             sum.asn,
             sum.probe,
             sum.day,
+            (sum.zone, sum.way, sum.several),
         );
         if same {
             sum.trials = sum.trials.saturating_add(next.trials);
@@ -499,8 +532,8 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
     hash.update(country.as_str());
     hash.update(last.to_be_bytes());
     for c in &inside {
-        let mut bytes = [0; 46];
-        let parts: [&[u8]; 8] = [
+        let mut bytes = [0; 48];
+        let parts: [&[u8]; 9] = [
             &[c.indicator as u8, c.source as u8],
             &c.target.0.to_be_bytes(),
             &c.asn.0.to_be_bytes(),
@@ -508,7 +541,8 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
             &c.day.to_be_bytes(),
             &c.trials.to_be_bytes(),
             &c.deviations.to_be_bytes(),
-            &[0; 4],
+            &c.zone.to_be_bytes(),
+            &[c.way as u8, u8::from(c.several)],
         ];
         bytes
             .iter_mut()
