@@ -1,6 +1,10 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
+use faultline_core::{
+    dns::NameBuf,
+    trace::{self, Check},
+};
 use faultline_probe::config::explain;
 use serde::Deserialize;
 use std::{
@@ -24,6 +28,10 @@ pub struct Config {
     pub targets: Option<PathBuf>,
     /// Services of U3, CSV; without one the built-in list.
     pub services: Option<PathBuf>,
+    /// Top-level domains, in the form of IANA's list; without one the built-in list.
+    pub tlds: Option<PathBuf>,
+    /// A zone of the operator's own, for checks of the DNS's way.
+    pub dns_test_zone: Option<String>,
     /// Names of networks, CSV.
     pub network_names: Option<PathBuf>,
     /// Users of networks, CSV.
@@ -103,6 +111,8 @@ impl Default for Config {
             asn_db: None,
             targets: None,
             services: None,
+            tlds: None,
+            dns_test_zone: None,
             network_names: None,
             network_users: None,
             country_names: None,
@@ -158,6 +168,16 @@ impl Config {
                 "operator_token is too short: at least 16 characters".into(),
             ));
         }
+        if let Some(zone) = &config.dns_test_zone {
+            let longest = Check::ALL.map(|check| check.name(zone));
+            if trace::bare(zone).is_empty()
+                || longest.iter().any(|n| n.parse::<NameBuf>().is_err())
+            {
+                return Err(ConfigError::Content(format!(
+                    "dns_test_zone is no domain name: {zone:?}; give one that you run, such as dnstest.example"
+                )));
+            }
+        }
         let control = &config.control;
         for (key, number) in [
             ("at_once", u32::from(control.at_once)),
@@ -194,6 +214,8 @@ mod tests {
             .replace("# asn_db", "asn_db")
             .replace("# targets", "targets")
             .replace("# services", "services")
+            .replace("# tlds", "tlds")
+            .replace("# dns_test_zone", "dns_test_zone")
             .replace("# network_names", "network_names")
             .replace("# network_users", "network_users")
             .replace("# country_names", "country_names")
@@ -206,6 +228,7 @@ mod tests {
         assert!(config.country_db.is_some() && config.asn_db.is_some());
         assert!(config.targets.is_some() && config.operator_token.is_some());
         assert!(config.services.is_some() && config.network_names.is_some());
+        assert!(config.tlds.is_some() && config.dns_test_zone.is_some());
         assert!(config.network_users.is_some() && config.country_names.is_some());
         assert!(config.control.extra_roots.is_some());
         // Every key that the parser knows is there.
@@ -232,6 +255,8 @@ mod tests {
             "operator_token = 'short'",
             "[control]\nat_once = 0",
             "retention_days = 0",
+            "dns_test_zone = ''",
+            "dns_test_zone = 'a..b'",
             "batch_retention_days = -1",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");

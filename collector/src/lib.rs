@@ -16,3 +16,4 @@ pub mod score;
 mod signature;
 pub mod store;
 pub mod targets;
+pub mod traces;

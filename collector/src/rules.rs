@@ -1,10 +1,10 @@
 //! The published rules of judgement, in the form that the store asks for.
 
-use crate::store::{Judge, Judgement};
+use crate::store::{Judge, Judgement, payload_of};
 use faultline_core::{
     codec::to_cbor,
     id::Asn,
-    measurement::{ControlReport, Measurement},
+    measurement::{ControlReport, Measurement, NetworkEpoch},
     verdict::{self, Context, Outcome, Verdict},
 };
 use std::net::IpAddr;
@@ -26,7 +26,14 @@ impl Judge for Rules {
             reasons,
             rules,
             ..
-        } = verdict::judge(measurement, control, &Networks(asn_of));
+        } = verdict::judge(
+            measurement,
+            control,
+            &Networks {
+                asn_of,
+                home: home(measurement),
+            },
+        );
         Judgement {
             outcome: name(outcome).into(),
             mechanism: mechanism.map(|m| m.label().into()),
@@ -37,12 +44,25 @@ impl Judge for Rules {
 }
 
 /// What the receipt of a batch knows of addresses.
-struct Networks<'a>(&'a dyn Fn(IpAddr) -> Option<Asn>);
+struct Networks<'a> {
+    asn_of: &'a dyn Fn(IpAddr) -> Option<Asn>,
+    home: Option<Asn>,
+}
 
 impl Context for Networks<'_> {
-    fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
-        (self.0)(ip)
+    fn home(&self) -> Option<Asn> {
+        self.home
     }
+    fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
+        (self.asn_of)(ip)
+    }
+}
+
+/// The network that a measurement says it was taken in. Whether its token is ours and of its
+/// time was checked when it came: where not, the verdict is not scored.
+fn home(measurement: &Measurement) -> Option<Asn> {
+    let token = &measurement.network.as_ref()?.0;
+    Some(payload_of::<NetworkEpoch>(token)?.asn)
 }
 
 /// The word for an outcome in rows, rollups and replies.

@@ -77,6 +77,7 @@ fn app(folder: &Path, settings: &str) -> Router {
         enricher,
         identity: collector,
         importer: None,
+        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
         control: None,
         targets: targets::parse(targets::BUILT_IN),
         now: || NOW,

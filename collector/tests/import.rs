@@ -69,6 +69,7 @@ fn app(store: &Arc<Sqlite>) -> Router {
         scores: Arc::new(Scores::new(&config, importer).unwrap()),
         vintages: None,
         config,
+        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
         control: None,
         store: Arc::clone(store),
         ingest,

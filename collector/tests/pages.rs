@@ -126,6 +126,7 @@ fn app(folder: &Path, settings: &str, rows: &[MeasurementRow]) -> (Router, Arc<S
         ingest,
         enricher,
         identity,
+        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
         control: None,
         importer: Some(ProbeId([99; 16])),
         targets: targets::parse(targets::BUILT_IN),

@@ -162,6 +162,7 @@ fn pages(folder: &Path, config: Config, scores: &Arc<Scores>) {
         ingest,
         enricher,
         identity,
+        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
         control: None,
         importer: None,
         targets: targets::parse(targets::BUILT_IN),

@@ -22,3 +22,4 @@ pub mod run;
 pub mod scenario;
 pub mod web;
 pub mod world;
+pub mod zone;

@@ -2,6 +2,7 @@
 
 use crate::link::Link;
 use crate::middlebox::address::Fate;
+use crate::middlebox::dns_mangler::{Mangle, arrives, passes};
 use crate::path::{Path, SimStream};
 use crate::resolver::{read, truncated};
 use crate::scenario::Probe;
@@ -100,6 +101,12 @@ impl SimNetwork {
         boxes.find_map(|middlebox| middlebox.on_packet(to))
     }
 
+    /// What boxes on the path do to the DNS.
+    fn mangles(&self) -> Vec<Mangle> {
+        let boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        boxes.flat_map(|b| b.mangles.clone()).collect()
+    }
+
     /// A query as stub resolvers repeat it after a truncated reply (RFC 7766).
     async fn over_tcp(&self, to: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
         let mut stream = self.connect(to).await?;
@@ -118,6 +125,10 @@ impl SimNetwork {
             // Nearer than any resolver, so it wins the race.
             replies.push((self.link.one_way(), forged));
         }
+        let mangles = self.mangles();
+        let Some(query) = &passes(&mangles, query) else {
+            return replies;
+        };
         let round_trip = self.link.one_way() + self.link.one_way();
         let proxy = boxes().find_map(|b| b.proxy(to.ip()));
         let answer = match &proxy {
@@ -128,7 +139,7 @@ impl SimNetwork {
                 .filter(|_| to.port() == 53)
                 .and_then(|resolver| resolver.datagram(&self.world, query)),
         };
-        if let Some(answer) = answer {
+        if let Some(answer) = answer.filter(|answer| arrives(&mangles, answer)) {
             replies.push((round_trip, answer));
         }
         // A question is lost for everybody who would answer, an answer for itself.
@@ -181,6 +192,9 @@ impl Network for SimNetwork {
     }
 
     async fn connect(&self, to: SocketAddr) -> io::Result<SimStream> {
+        if to.port() == 53 && self.mangles().contains(&Mangle::DropsTcp) {
+            return std::future::pending().await;
+        }
         match self.fate(to.ip()) {
             Some(Fate::Dropped) => std::future::pending().await,
             Some(Fate::Refused(errno)) => {

@@ -5,7 +5,9 @@
 //! et al., FOCI 2013), addresses of blockpages (Turkey, Indonesia, Italy; Pearce et al.,
 //! Iris, USENIX Security 2017), rewriting of NXDOMAIN (RFC 8020 section 1, RFC 4924).
 
+use crate::middlebox::dns_mangler::{Mangle, arrives, passes};
 use crate::world::World;
+use crate::zone;
 use faultline_core::dns::{
     Data, Message, NameBuf, Owner, RData, Rcode, RecordType, ResponseBuilder, Section,
 };
@@ -71,6 +73,23 @@ pub struct Resolver {
     pub names: Vec<String>,
     /// What it says instead.
     pub answer: Option<IpAddr>,
+    /// Top-level domains of a root of its own: it knows them by other name servers than the
+    /// rest of the world, and every name below them at `answer`.
+    #[serde(default)]
+    pub own_root: Vec<String>,
+    /// Whether it validates signatures, and fails where they do not fit (RFC 4035).
+    #[serde(default)]
+    pub validates: bool,
+    /// The most octets that it sends in a datagram (DNS flag day 2020: 1232).
+    #[serde(default = "flag_day")]
+    pub most_octets: usize,
+    /// What it does to queries and replies beside (RFC 5625: forwarders in routers).
+    #[serde(default)]
+    pub mangles: Vec<Mangle>,
+}
+
+fn flag_day() -> usize {
+    1232
 }
 
 impl Resolver {
@@ -89,15 +108,21 @@ impl Resolver {
             behaviour: Behaviour::Honest,
             names: Vec::new(),
             answer: None,
+            own_root: Vec::new(),
+            validates: false,
+            most_octets: flag_day(),
+            mangles: Vec::new(),
         }
     }
 
     /// The reply in a datagram.
     pub fn datagram(&self, world: &World, query: &[u8]) -> Option<Vec<u8>> {
-        if !self.truncates {
-            return self.reply(world, query);
+        let query = &passes(&self.mangles, query)?;
+        // Silent ones are silent here, too.
+        let reply = self.reply(world, query)?;
+        if !self.truncates && reply.len() <= room(query)?.min(self.most_octets) {
+            return arrives(&self.mangles, &reply).then_some(reply);
         }
-        self.reply(world, query)?; // silent ones are silent here, too
         let mut reply = compose(query, Rcode::NO_ERROR, &[], &[])?;
         *reply.get_mut(2)? |= TC;
         Some(reply)
@@ -112,11 +137,31 @@ impl Resolver {
         self.say(world, query)
     }
 
+    /// The reply about a name below a top-level domain of its own root.
+    fn of_own_root(&self, query: &[u8], name: &str) -> Option<Vec<u8>> {
+        let tld = top(name);
+        if !self.own_root.iter().any(|own| own == tld) {
+            return None;
+        }
+        if name == tld {
+            return zone::delegation(query, tld, "other-root");
+        }
+        compose(query, Rcode::NO_ERROR, &[], self.answer.as_slice())
+    }
+
     fn say(&self, world: &World, query: &[u8]) -> Option<Vec<u8>> {
         let name = asked(query)?;
         let country = world.country(self.asn.or(self.announced_in).unwrap_or(0));
         let truth = world.addresses(&name, country);
         let listed = below(&self.names, &name);
+        if let Some(reply) = self.of_own_root(query, &name) {
+            return Some(reply);
+        }
+        let tld = world.tlds.iter().find(|tld| tld.name == top(&name));
+        if self.validates && tld.is_some_and(|tld| tld.broken) {
+            return compose(query, Rcode::SERV_FAIL, &[], &[]);
+        }
+        let infrastructure = zone::answer(world, query, &name);
         let forged = || Some(vec![self.answer?]);
         match self.behaviour {
             Behaviour::Silent if listed || self.names.is_empty() => None,
@@ -125,9 +170,10 @@ impl Resolver {
             Behaviour::Refused if listed => compose(query, Rcode::REFUSED, &[], &[]),
             Behaviour::Servfail if listed => compose(query, Rcode::SERV_FAIL, &[], &[]),
             Behaviour::Address if listed => compose(query, Rcode::NO_ERROR, &[], &forged()?),
-            Behaviour::RewritesNxdomain if truth.is_none() => {
+            Behaviour::RewritesNxdomain if truth.is_none() && infrastructure.is_none() => {
                 compose(query, Rcode::NO_ERROR, &[], &forged()?)
             }
+            _ if infrastructure.is_some() => infrastructure,
             _ => match truth {
                 Some(addresses) => {
                     let aliases = world.aliases(&name);
@@ -137,6 +183,17 @@ impl Resolver {
             },
         }
     }
+}
+
+/// The last label of a name.
+pub fn top(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// Octets that a client takes in a datagram (RFC 1035 section 4.2.1, RFC 6891 section 6.2.3).
+fn room(query: &[u8]) -> Option<usize> {
+    let edns = Message::parse(query).ok()?.edns();
+    Some(edns.map_or(512, |edns| usize::from(edns.udp_size()).max(512)))
 }
 
 /// Whether a name or one above it is listed; `=name` lists that name alone.
@@ -160,7 +217,7 @@ pub fn asked(query: &[u8]) -> Option<String> {
 const TC: u8 = 2;
 
 /// A query whose name is in lower case.
-fn lower_case(query: &[u8]) -> Vec<u8> {
+pub fn lower_case(query: &[u8]) -> Vec<u8> {
     let mut folded = query.to_vec();
     // Lengths of labels are no letters, and what follows the name has none but in options.
     let end = query.iter().skip(12).position(|octet| *octet == 0);
@@ -198,6 +255,9 @@ pub fn compose(
             _ => continue,
         };
         reply.record(Section::Answer, owner, 300, &data).ok()?;
+    }
+    if let Some(edns) = message.edns() {
+        reply.edns(1232, edns.dnssec_ok(), &[]).ok()?;
     }
     let length = reply.finish().ok()?;
     buffer.truncate(length);

@@ -16,7 +16,7 @@ use faultline_core::{
 };
 use faultline_probe::experiment::{
     self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency,
-    measure, told, web,
+    measure, namespace, special_names, told, transparency, web,
 };
 use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
@@ -91,6 +91,11 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
             let probe = &scenario.probe;
             SimClock::new(probe.clock_offset_days, probe.clock.into())
         };
+        if wanted.experiment.is_trace() {
+            let seen = look(&probe, &start(), &plan, seed ^ 4, wanted, None).await;
+            findings.push(traced(world, seed, Driver::Simulated, seen));
+            continue;
+        }
         // A probe asks about names before it asks the control for its view of a page.
         let name = named(&wanted.target);
         let names = Measure {
@@ -103,9 +108,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let control = view(&vantage, &clock, &clean, seed ^ 2, &wanted.target, &told).await;
         let seen = match wanted.experiment {
             Experiment::DnsConsistency => first,
-            Experiment::Web => {
-                look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await
-            }
+            _ => look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await,
         };
         let measurement = measure(surroundings(seed, Driver::Simulated), seen);
         let verdict = judge(&measurement, Some(&control), &**world);
@@ -155,6 +158,28 @@ pub(crate) async fn look<N: Network, C: Clock>(
     match wanted.experiment {
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
+        Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
+        Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
+        Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)
+            .await
+            .expect("a scenario names a check and its zone"),
+    }
+}
+
+/// What an experiment on the DNS itself means; nobody looks for it from elsewhere.
+pub(crate) fn traced(world: &World, seed: u64, driver: Driver, seen: Outcome) -> Finding {
+    let measurement = measure(surroundings(seed, driver), seen);
+    let verdict = judge(&measurement, None, world);
+    let control = ControlReport {
+        target: measurement.target.clone(),
+        taken: measurement.started,
+        vantage: "XZ".to_owned(),
+        observations: Vec::new(),
+    };
+    Finding {
+        measurement,
+        control,
+        verdict,
     }
 }
 
@@ -186,6 +211,7 @@ pub(crate) fn fill(plan: &mut Plan, scenario: &Scenario) {
             });
         }
     }
+    plan.own_resolvers = scenario.probe.own_resolvers;
     let non_resolver = scenario.probe.non_resolver;
     plan.non_resolver = non_resolver.map(|ip| SocketAddr::new(ip, 53));
     plan.captive = Some(CaptiveCheck {

@@ -32,6 +32,12 @@ pub struct Scenario {
     /// Boxes that interfere.
     #[serde(default)]
     pub middlebox: Vec<Middlebox>,
+    /// Top-level domains beside those that every world has and those of sites.
+    #[serde(default)]
+    pub tld: Vec<Tld>,
+    /// The operator's zone for checks of the DNS's way.
+    #[serde(default)]
+    pub test_zone: Option<String>,
     /// Where the measuring is done.
     pub probe: Probe,
     /// What is measured.
@@ -41,6 +47,17 @@ pub struct Scenario {
     /// What the rules know beforehand.
     #[serde(default)]
     pub knowledge: Knowledge,
+}
+
+/// A top-level domain of the one root.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tld {
+    /// Its label.
+    pub name: String,
+    /// Whether its signatures do not fit: who validates fails for it.
+    #[serde(default)]
+    pub broken: bool,
 }
 
 /// A country.
@@ -234,6 +251,9 @@ pub struct Probe {
     pub clock: Quality,
     /// An address without a resolver to ask.
     pub non_resolver: Option<IpAddr>,
+    /// Whether its owner chose the resolvers.
+    #[serde(default)]
+    pub own_resolvers: bool,
 }
 
 impl Probe {
@@ -249,6 +269,7 @@ impl Probe {
             clock_offset_days: 0,
             clock: ntp(),
             non_resolver: None,
+            own_resolvers: false,
         }
     }
 }
@@ -271,6 +292,22 @@ pub enum Experiment {
     DnsConsistency,
     /// Can the page be had?
     Web,
+    /// Is the top-level domain where it is for everybody?
+    Namespace,
+    /// Does the special-use name lead nowhere?
+    SpecialNames,
+    /// Does the DNS pass as it was sent?
+    DnsTransparency,
+}
+
+impl Experiment {
+    /// Whether it is about the DNS itself: the probe's encrypted resolvers are its control.
+    pub const fn is_trace(self) -> bool {
+        matches!(
+            self,
+            Self::Namespace | Self::SpecialNames | Self::DnsTransparency
+        )
+    }
 }
 
 /// What ought to come of it, in the words of the rules.

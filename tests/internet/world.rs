@@ -4,7 +4,7 @@ use crate::authority::{Authority, AuthorityError, Certificate};
 use crate::entropy::Seeded;
 use crate::middlebox::Middlebox;
 use crate::resolver::Resolver;
-use crate::scenario::{Knowledge, Network, Scenario, Site, State};
+use crate::scenario::{Knowledge, Network, Scenario, Site, State, Tld};
 use faultline_core::{id::Asn, verdict::Context};
 use rustls::{RootCertStore, ServerConfig};
 use std::collections::BTreeMap;
@@ -57,6 +57,11 @@ pub struct World {
     pub resolvers: Vec<Resolver>,
     /// Boxes.
     pub boxes: Vec<Middlebox>,
+    /// Top-level domains, those of every world included.
+    pub tlds: Vec<Tld>,
+    /// The zone for checks of the DNS's way.
+    pub test_zone: Option<String>,
+    home: Asn,
     /// The authorities that browsers trust here.
     pub roots: Arc<RootCertStore>,
     servers: Vec<Arc<ServerConfig>>,
@@ -128,6 +133,9 @@ impl World {
             sites,
             resolvers,
             boxes: scenario.middlebox.clone(),
+            tlds: tlds(scenario),
+            test_zone: scenario.test_zone.clone(),
+            home: Asn(scenario.probe.asn),
             roots: Arc::new(authority.roots().map_err(WorldError::Root)?),
             servers,
             resolver_servers,
@@ -250,6 +258,9 @@ impl World {
 }
 
 impl Context for World {
+    fn home(&self) -> Option<Asn> {
+        Some(self.home)
+    }
     fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
         let inside = |prefixes: &[Prefix]| prefixes.iter().any(|p| contains(*p, ip));
         self.networks
@@ -288,6 +299,22 @@ fn contains((base, length): Prefix, ip: IpAddr) -> bool {
         _ => return false,
     };
     length == 0 || (base ^ ip) >> (128 - u32::from(length)) == 0
+}
+
+/// Those of the scenario, of every world and of sites, each once.
+fn tlds(scenario: &Scenario) -> Vec<Tld> {
+    let mut all = scenario.tld.clone();
+    let names = scenario.site.iter().flat_map(|site| &site.names);
+    let of_sites = names.filter_map(|name| name.rsplit('.').next());
+    for name in ["com", "net", "org", "example"].into_iter().chain(of_sites) {
+        if !all.iter().any(|tld| tld.name == name) {
+            all.push(Tld {
+                name: name.to_owned(),
+                broken: false,
+            });
+        }
+    }
+    all
 }
 
 fn vantage() -> Network {

@@ -248,6 +248,7 @@ impl Service {
         let mut references = self.scores.references().clone();
         let geo = crate::score::vintage::hex(&self.enricher.digest());
         references.insert("geo_databases".into(), geo);
+        references.insert("top_level_domains".into(), self.traces.version().into());
         references
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     control::Desk,
     ingest::{Enricher, Ingest, MAX_BATCH},
     store::sqlite::Sqlite,
+    traces::Lists,
 };
 use axum::{
     Router,
@@ -52,6 +53,8 @@ pub struct Service {
     pub importer: Option<ProbeId>,
     /// What probes are asked to measure.
     pub targets: Vec<TargetItem>,
+    /// What of the DNS itself they are asked to look at.
+    pub traces: Lists,
     /// Where the control is asked, where it is open.
     pub control: Option<Desk>,
     /// Facts and scores.

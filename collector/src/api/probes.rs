@@ -89,7 +89,7 @@ pub(super) async fn check_in(
             targets: service.targets.clone(),
             next: service.config.check_in_every,
             address: address.map(Ip),
-            traces: None,
+            traces: Some(service.traces.draw(asked.probe, now)),
         }))
     });
     reply(&headers, done.await)

@@ -13,6 +13,7 @@ use faultline_collector::{
     rules::Rules,
     score::method,
     store::{Facts as _, Judge, rebuild, sqlite::Sqlite},
+    traces,
 };
 use faultline_core::time::UnixTime;
 use std::{
@@ -55,6 +56,14 @@ enum Action {
         /// For people or for machines.
         #[arg(long, value_enum, default_value_t = MethodFormat::Text)]
         format: MethodFormat,
+    },
+    /// Print a zone for the checks of the DNS's way, which any name server loads.
+    TestZone {
+        /// The zone, which you delegate to your name server: dnstest.example
+        zone: String,
+        /// The name server that it names; ns.ZONE where not given.
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
     },
     /// Make every derived row again from the batches kept, and print their digest.
     Rebuild,
@@ -148,6 +157,16 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
                 MethodFormat::Text => method::text(),
                 MethodFormat::Json => format!("{:#}\n", method::document()),
             };
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(0)
+        }
+        Action::TestZone { zone, server } => {
+            let server = server.clone().unwrap_or_else(|| format!("ns.{zone}"));
+            for name in [zone, &server] {
+                let parsed = name.parse::<faultline_core::dns::NameBuf>();
+                parsed.with_context(|| format!("{name:?} is no domain name"))?;
+            }
+            let text = traces::zone_file(zone, &server);
             std::io::stdout().lock().write_all(text.as_bytes())?;
             Ok(0)
         }

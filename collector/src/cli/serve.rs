@@ -8,6 +8,7 @@ use faultline_collector::{
     control,
     ingest::Ingest,
     targets,
+    traces::Lists,
 };
 use faultline_core::time::UnixTime;
 use faultline_probe::{
@@ -83,6 +84,7 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         None
     };
     Ok(Service {
+        traces: Lists::new(&config)?,
         targets,
         control,
         importer: Some(importer),

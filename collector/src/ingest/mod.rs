@@ -18,8 +18,8 @@ use crate::store::{
 };
 use faultline_core::{
     codec::PublicKey,
-    measurement::{Batch, Measurement, NetworkEpoch},
-    observation::{Observation, Step},
+    measurement::{Batch, Experiment, Measurement, NetworkEpoch},
+    observation::{Observation, ResolverRole, Step},
     protocol::Receipt,
     time::{Duration, UnixTime},
     value::{Blob, Ip},
@@ -105,7 +105,7 @@ impl<S: Ledger + Facts> Ingest<S> {
         let seen: BTreeSet<Ip> = batch
             .measurements
             .iter()
-            .flat_map(|m| addresses(&m.observations))
+            .flat_map(|m| addresses(&m.observations).into_iter().chain(resolvers(m)))
             .collect();
         let asn = |ip: Ip| self.enricher.asn_of(ip.0).map(|asn| AddressAsn { ip, asn });
         Enrichment {
@@ -142,6 +142,19 @@ impl<S: Ledger + Facts> Ingest<S> {
             clock_future: m.started > received + FUTURE,
         }
     }
+}
+
+/// The resolvers of the network, where it is judged by what they say.
+fn resolvers(measurement: &Measurement) -> impl Iterator<Item = Ip> {
+    let judged = matches!(
+        measurement.experiment,
+        Experiment::Namespace | Experiment::SpecialNames | Experiment::DnsTransparency
+    );
+    let seen = measurement.observations.iter().filter(move |_| judged);
+    seen.filter_map(|o| match &o.step {
+        Step::Lookup(l) if l.role == ResolverRole::Network => l.resolver,
+        _ => None,
+    })
 }
 
 /// Every address that was told or gone to.

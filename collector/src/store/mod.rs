@@ -12,6 +12,7 @@ mod query;
 mod rebuild;
 pub mod sqlite;
 
+pub(crate) use derive::payload_of;
 pub use derive::{EARLIEST, Judge, Judgement, MeasurementRow, ObservationRow, derive};
 pub use query::{Dropped, LEAP_DAYS, Query, Retention, Rollup, Source, Summary};
 pub use rebuild::rebuild;

@@ -123,9 +123,17 @@ pub fn plain(zone: &str) -> String {
     format!("plain.{}", bare(zone))
 }
 
-/// Octets of text in the answer of [`Check::Large`]; with its strings' lengths, header,
-/// question and record it makes about 1,400, which fits no datagram of RFC 1035.
-pub const LARGE_TEXT: usize = 1_320;
+/// The text at every name of a test zone but one.
+pub const TEXT: &str = "faultline";
+
+/// The data at the name of [`Check::UnknownType`].
+pub const UNKNOWN_DATA: [u8; 8] = *b"\x00\xffDNS\x80\x0d\x0a";
+
+/// The strings at the name of [`Check::Large`], each of [`LARGE_STRING`] octets. With
+/// header, question and record they make about 1,400, which fits no datagram of RFC 1035.
+pub const LARGE_STRINGS: usize = 6;
+/// See [`LARGE_STRINGS`].
+pub const LARGE_STRING: [u8; 222] = [b'x'; 222];
 
 #[cfg(test)]
 mod tests {

@@ -180,7 +180,7 @@ impl Intent<'_> {
                 )
             }
         };
-        writeln!(out, "{what}, up to four tries each, of")?;
+        writeln!(out, "{what}, up to six tries each, of")?;
         for resolver in self.announced.iter().chain(&plan.network_resolvers) {
             writeln!(out, "  {resolver} (of the network), UDP or TCP")?;
         }

@@ -4,7 +4,7 @@
 
 use super::{HostSpec, Internet, LiveError};
 use crate::clock::SimClock;
-use crate::run::{Finding, fill, look, named, surroundings, view};
+use crate::run::{Finding, fill, look, named, surroundings, traced, view};
 use crate::scenario::{Experiment, Measure, Scenario};
 use crate::world::{NEUTRAL, VANTAGE, World, WorldError};
 use faultline_core::{
@@ -133,6 +133,10 @@ pub fn find(
     seed: u64,
     wanted: &Measure,
 ) -> Result<Finding, LiveRunError> {
+    if wanted.experiment.is_trace() {
+        let seen = on(internet, "probe", clock, full, seed ^ 4, wanted, None)?;
+        return Ok(traced(world, seed, Driver::Sockets, seen));
+    }
     let name = named(&wanted.target).to_owned();
     let names = Measure {
         experiment: Experiment::DnsConsistency,
@@ -144,7 +148,7 @@ pub fn find(
     let known = Some(control.clone());
     let seen = match wanted.experiment {
         Experiment::DnsConsistency => first,
-        Experiment::Web => on(internet, "probe", clock, full, seed ^ 3, wanted, known)?,
+        _ => on(internet, "probe", clock, full, seed ^ 3, wanted, known)?,
     };
     let measurement = measure(surroundings(seed, Driver::Sockets), seen);
     let verdict = judge(&measurement, Some(&control), world);

@@ -298,7 +298,13 @@ impl Router {
             Place::Leaving(port) => self.leave(port, packet, rest, now),
             Place::Core(decided, from) => self.cross(decided, from, packet, now),
             Place::Entering(port) => {
-                if self.tamper.inbound(&packet, now) {
+                let asn = lock(&self.shared.ports).get(port).map(|port| port.asn);
+                let passes = {
+                    let boxes = lock(&self.shared.boxes);
+                    self.tamper
+                        .inbound(&boxes, asn.unwrap_or_default(), &packet, now)
+                };
+                if passes {
                     self.schedule(now + rest, Place::Arrived(port), packet, Duration::ZERO);
                 }
             }

@@ -10,6 +10,7 @@
 use super::packet::{Complaint, Datagram, Packet, Segment};
 use super::trickle::Trickle;
 use crate::middlebox::address::Fate;
+use crate::middlebox::dns_mangler::{Mangle, arrives, passes};
 use crate::middlebox::{Action, Kind, Middlebox};
 use crate::world::World;
 use pnet_packet::tcp::TcpFlags;
@@ -100,7 +101,9 @@ impl Tamper {
             return Outcome::default();
         };
         let intercepts = own.iter().any(|b| b.kind == Kind::TlsMitm);
+        let mangles = |mangle| own.iter().any(|b| b.mangles.contains(&mangle));
         let course = match segment.to.port() {
+            53 if mangles(Mangle::DropsTcp) => Course::Lost,
             _ if captive => Course::Portal,
             443 if intercepts => Course::Interceptor,
             _ => return self.stream(&own, &segment, now),
@@ -111,8 +114,20 @@ impl Tamper {
         }
     }
 
-    /// Whether a packet for a client passes.
-    pub(super) fn inbound(&mut self, packet: &Packet, now: Instant) -> bool {
+    /// Whether a packet for a client in `asn` passes.
+    pub(super) fn inbound(
+        &mut self,
+        boxes: &[Middlebox],
+        asn: u32,
+        packet: &Packet,
+        now: Instant,
+    ) -> bool {
+        if let Some(datagram) = packet.datagram().filter(|d| d.from.port() == 53) {
+            let own = boxes.iter().filter(|b| b.asn == asn);
+            return own
+                .into_iter()
+                .all(|b| arrives(&b.mangles, datagram.payload));
+        }
         let Some(segment) = packet.segment() else {
             return true;
         };
@@ -231,22 +246,32 @@ fn question(world: &World, boxes: &[&Middlebox], datagram: &Datagram<'_>) -> Out
         })
     };
     let query = datagram.payload;
+    let mangles: Vec<Mangle> = boxes.iter().flat_map(|b| b.mangles.clone()).collect();
     let mut to_client: Vec<Packet> = boxes
         .iter()
         .filter_map(|b| forge(b.inject(query)?))
         .collect();
     let proxy = boxes.iter().find_map(|b| b.proxy(datagram.to.ip()));
-    let course = match proxy {
-        None => Course::On,
-        Some(proxy) => {
-            to_client.extend(proxy.reply(world, query).and_then(forge));
+    let mut to_server = Vec::new();
+    let course = match (proxy, passes(&mangles, query)) {
+        (_, None) => Course::Lost,
+        (Some(proxy), Some(query)) => {
+            to_client.extend(proxy.reply(world, &query).and_then(forge));
+            Course::Lost
+        }
+        (None, Some(passed)) if passed == query => Course::On,
+        (None, Some(passed)) => {
+            to_server.extend(Packet::udp(&Datagram {
+                payload: &passed,
+                ..*datagram
+            }));
             Course::Lost
         }
     };
     Outcome {
         course,
         to_client,
-        to_server: Vec::new(),
+        to_server,
     }
 }
 
@@ -411,7 +436,7 @@ mod tests {
                 ..said(900, TcpFlags::ACK, b"late")
             };
             let back = Packet::tcp(&back).unwrap();
-            assert!(!run.tamper.inbound(&back, run.start));
+            assert!(!run.tamper.inbound(&[], 64_500, &back, run.start));
         }
     }
 
@@ -457,7 +482,8 @@ mod tests {
                 to: "20.1.0.7:4000".parse().unwrap(),
                 ..said(900, TcpFlags::ACK, payload)
             };
-            run.tamper.inbound(&Packet::tcp(&back).unwrap(), run.start)
+            run.tamper
+                .inbound(&[], 64_500, &Packet::tcp(&back).unwrap(), run.start)
         };
         assert!(back(&large), "a handshake's flight");
         assert!(!back(&large), "a page");

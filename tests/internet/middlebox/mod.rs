@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `dns_injector` | China: Anonymous, CCR 2014; Hoang et al., GFWatch, USENIX Security 2021; Turkmenistan: Nourin et al., WWW 2023 |
 //! | `dns_proxy` | Liu et al., Who Is Answering My Queries, USENIX Security 2018 |
+//! | `dns_mangler` | Dagon et al., DNS-0x20, CCS 2008; Huque, DNS flag day 2019 (EDNS dropped); RFC 7766 section 1 (TCP blocked) |
 //! | `sni_reset` | China: Chai et al., FOCI 2019; India: Singh et al., WebSci 2020 |
 //! | `sni_drop` | Russia: Xue et al., TSPU, IMC 2022; Iran: Basso, DNS over TLS blocked in Iran, OONI 2020 |
 //! | `ip_drop`, `ip_reset` | Russia: Ramesh et al., NDSS 2020; TSPU |
@@ -13,6 +14,7 @@
 
 pub mod address;
 pub mod dns_injector;
+pub mod dns_mangler;
 pub mod dns_proxy;
 pub mod http;
 pub mod sni;
@@ -31,6 +33,8 @@ pub enum Kind {
     DnsInjector,
     /// Answers in the place of every resolver, truly but for the listed names.
     DnsProxy,
+    /// Lets the DNS pass, but not as it was sent: see `mangles`.
+    DnsMangler,
     /// Resets connections whose ClientHello names a listed name.
     SniReset,
     /// Drops everything after such a ClientHello.
@@ -72,6 +76,9 @@ pub struct Middlebox {
     /// What a DNS box answers; NXDOMAIN where not given.
     #[serde(default)]
     pub answers: Vec<IpAddr>,
+    /// What a mangler does.
+    #[serde(default)]
+    pub mangles: Vec<dns_mangler::Mangle>,
     /// A blockpage's title.
     #[serde(default)]
     pub title: String,

@@ -13,7 +13,7 @@ pub mod report;
 pub mod simulated;
 
 use crate::scenario::{
-    Country, Expect, Knowledge, Measure, Network, Probe, Scenario, ScenarioError, Site,
+    Country, Expect, Knowledge, Measure, Network, Probe, Scenario, ScenarioError, Site, Tld,
 };
 use crate::{middlebox::Middlebox, resolver::Resolver};
 use serde::Deserialize;
@@ -44,6 +44,12 @@ pub struct Observatory {
     /// Boxes that interfere.
     #[serde(default)]
     pub middlebox: Vec<Middlebox>,
+    /// Top-level domains beside those that every world has and those of sites.
+    #[serde(default)]
+    pub tld: Vec<Tld>,
+    /// The operator's zone for checks of the DNS's way.
+    #[serde(default)]
+    pub test_zone: Option<String>,
     /// What the rules know beforehand.
     #[serde(default)]
     pub knowledge: Knowledge,
@@ -211,6 +217,8 @@ impl Observatory {
             site: self.site.clone(),
             resolver: self.resolver.clone(),
             middlebox: self.middlebox.clone(),
+            tld: self.tld.clone(),
+            test_zone: self.test_zone.clone(),
             probe,
             measure: self.measure.clone(),
             expect: Expect::outcome("ok"),

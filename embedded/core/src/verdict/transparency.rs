@@ -15,7 +15,7 @@
 //!
 //! Known false positives: DNS proxies in the customer's own equipment (RFC 5625), told from
 //! the network's by address; a resolver that validates nothing and keeps no signatures; links
-//! that lose packets, against which a failure takes three tries.
+//! that lose packets, against which silence takes six tries.
 
 use super::resolver::{
     Evidence, Opinion, Place, Voice, answers, by_resolver, control, located, whole,
@@ -29,9 +29,11 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Tries that must have failed in silence: two in three hundred are lost to chance where a
-/// tenth of the packets is.
-const TRIES: usize = 3;
+/// Tries that must have met silence: where a tenth of the packets is lost, chance loses one in
+/// twenty thousand checks so.
+const SILENT: usize = 6;
+/// Tries that must have been refused: a resolver under load refuses one or two.
+const REFUSED: usize = 3;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let Some((check, zone)) = Check::of_target(&case.measurement.target) else {
@@ -180,8 +182,12 @@ enum Got {
     Whole,
     /// Otherwise.
     Altered,
+    /// Cut short: what comes over TCP decides.
+    Cut,
+    /// Refused with a word.
+    Refused,
     /// Not at all.
-    Dropped,
+    Silence,
 }
 
 /// What the control got.
@@ -220,14 +226,15 @@ impl Wanted {
     fn got(&self, lookup: &Lookup) -> Got {
         let octets = data(lookup, self.check.rtype());
         let Some(reply) = whole(lookup) else {
-            return Got::Dropped;
+            let cut = lookup.replies.iter().any(|reply| reply.failure.is_none());
+            return if cut { Got::Cut } else { Got::Silence };
         };
         if octets.is_empty() {
             // A refusal of the question is not an answer to it.
             return if reply.rcode == 0 {
                 Got::Altered
             } else {
-                Got::Dropped
+                Got::Refused
             };
         }
         let same = octets == self.octets;
@@ -246,17 +253,20 @@ impl Wanted {
         &self,
         lookups: impl Iterator<Item = &'a (u16, &'a Lookup, Option<Failure>)>,
     ) -> (Opinion, Vec<u16>) {
-        let (mut whole, mut altered, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut whole, mut altered, mut tried) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut silent, mut refused) = (0, 0);
         for (at, lookup, _) in lookups {
-            let over_tcp = lookup.transport == DnsTransport::Tcp;
-            if self.check == Check::Tcp && !over_tcp {
+            if self.check == Check::Tcp && lookup.transport != DnsTransport::Tcp {
                 continue;
             }
             match self.got(lookup) {
                 Got::Whole => whole.push(*at),
                 Got::Altered => altered.push(*at),
-                // Cut short over UDP: what comes over TCP decides.
-                Got::Dropped => dropped.push(*at),
+                other => {
+                    tried.push(*at);
+                    silent += usize::from(other == Got::Silence);
+                    refused += usize::from(other == Got::Refused);
+                }
             }
         }
         if !whole.is_empty() {
@@ -264,13 +274,13 @@ impl Wanted {
         } else if !altered.is_empty() {
             let (how, rule) = (Mechanism::TransparencyAltered, Rule::Altered);
             (Opinion::Deviates(how, rule), altered)
-        } else if dropped.len() >= TRIES {
+        } else if silent >= SILENT || refused >= REFUSED {
             let (how, rule) = (Mechanism::TransparencyDropped, Rule::Dropped);
-            (Opinion::Deviates(how, rule), dropped)
-        } else if dropped.is_empty() {
-            (Opinion::Unclear(Rule::NothingSeen), dropped)
+            (Opinion::Deviates(how, rule), tried)
+        } else if tried.is_empty() {
+            (Opinion::Unclear(Rule::NothingSeen), tried)
         } else {
-            (Opinion::Unclear(Rule::NotRepeated), dropped)
+            (Opinion::Unclear(Rule::NotRepeated), tried)
         }
     }
 }
