@@ -82,12 +82,11 @@ pub fn reach(
     });
     let least = spec.min_targets.max(1);
     let networks = game.networks.iter().filter(|n| n.users > 0.0).count();
-    let (need, could) = match shares {
-        Some(_) => (FLOORS.networks as usize, 1),
-        None => {
-            let need = FLOORS.networks_without_shares as usize;
-            (need, need)
-        }
+    let without = FLOORS.networks_without_shares as usize;
+    let (need, could) = if shares.is_some() {
+        (FLOORS.networks as usize, 1)
+    } else {
+        (without, without)
     };
     let enough = possible >= least
         && evidence.probes.len() + game.liars >= FLOORS.probes as usize

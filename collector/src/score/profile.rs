@@ -348,10 +348,13 @@ fn score(
                 reasons.push(reason);
             }
         }
+        let (points, missing) = (points(&available), missing(dimension, &available));
         return DimensionScore {
             dimension,
             estimate: Estimate {
                 reasons,
+                // How little is known: what is missing as 0, and as 1.
+                bounds: aggregate::bounds(&points, &missing).filter(|_| !points.is_empty()),
                 ..Estimate::default()
             },
             without_one_probe: None,
@@ -375,14 +378,7 @@ fn score(
     }
     let inputs: Vec<_> = available.iter().map(|a| a.input(shares)).collect();
     let method = aggregate::method_interval(&inputs, seed ^ dimension as u64);
-    let points: Vec<_> = available
-        .iter()
-        .filter_map(|a| Some((indicator::weight(a.spec), a.point()?)))
-        .collect();
-    let missing: Vec<f64> = indicator::of(dimension)
-        .filter(|spec| !available.iter().any(|a| a.spec.id == spec.id))
-        .map(indicator::weight)
-        .collect();
+    let (points, missing) = (points(&available), missing(dimension, &available));
     let networks = available.iter().map(|a| a.rates.networks.len()).min();
     let share = available
         .iter()
@@ -402,6 +398,22 @@ fn score(
         without_one_probe: Some(without_one_probe(&available, shares, point)),
         draws,
     }
+}
+
+/// Weights and points.
+fn points(available: &[&Assessment]) -> Vec<(f64, f64)> {
+    let points = available.iter();
+    points
+        .filter_map(|a| Some((indicator::weight(a.spec), a.point()?)))
+        .collect()
+}
+
+/// Weights of what carries no number.
+fn missing(dimension: Dimension, available: &[&Assessment]) -> Vec<f64> {
+    indicator::of(dimension)
+        .filter(|spec| !available.iter().any(|a| a.spec.id == spec.id))
+        .map(indicator::weight)
+        .collect()
 }
 
 /// The dimension's point without each probe in turn.

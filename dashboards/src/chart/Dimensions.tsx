@@ -99,7 +99,7 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       axisX({ ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: String, label: t("axis.score"), labelAnchor: "left", labelArrow: "none" }),
       ruleX([0, 0.25, 0.5, 0.75, 1], { stroke: "var(--line)" }),
       barX(known, { y: "dimension", x1: 0, x2: 1, fill: "var(--band-ground)", insetTop: 36, insetBottom: 14 }),
-      ruleY(known.filter(({ value }) => value.bounds !== null), {
+      ruleY(rows.filter(({ value }) => value.bounds !== null), {
         y: "dimension", x1: of((v) => v.bounds, 0), x2: of((v) => v.bounds, 1),
         stroke: "var(--ink-soft)", strokeDasharray: "2,3", strokeWidth: 1.5, dy: 16,
       }),
