@@ -168,13 +168,20 @@ async fn the_pages_agree_with_each_other_and_with_the_evidence() {
     assert_eq!(world["countries"][0]["dimensions"], country["dimensions"]);
     assert_eq!(world["countries"][0]["name"], "Alvania");
     let d1 = &country["dimensions"]["d1"];
-    assert_eq!(d1["state"], "published");
+    // One network of three blocks: too divided for one number, and the range says how much.
+    assert_eq!(
+        (&d1["state"], &d1["point"]),
+        (&"divided".into(), &Value::Null)
+    );
+    assert_eq!(d1["reasons"], serde_json::json!(["divided"]));
+    let end = |at: usize| d1["contested"][at].as_f64().unwrap();
+    assert!(end(0) < end(1) && d1["interval"].is_array(), "{d1}");
     assert_eq!(country["dimensions"]["d3"]["point"], Value::Null);
     let indicators = country["indicators"].as_array().unwrap();
     let u2 = indicators.iter().find(|i| i["id"] == "U2").unwrap();
-    // Six of 42 pages, in a network with half of the users of four (cut to one half of three).
+    // Six of 42 pages, in a network with half of the users; three probes of nine count half.
     let raw = u2["raw"].as_f64().unwrap();
-    assert!((raw - 0.5 * 6.0 / 42.0).abs() < 5e-5 || raw > 0.07, "{raw}");
+    assert!((raw - 0.5 * 0.5 * 6.0 / 42.0).abs() < 6e-5, "{raw}");
     assert_eq!(
         (&u2["networks"], &u2["networks_deviating"]),
         (&3.into(), &1.into())
@@ -205,7 +212,7 @@ async fn the_pages_agree_with_each_other_and_with_the_evidence() {
     let coverage = json(&app, "/v1/coverage").await;
     assert_eq!(coverage["countries"][0]["coverage"]["probes"], 9);
     assert_eq!(json(&app, "/v1/atlas").await["countries"][1]["code"], "XB");
-    assert_eq!(json(&app, "/v1/method").await["method"], "fep-0.2.0");
+    assert_eq!(json(&app, "/v1/method").await["method"], "fep-0.3.0");
     let service = json(&app, "/v1/targets/https%3A%2F%2Fservice1.example%2F").await;
     assert_eq!(service["category"], "messaging");
 }
@@ -290,7 +297,8 @@ async fn new_evidence_shows_at_once_and_old_replies_do_not_return() {
     assert_eq!(before["timeline"].as_array().unwrap().len(), 4);
     scores.add(&rows(ENOUGH, 42, 0..3));
     let after = json(&app, "/v1/countries/XA").await;
-    assert!(after["dimensions"]["d1"]["point"].as_f64().unwrap() > 0.2);
+    assert_eq!(after["dimensions"]["d1"]["state"], "divided");
+    assert!(after["dimensions"]["d1"]["contested"][1].as_f64().unwrap() > 0.2);
     assert_eq!(after["timeline"].as_array().unwrap().len(), 7);
     assert_ne!(before["vintage"]["digest"], after["vintage"]["digest"]);
     let world = json(&app, "/v1/world").await;
@@ -338,7 +346,15 @@ async fn what_was_published_stands_beside_what_is_computed_today() {
     assert_eq!(vintages.publish(&scores, &none, NOW).unwrap(), 1);
     assert_eq!(vintages.publish(&scores, &none, NOW).unwrap(), 0);
     // Late uploads change what is computed today, not what was published.
-    let late = [rows(ENOUGH, 42, 15..19), rows(ENOUGH, 42, 15..19)].concat();
+    let mut late = [rows(ENOUGH, 42, 15..19), rows(ENOUGH, 42, 15..19)].concat();
+    // In every network: otherwise there would be no number at all.
+    for row in late
+        .iter_mut()
+        .filter(|r| r.target.starts_with("https://site"))
+    {
+        row.verdict.outcome = "anomaly".into();
+        row.verdict.mechanism = Some("tls.reset.sni".into());
+    }
     scores.add(&late);
     assert_eq!(vintages.publish(&scores, &none, NOW).unwrap(), 0);
     drop(app);

@@ -5,14 +5,14 @@
 use faultline_collector::score::{
     aggregate::{arithmetic, geometric},
     binomial::{jeffreys, wilson},
-    cell::{Cell, Source, TargetId},
+    cell::{Cell, Source, TargetId, Way, zone},
     chance::{Chance, quantile},
     change::changes,
     estimate::{NetworkRate, Rates, Without, rates},
     evidence::Evidence,
     indicator::{Dimension, Indicator},
     posterior,
-    profile::{Profile, profile},
+    profile::{DIVIDED, Profile, profile},
     shares::Shares,
     vintage::hex,
 };
@@ -66,6 +66,9 @@ fn cell(
         country: country(),
         trials: 1,
         deviations: u32::from(bad),
+        zone: 0,
+        way: Way::None,
+        several: false,
     }
 }
 
@@ -156,6 +159,11 @@ fn rates_are_as_an_independent_implementation_gives_them() {
                 &want[1],
                 &format!("{name}, weight of {}", network.asn),
             );
+            near(
+                network.own,
+                &want[2],
+                &format!("{name}, by itself {}", network.asn),
+            );
         }
     }
 }
@@ -211,6 +219,15 @@ fn profiles_are_as_an_independent_implementation_gives_them() {
             );
         }
         let d1 = &got.dimension(Dimension::D1).unwrap().estimate;
+        let divided = v["expect"]["divided"] == true;
+        assert_eq!(d1.reasons.contains(&DIVIDED), divided, "{name}");
+        let (low, high) = d1.contested.unwrap();
+        let want = v["expect"]["d1"].as_f64().unwrap();
+        assert!(low <= want + 5e-5 && want - 5e-5 <= high, "{name}");
+        if divided {
+            assert!(d1.point.is_none() && high - low > 0.05, "{name}");
+            continue;
+        }
         near(d1.point.unwrap(), &v["expect"]["d1"], name);
         near(d1.bounds.unwrap().0, &v["expect"]["bounds"][0], name);
         near(d1.bounds.unwrap().1, &v["expect"]["bounds"][1], name);
@@ -229,7 +246,10 @@ fn the_posterior_agrees_with_another_generator() {
         let networks = networks.map(|(asn, ((rate, probes), weight))| NetworkRate {
             asn: Asn(asn),
             probes: *probes as u32,
+            own: *rate,
             rate: *rate,
+            removed: false,
+            added: false,
             weight: *weight,
         });
         let rates = Rates {
@@ -245,6 +265,182 @@ fn the_posterior_agrees_with_another_generator() {
             assert!((got - want).abs() < 0.015, "{got} instead of {want} in {v}");
         }
     }
+}
+
+#[test]
+fn user_shares_are_as_computed_by_hand() {
+    for v in vectors("user_share") {
+        let name = v["name"].as_str().unwrap();
+        let mut cells = Vec::new();
+        for view in v["seen"].as_array().unwrap() {
+            let target = view["target"].as_str().unwrap();
+            let way = match view["way"].as_str() {
+                Some("removed") => Way::Removed,
+                Some("replaced") => Way::Replaced,
+                Some("added") => Way::Added,
+                _ => Way::None,
+            };
+            for day in view["days"].as_array().unwrap() {
+                cells.push(Cell {
+                    zone: zone(target),
+                    way,
+                    several: view["several"] == true,
+                    ..cell(
+                        Indicator::G3,
+                        view["asn"].as_u64().unwrap() as u32,
+                        view["probe"].as_u64().unwrap(),
+                        target,
+                        LAST - day.as_i64().unwrap() as i32,
+                        way != Way::None,
+                    )
+                });
+            }
+        }
+        let evidence = Evidence::new(&cells, LAST, Source::Own);
+        let got = rates(&evidence, shares(&v["shares"]).as_ref(), Without::Nothing);
+        near(got.raw.unwrap(), &v["raw"], name);
+    }
+}
+
+#[test]
+fn the_posterior_of_a_user_share_agrees_with_another_generator() {
+    for v in vectors("user_share_posterior") {
+        let list = |key: &str| -> Vec<f64> {
+            let list = v[key].as_array().unwrap();
+            list.iter().map(|x| x.as_f64().unwrap()).collect()
+        };
+        let (removed, added, w) = (list("removed"), list("added"), list("shares"));
+        let networks = (1..).zip(removed.iter().zip(&added).zip(&w));
+        let networks = networks.map(|(asn, ((removed, added), weight))| NetworkRate {
+            asn: Asn(asn),
+            probes: v["probes"].as_u64().unwrap() as u32,
+            own: removed.max(added / 2.0),
+            rate: removed.max(added / 2.0),
+            removed: *removed > 0.0,
+            added: *added > 0.0,
+            weight: *weight,
+        });
+        let rates = Rates {
+            networks: networks.collect(),
+            user_share: true,
+            ..Rates::default()
+        };
+        let all = (1..).map(Asn).zip(w.into_iter().chain(list("unobserved")));
+        let shares = Shares::from_users(all).unwrap();
+        let mut draws = posterior::draws(&rates, Some(&shares), 11, 40_000);
+        draws.sort_unstable_by(f64::total_cmp);
+        for (end, p) in [(0, 0.05), (1, 0.95)] {
+            let (got, want) = (quantile(&draws, p), v["interval"][end].as_f64().unwrap());
+            assert!((got - want).abs() < 0.015, "{got} instead of {want}");
+        }
+    }
+}
+
+/// Traces in the DNS: of each indicator, the first so many targets deviate in each network.
+fn traces(
+    networks: u32,
+    days: std::ops::Range<i32>,
+    bad: &dyn Fn(Indicator, u32) -> usize,
+) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (id, targets) in [(Indicator::G3, 12), (Indicator::G6, 3), (Indicator::T4, 5)] {
+        for asn in 1..=networks {
+            for number in 0..3 {
+                for target in 0..targets {
+                    for day in days.clone() {
+                        let bad = target < bad(id, asn);
+                        let name = format!("t{target}.");
+                        let number = u64::from(asn) * 10 + number;
+                        let mut cell = cell(id, asn, number, &name, LAST - day, bad);
+                        if id == Indicator::G3 && bad {
+                            (cell.way, cell.zone) = (Way::Removed, zone(&name));
+                        }
+                        cells.push(cell);
+                    }
+                }
+            }
+        }
+    }
+    cells
+}
+
+#[test]
+fn traces_in_the_dns_carry_numbers_and_their_dimensions_say_what_is_missing() {
+    let shares = Shares::from_users([(1, 0.5), (2, 0.3), (3, 0.2)].map(|(a, u)| (Asn(a), u)));
+    let shares = shares.unwrap();
+    let bad = |id: Indicator, asn: u32| match id {
+        Indicator::G3 => usize::from(asn == 2),
+        _ => 1,
+    };
+    let got = profile(country(), LAST, &traces(3, 0..8, &bad), Some(&shares));
+    let score = |id| got.indicator(id).unwrap().estimate.point.unwrap();
+    // .3 of the users; one name of three, (1/3 - .02) / .98; one check of five, .15 / .95.
+    near(score(Indicator::G3), &0.3.into(), "G3");
+    near(score(Indicator::G6), &0.3197.into(), "G6");
+    near(score(Indicator::T4), &0.1579.into(), "T4");
+    let g3 = &got.indicator(Indicator::G3).unwrap().estimate;
+    let (low, high) = g3.interval.unwrap();
+    assert!(low <= 0.3 && 0.3 <= high && high < 1.0);
+    for (dimension, low) in [(Dimension::D2t, 0.25 * 0.3), (Dimension::D3, 0.2 * 0.15)] {
+        let e = &got.dimension(dimension).unwrap().estimate;
+        assert!(e.point.is_none() && e.reasons.contains(&"floor.weight"));
+        let (from, to) = e.bounds.unwrap();
+        assert!(
+            low < from && from < 0.2 && 0.8 < to && to < 1.0,
+            "{from} {to}"
+        );
+    }
+    // D3 takes seven days.
+    let brief = profile(country(), LAST, &traces(3, 0..6, &bad), Some(&shares));
+    let t4 = &brief.indicator(Indicator::T4).unwrap().estimate;
+    assert_eq!((t4.point, &t4.reasons), (None, &vec!["floor.days"]));
+    let clean = profile(country(), LAST, &traces(3, 0..8, &|_, _| 0), Some(&shares));
+    for id in [Indicator::G3, Indicator::G6, Indicator::T4] {
+        assert_eq!(clean.indicator(id).unwrap().estimate.point, Some(0.0));
+    }
+}
+
+#[test]
+fn what_a_removed_domain_takes_with_it_is_one_event() {
+    let shares = Shares::from_users((1..=3).map(|a| (Asn(a), 1.0))).unwrap();
+    // Five names of U1 deviate everywhere; in network 1 all of t0. is gone.
+    let mut cells = world(&[(1, 3), (2, 3), (3, 3)], &|id, _| {
+        if id == Indicator::U1 { 5 } else { 0 }
+    });
+    for cell in cells.iter_mut().filter(|c| c.deviations > 0) {
+        cell.zone = zone("site.t0.");
+    }
+    let alone = profile(country(), LAST, &cells, Some(&shares));
+    near(
+        alone
+            .indicator(Indicator::U1)
+            .unwrap()
+            .assessment
+            .rates
+            .raw
+            .unwrap(),
+        &0.125.into(),
+        "U1",
+    );
+    assert!(d1(&alone).point.unwrap() > 0.0);
+    let bad = |id: Indicator, asn| usize::from(id == Indicator::G3 && asn == 1);
+    cells.extend(traces(3, 0..8, &bad));
+    let got = profile(country(), LAST, &cells, Some(&shares));
+    let u1 = &got.indicator(Indicator::U1).unwrap().assessment;
+    assert_eq!(
+        u1.rates.networks.iter().map(|n| n.own).collect::<Vec<_>>(),
+        [0.0, 0.125, 0.125]
+    );
+    assert!(
+        got.indicator(Indicator::G3)
+            .unwrap()
+            .estimate
+            .point
+            .unwrap()
+            > 0.3
+    );
+    // Whether it is a removal could be contested, and so is what U1 owes to it.
+    assert!(u1.choices.iter().flatten().any(|(low, _)| low.abs() < 1e-9));
 }
 
 fn d1(profile: &Profile) -> &faultline_collector::score::profile::Estimate {
@@ -402,7 +598,7 @@ fn the_same_evidence_gives_the_same_bytes_everywhere() {
     let got = bytes(&profile(country(), LAST, &cells, Some(&shares)));
     assert_eq!(
         hex(&Sha256::digest(got)),
-        "325926f6d83e33266077443276a50742b3725575bdf160dcfc5568cf87968147"
+        "ff52453e77ecf92f82b69c5a43b1f5acf5e7c6431366b39548dea2ed23ca7ec1"
     );
 }
 

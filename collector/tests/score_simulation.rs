@@ -6,7 +6,7 @@
 use faultline_collector::score::{
     aggregate::geometric,
     binomial::wilson,
-    cell::{Cell, Source, TargetId},
+    cell::{Cell, Source, TargetId, Way},
     chance::{Chance, quantile},
     estimate::{NetworkRate, Rates, Without, rates},
     evidence::Evidence,
@@ -67,7 +67,10 @@ fn trial(tally: &mut Tally, mean: f64, icc: f64, k: usize, draws: usize, seed: u
         networks.push(NetworkRate {
             asn: Asn(*at as u32 + 1),
             probes: PROBES as u32,
+            own: seen / (PROBES * TARGETS) as f64,
             rate: seen / (PROBES * TARGETS) as f64,
+            removed: false,
+            added: false,
             weight: share[*at],
         });
     }
@@ -203,6 +206,9 @@ fn dimension(
                         country: Country::UNKNOWN,
                         trials: 1,
                         deviations: u32::from(bad),
+                        zone: 0,
+                        way: Way::None,
+                        several: false,
                     });
                 }
             }

@@ -83,7 +83,7 @@ pub(super) async fn network(
                         "dimension": spec.dimension,
                         "tier": spec.tier,
                         "weight": rounded(indicator::weight(spec)),
-                        "raw": rate.map(|n| rounded(n.rate)),
+                        "raw": rate.map(|n| rounded(n.own)),
                         "probes": line.probes(),
                         "imported": line.imported,
                         "measurements": line.tally.measurements,

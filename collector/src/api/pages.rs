@@ -298,7 +298,7 @@ pub(super) async fn indicator(
                 let rate = rates
                     .iter()
                     .find(|n| n.asn == line.key)
-                    .map(|n| rounded(n.rate));
+                    .map(|n| rounded(n.own));
                 json!({
                     "asn": line.key,
                     "name": scores.names.network(line.key),
@@ -397,7 +397,7 @@ impl Page<'_> {
                 .find(|n| n["asn"] == json!(line.key) && n["imported"] == json!(line.imported));
             if let Some(network) = of {
                 network["indicators"][id.label()] = json!({
-                    "raw": rate.map(|n| rounded(n.rate)),
+                    "raw": rate.map(|n| rounded(n.own)),
                     "measurements": line.tally.measurements,
                     "deviations": line.tally.deviations,
                 });
@@ -523,12 +523,17 @@ fn dimensions(profile: &Profile) -> Map<String, Value> {
 
 fn estimate(e: &Estimate) -> Value {
     json!({
-        "state": if e.published() { "published" } else { "insufficient" },
+        "state": match e.point {
+            Some(_) => "published",
+            None if e.contested.is_some() => "divided",
+            None => "insufficient",
+        },
         "reasons": e.reasons,
         "point": e.point.map(rounded),
         "interval": e.interval.map(pair),
         "method_interval": e.method_interval.map(pair),
         "bounds": e.bounds.map(pair),
+        "contested": e.contested.map(pair),
         "grade": e.grade,
     })
 }

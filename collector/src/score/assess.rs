@@ -3,11 +3,13 @@
 use super::{
     aggregate::{self, Input},
     cell::{Cell, Day, Source},
-    estimate::{Rates, Without, rates},
+    contest::{self, Reach},
+    estimate::{NetworkRate, Rates, Without, rates},
     evidence::{Counts, Evidence},
     floors::FLOORS,
     indicator::{Dimension, Spec},
     posterior,
+    profile::Interval,
     shares::Shares,
 };
 
@@ -32,6 +34,15 @@ pub const OUTLINE: Effort = Effort {
     level: 0.90,
 };
 
+/// What an indicator must know of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Probes of ours of which a tenth may lie: those of the dimension.
+    pub witnesses: u32,
+    /// Whether its deviations may turn out to be another indicator's.
+    pub yielding: bool,
+}
+
 /// One indicator of one country, whether or not it carries a number.
 #[derive(Clone, Debug)]
 pub struct Assessment {
@@ -47,6 +58,9 @@ pub struct Assessment {
     pub draws: Vec<f64>,
     /// Share of users of the observed networks.
     pub user_share: Option<f64>,
+    /// What a tenth of the dimension's probes could make of it: ranges of the rate, none
+    /// where it would carry no number.
+    pub choices: Vec<Option<Interval>>,
 }
 
 impl Assessment {
@@ -55,25 +69,64 @@ impl Assessment {
     pub fn new(
         spec: &'static Spec,
         cells: &[Cell],
+        around: Around,
         last: Day,
         shares: Option<&Shares>,
         seed: u64,
         effort: Effort,
     ) -> Self {
         let of = |source| {
-            let own = cells.iter().filter(|c| c.indicator == spec.id);
-            let evidence = Evidence::new(own, last, source);
+            let cells = cells.iter().filter(|c| c.indicator == spec.id);
+            let mut evidence = Evidence::new(cells, last, source);
+            if source == Source::Own {
+                evidence.witnesses = around.witnesses;
+                evidence.yielding = around.yielding;
+            }
             Self::of(spec, evidence, shares, seed, effort)
         };
-        let own = of(Source::Own);
-        if own.reasons.is_empty() || !spec.implemented {
+        let mut own = of(Source::Own);
+        if !spec.implemented {
             return own;
         }
-        let import = of(Source::Import);
-        if import.reasons.is_empty() || own.evidence.entries.is_empty() {
+        let reach = own.reach(shares);
+        own.choices = vec![Some(reach.raw)];
+        if reach.stays {
+            return own;
+        }
+        // An import would stand in, if liars took our own number away.
+        let mut import = of(Source::Import);
+        let mut choices = vec![
+            import
+                .rates
+                .raw
+                .filter(|_| import.published())
+                .map(|r| (r, r)),
+        ];
+        if reach.possible {
+            choices.push(Some(reach.raw));
+        }
+        own.choices.clone_from(&choices);
+        if own.published() {
+            return own;
+        }
+        if import.published() || own.evidence.entries.is_empty() {
+            import.choices = choices;
             return import;
         }
         own
+    }
+
+    /// How far liars can move it.
+    fn reach(&self, shares: Option<&Shares>) -> Reach {
+        contest::reach(self.spec, &self.evidence, shares, self.published())
+    }
+
+    /// What any tenth of the probes could make of the score, where it carries one and rests
+    /// on probes of ours.
+    pub fn contested(&self) -> Option<Interval> {
+        let own = self.published() && !self.evidence.imported && !self.evidence.user_share;
+        let (low, high) = self.choices.last().copied().flatten().filter(|_| own)?;
+        Some((self.spec.score(low), self.spec.score(high)))
     }
 
     fn of(
@@ -110,6 +163,7 @@ impl Assessment {
             reasons,
             draws,
             user_share,
+            choices: Vec::new(),
         }
     }
 
@@ -168,10 +222,17 @@ impl Assessment {
         Some((low.min(point), high.max(point)))
     }
 
-    /// Networks whose rate exceeds the background.
+    /// Networks that deviate by more than the background.
     pub fn deviating(&self) -> usize {
-        let above = self.rates.networks.iter().filter(|n| n.rate > self.spec.b);
-        above.count()
+        let networks = self.rates.networks.iter();
+        networks.filter(|n| self.deviates(n)).count()
+    }
+
+    /// Whether a network deviates by more than the background: by what counts in the
+    /// country, or by what probes enough to name it show by themselves.
+    pub fn deviates(&self, network: &NetworkRate) -> bool {
+        let enough = self.evidence.imported || network.probes >= FLOORS.naming_probes;
+        network.rate.min(network.own) > self.spec.b || enough && network.own > self.spec.b
     }
 
     /// Measurements.
@@ -191,7 +252,9 @@ fn missing(
         return vec!["floor.not_implemented"];
     }
     let mut reasons = Vec::new();
-    let networks = rates.networks.len() as u32;
+    // Where users are counted, a network without any is no witness of theirs.
+    let weighty = rates.networks.iter().filter(|n| n.weight > 0.0);
+    let networks = weighty.count() as u32;
     let seen = shares.map(|all| rates.networks.iter().map(|n| all.of(n.asn)).sum::<f64>());
     match (shares, seen) {
         (Some(shares), Some(seen)) => {

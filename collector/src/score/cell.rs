@@ -13,6 +13,11 @@
 //! | page | refused | clean | clean | | deviates |
 //! | any | down, inconclusive | | | | |
 //!
+//! Of the traces in the DNS, `namespace` votes in G3, `special_names` in G6 and
+//! `dns_transparency` in T4, and ok and anomaly are trials. Where a network confirms that a
+//! top-level domain is removed, what names below it do there is the same event, and no
+//! deviation of U1 or U3 (`score/namespace.rs`).
+//!
 //! Every judged page is a trial of U1, U2 and U6, and deviates in the one that its event is
 //! of: otherwise, where many names are blocked, too few pages would be left to say so.
 
@@ -24,6 +29,7 @@ use crate::store::MeasurementRow;
 use faultline_core::{
     codec::from_cbor,
     id::{Asn, Country, ProbeId},
+    trace::tld,
     verdict::{Reason, Rule},
 };
 use sha2::{Digest, Sha256};
@@ -90,6 +96,50 @@ impl TargetId {
     }
 }
 
+/// In which way a top-level domain deviates (G3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// Another indicator's deviation, or none.
+    #[default]
+    None,
+    /// One of IANA's is denied.
+    Removed,
+    /// One of IANA's has other name servers.
+    Replaced,
+    /// One that IANA does not have is there.
+    Added,
+}
+
+impl Way {
+    /// Those that are one.
+    pub const ALL: [Self; 3] = [Self::Removed, Self::Replaced, Self::Added];
+
+    /// Its place among them.
+    pub const fn index(self) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::Removed => Some(0),
+            Self::Replaced => Some(1),
+            Self::Added => Some(2),
+        }
+    }
+
+    fn of(mechanism: &str) -> Self {
+        match mechanism {
+            "namespace.removed" => Self::Removed,
+            "namespace.replaced" => Self::Replaced,
+            "namespace.added" => Self::Added,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The first 32 bits of the SHA-256 of the top-level domain of a name; an address has none,
+/// and nobody removes it.
+pub fn zone(name: &str) -> u32 {
+    (TargetId::of(&tld(name)).0 >> 32) as u32
+}
+
 /// What one probe found of one target for one indicator on one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
@@ -111,6 +161,12 @@ pub struct Cell {
     pub trials: u32,
     /// Of these, measurements that deviated.
     pub deviations: u32,
+    /// The top-level domain by [`zone`], where a deviation could be its removal; else 0.
+    pub zone: u32,
+    /// How it deviates, for G3.
+    pub way: Way,
+    /// Whether several resolvers of the network said so.
+    pub several: bool,
 }
 
 /// What a verdict says to an indicator: about the name or about the whole target, and
@@ -123,6 +179,12 @@ pub struct Vote {
     pub by_name: bool,
     /// Whether it deviates.
     pub deviates: bool,
+    /// Whether the removal of a top-level domain would look like it, or it is one.
+    pub by_zone: bool,
+    /// How it deviates, for G3.
+    pub way: Way,
+    /// Whether several resolvers of the network said so.
+    pub several: bool,
 }
 
 /// The cells of a measurement; none where it may not be scored or says nothing.
@@ -143,6 +205,9 @@ pub fn cells(row: &MeasurementRow, source: Source, services: &Services) -> Vec<C
             country: row.country,
             trials: 1,
             deviations: u32::from(vote.deviates),
+            zone: if vote.by_zone { zone(&name) } else { 0 },
+            way: vote.way,
+            several: vote.several,
         })
         .collect()
 }
@@ -154,16 +219,25 @@ pub fn day(micros: i64) -> Day {
 
 /// The table above.
 pub fn votes(row: &MeasurementRow, is_service: bool) -> Vec<Vote> {
-    use Indicator::{U1, U2, U3, U6};
+    use Indicator::{G3, G6, T4, U1, U2, U3, U6};
+    let mechanism = row.verdict.mechanism.as_deref().unwrap_or_default();
+    let dns = mechanism.starts_with("dns.");
     let vote = |indicator, deviates| Vote {
         indicator,
         by_name: matches!(indicator, U1 | U3),
         deviates,
+        by_zone: deviates && (indicator == G3 || dns && matches!(indicator, U1 | U3)),
+        way: Way::None,
+        several: false,
     };
     let page = row.experiment == "web";
-    if !page && row.experiment != "dns_consistency" {
-        return Vec::new();
-    }
+    let trace = match row.experiment {
+        "namespace" => Some(G3),
+        "special_names" => Some(G6),
+        "dns_transparency" => Some(T4),
+        "web" | "dns_consistency" => None,
+        _ => return Vec::new(),
+    };
     let deviates = match row.verdict.outcome.as_str() {
         "ok" => false,
         "anomaly" if attribution(row).counts() => true,
@@ -174,8 +248,17 @@ pub fn votes(row: &MeasurementRow, is_service: bool) -> Vec<Vote> {
         }
         _ => return Vec::new(),
     };
-    let dns = row.verdict.mechanism.as_deref();
-    let dns = dns.is_some_and(|label| label.starts_with("dns."));
+    if let Some(indicator) = trace {
+        let (way, several) = match indicator {
+            G3 if deviates => (Way::of(mechanism), spoke(row, Rule::SeveralResolvers)),
+            _ => (Way::None, false),
+        };
+        return vec![Vote {
+            way,
+            several,
+            ..vote(indicator, deviates)
+        }];
+    }
     match (is_service, page, deviates) {
         // That a service's name resolves does not say that it works.
         (true, false, false) => Vec::new(),
@@ -192,7 +275,7 @@ pub fn votes(row: &MeasurementRow, is_service: bool) -> Vec<Vote> {
 /// Where the cause of a verdict sits, from its reasons. Where in a home it sits is not
 /// told apart yet: no rule finds the customer's own equipment except a captive portal.
 pub fn attribution(row: &MeasurementRow) -> Attribution {
-    let reasons: Vec<Reason> = from_cbor(&row.verdict.reasons).unwrap_or_default();
+    let reasons = reasons(row);
     let spoke = |rule: Rule| reasons.iter().any(|r| r.rule == rule);
     match row.verdict.outcome.as_str() {
         "refused" | "down" => Attribution::RemoteServer,
@@ -205,6 +288,14 @@ pub fn attribution(row: &MeasurementRow) -> Attribution {
         "anomaly" => Attribution::AccessNetwork,
         _ => Attribution::Unknown,
     }
+}
+
+fn reasons(row: &MeasurementRow) -> Vec<Reason> {
+    from_cbor(&row.verdict.reasons).unwrap_or_default()
+}
+
+pub(super) fn spoke(row: &MeasurementRow, rule: Rule) -> bool {
+    reasons(row).iter().any(|r| r.rule == rule)
 }
 
 #[cfg(test)]
@@ -277,6 +368,31 @@ mod tests {
             ("web", "refused", None, "U1 U2 U6!", ""),
             ("web", "down", None, "", ""),
             ("web", "inconclusive", None, "", ""),
+            ("namespace", "ok", None, "G3", "G3"),
+            (
+                "namespace",
+                "anomaly",
+                Some("namespace.removed"),
+                "G3!",
+                "G3!",
+            ),
+            ("namespace", "inconclusive", None, "", ""),
+            (
+                "special_names",
+                "anomaly",
+                Some("special.answered"),
+                "G6!",
+                "G6!",
+            ),
+            ("dns_transparency", "ok", None, "T4", "T4"),
+            (
+                "dns_transparency",
+                "anomaly",
+                Some("transparency.dropped"),
+                "T4!",
+                "T4!",
+            ),
+            ("dns_transparency", "refused", None, "", ""),
             ("other", "ok", None, "", ""),
         ] {
             let row = row(experiment, outcome, mechanism);

@@ -5,6 +5,8 @@
 use super::{
     cell::{Cell, Day, Source, TargetId},
     floors::FLOORS,
+    indicator::Estimator,
+    namespace::Sighting,
 };
 use faultline_core::id::{Asn, ProbeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,15 @@ pub struct Evidence {
     pub entries: Vec<Entry>,
     /// Days with measurements.
     pub days: u32,
+    /// Probes of ours that the whole dimension rests on, of which a tenth may lie: those of
+    /// this indicator, until it is said how many others there are.
+    pub witnesses: u32,
+    /// Whether the indicator is a share of users, from sightings.
+    pub user_share: bool,
+    /// Deviations by target, network and probe, where it is.
+    pub sightings: Vec<Sighting>,
+    /// Whether its deviations may turn out to be another indicator's.
+    pub yielding: bool,
 }
 
 impl Evidence {
@@ -83,6 +94,10 @@ impl Evidence {
         let members: BTreeSet<(Asn, ProbeId)> =
             cells.iter().map(|c| (c.asn, c.probe)).collect();
         let members: Vec<(Asn, ProbeId)> = members.into_iter().collect();
+        let user_share = cells
+            .first()
+            .is_some_and(|c| c.indicator.spec().estimator == Estimator::UserShare);
+        let mut sightings: Vec<Sighting> = Vec::new();
         let mut counts = vec![Counts::default(); networks.len()];
         let (mut entries, mut days, mut targets) = (Vec::<Entry>::new(), 0u32, 0u32);
         let mut before: Option<(TargetId, Asn, ProbeId)> = None;
@@ -106,6 +121,21 @@ impl Evidence {
                     deviating: 0,
                 });
                 daily = None;
+            }
+            if user_share && deviations > 0 {
+                let (probe, network) = (
+                    members.binary_search(&(cell.asn, cell.probe)).unwrap_or(0) as u32,
+                    network(cell.asn) as u32,
+                );
+                if sightings
+                    .last()
+                    .is_none_or(|s| (s.target, s.probe) != (targets - 1, probe))
+                {
+                    sightings.push(Sighting::new(network, probe, targets - 1, cell.zone));
+                }
+                if let Some(sighting) = sightings.last_mut() {
+                    sighting.add(cell, 1u32 << (last - cell.day));
+                }
             }
             before = Some(key);
             // Cells of one day are summed before the majority is taken.
@@ -135,12 +165,16 @@ impl Evidence {
         });
         Self {
             imported: source == Source::Import,
+            witnesses: members.len() as u32,
             probes: probes.collect(),
             networks,
             counts,
             targets,
             entries,
             days: days.count_ones(),
+            user_share,
+            sightings,
+            yielding: false,
         }
     }
 

@@ -3,9 +3,10 @@
 //! seen, what else could explain it, and what is not covered.
 
 use super::{
+    estimate::NetworkRate,
     floors::FLOORS,
     indicator::{self, Dimension, SPECS, Spec},
-    profile::{DimensionScore, IndicatorScore, Profile},
+    profile::{DIVIDED, DimensionScore, IndicatorScore, Interval, Profile},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +73,17 @@ pub fn indicator(score: &IndicatorScore) -> Account {
             .with("measurements", total.trials);
         explanation.push(if deviating == 0 {
             seen
+        } else if a.rates.user_share {
+            let of = |of: fn(&NetworkRate) -> bool| {
+                a.rates.networks.iter().filter(move |n| of(n)).count()
+            };
+            let users = a.rates.networks.iter().filter(|n| n.removed || n.added);
+            Text::new("seen.users")
+                .with("networks", a.rates.networks.len())
+                .with("deviating", deviating)
+                .with("removed", of(|n| n.removed))
+                .with("added", of(|n| n.added))
+                .number("percent", 100.0 * users.map(|n| n.weight).sum::<f64>())
         } else {
             seen.with("deviating", deviating)
                 .with("deviations", total.deviations)
@@ -97,12 +109,7 @@ pub fn indicator(score: &IndicatorScore) -> Account {
 
 /// Whether enough independent witnesses saw it to say so with a name.
 fn nameable(a: &super::assess::Assessment) -> bool {
-    let deviating: Vec<_> = a
-        .rates
-        .networks
-        .iter()
-        .filter(|n| n.rate > a.spec.b)
-        .collect();
+    let deviating: Vec<_> = a.rates.networks.iter().filter(|n| a.deviates(n)).collect();
     deviating.len() >= FLOORS.naming_networks as usize
         || deviating.iter().any(|n| n.probes >= FLOORS.naming_probes)
 }
@@ -184,6 +191,8 @@ pub fn dimension(profile: &Profile, score: &DimensionScore) -> Account {
         } else {
             account.explanation.push(Text::new("dimension.calm"));
         }
+    } else if let (Some(range), Some(interval)) = (e.contested, e.interval) {
+        divided(&mut account, profile, dimension, range, interval);
     } else {
         account
             .explanation
@@ -205,6 +214,36 @@ pub fn dimension(profile: &Profile, score: &DimensionScore) -> Account {
         missing.map(|i| Text::new(format!("missing.{}", i.assessment.spec.id.label()))),
     );
     account
+}
+
+/// Of a dimension without a point, because its probes disagree too much.
+fn divided(
+    account: &mut Account,
+    profile: &Profile,
+    dimension: Dimension,
+    range: Interval,
+    interval: Interval,
+) {
+    account.explanation.extend([
+        Text::new(DIVIDED)
+            .with("networks", profile.coverage.networks)
+            .number("low", range.0)
+            .number("high", range.1),
+        Text::new("divided.interval")
+            .number("low", interval.0)
+            .number("high", interval.1),
+    ]);
+    let own = profile.indicators.iter().map(|i| &i.assessment);
+    let own = own.filter(|a| a.spec.dimension == dimension && a.published());
+    for a in own.filter(|a| a.deviating() > 0) {
+        account.explanation.push(
+            Text::new("divided.part")
+                .with("indicator", a.spec.id.label())
+                .with("deviating", a.deviating())
+                .with("networks", a.rates.networks.len()),
+        );
+        account.alternatives.extend(alternatives(a.spec));
+    }
 }
 
 /// Whether it may be said that nothing was there to be seen.
@@ -276,6 +315,9 @@ const KEYS: &[&str] = &[
     "dimension.share",
     "dimension.share_unknown",
     "dimension.value",
+    "divided",
+    "divided.interval",
+    "divided.part",
     "floor.days",
     "floor.indicators",
     "floor.networks",
@@ -293,6 +335,7 @@ const KEYS: &[&str] = &[
     "seen.not_nameable",
     "seen.probes",
     "seen.some",
+    "seen.users",
 ];
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use super::{
     services::{Services, host},
 };
 use crate::store::MeasurementRow;
-use faultline_core::id::{Asn, Country, ProbeId};
+use faultline_core::{
+    id::{Asn, Country, ProbeId},
+    verdict::Rule,
+};
 use std::{collections::BTreeMap, collections::HashMap, ops::RangeInclusive};
 
 /// A target with what is known of it.
@@ -19,6 +22,8 @@ pub struct Target {
     pub id: TargetId,
     /// Of its name.
     pub name: TargetId,
+    /// Of its top-level domain.
+    pub zone: u32,
     /// Whether it is a service.
     pub is_service: bool,
 }
@@ -36,6 +41,8 @@ pub struct Kind {
     pub scored: bool,
     /// Whether its cause may count towards a country.
     pub counts: bool,
+    /// Whether several resolvers of the network said so.
+    pub several: bool,
 }
 
 /// One measurement, by numbers.
@@ -143,6 +150,7 @@ impl Index {
             mechanism: row.verdict.mechanism.clone(),
             scored: row.scored,
             counts: cell::attribution(row).counts(),
+            several: cell::spoke(row, Rule::SeveralResolvers),
         };
         if let Some(number) = self.kind_numbers.get(&kind) {
             return Some(*number);
@@ -176,6 +184,7 @@ impl Index {
         self.targets.push(Target {
             id: TargetId::of(text),
             name: TargetId::of(&name),
+            zone: cell::zone(&name),
             is_service: self.services.at(&name).is_some(),
             text: text.to_owned(),
         });
@@ -279,6 +288,9 @@ impl Index {
                 country,
                 trials: 1,
                 deviations: u32::from(vote.deviates),
+                zone: if vote.by_zone { seen.target.zone } else { 0 },
+                way: vote.way,
+                several: vote.several,
             }));
         }
         cells

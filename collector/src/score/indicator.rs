@@ -191,11 +191,11 @@ indicators! {
         "two methods agree, not in the customer's equipment"
         ["Wei and Heidemann, Whac-A-Mole, 2020", "Liu et al., USENIX Security 2018", "Randall et al., IMC 2021"]
         ["interception in the user's own router", "parental or enterprise DNS", "operators that rename instances"];
-    G3 D2t A UserShare 0.0 1.0 0 false
+    G3 D2t A UserShare 0.0 1.0 10 true
         "Divergence of the namespace"
-        "random canary is denied, two resolvers"
+        "at least 10 top-level domains; a random one is denied; confirmed by a network: on two days, at two resolvers, by most of its probes"
         ["RFC 2826", "ICANN OCTO-034"]
-        ["resolvers that rewrite every name that does not exist", "new top-level domains", "resolvers that a user chose"];
+        ["resolvers that rewrite every name that does not exist", "new top-level domains, and those that change their name servers", "resolvers that a user chose", "top-level domains that resolvers block as dangerous"];
     G4 D2t C Rate 0.02 1.0 0 false
         "Conformity of trust anchors"
         "five determinate resolvers"
@@ -206,9 +206,9 @@ indicators! {
         "two probes see the same chain"
         ["Raman et al., IMC 2020", "RFC 5280"]
         ["captive portals", "software that intercepts on the host", "old copies of root stores"];
-    G6 D2t C Rate 0.02 1.0 0 false
+    G6 D2t C Rate 0.02 1.0 2 true
         "Special-use names"
-        "random canary is denied"
+        "two of invalid, alt and localhost; a random name is denied; seen on two days in the same network"
         ["RFC 6761", "RFC 9476"]
         ["resolvers that rewrite every name that does not exist", "search lists"];
     G7 D2t Context None 0.0 1.0 0 false
@@ -231,11 +231,11 @@ indicators! {
         "two dual-stack networks"
         ["RFC 8305"]
         ["a probe's own broken IPv6"];
-    T4 D3 B Rate 0.05 1.0 0 false
+    T4 D3 B Rate 0.05 1.0 3 true
         "Transparency of DNS paths"
-        "seven days"
-        ["RFC 3597", "RFC 6891", "RFC 7766"]
-        ["DNS proxies in the customer's own equipment"];
+        "three checks of unknown types, DNSSEC OK, large answers, TCP, letter case; seven days; seen on two days in the same network"
+        ["RFC 3597", "RFC 3225", "RFC 6891", "RFC 7766", "draft-vixie-dnsext-dns0x20"]
+        ["DNS proxies in the customer's own equipment", "resolvers that a user chose"];
     T5 D3 C Concentration 0.20 1.0 0 false
         "Concentration of gateways"
         "five networks"

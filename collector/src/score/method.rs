@@ -29,24 +29,36 @@ pub const FORMULAS: &[(&str, &str)] = &[
     ),
     (
         "minority",
-        "for each target the probes' values are winsorised over the country at k = max(1, floor(P / 10)) on either side, P = probes that took part (imports: k = 0); a target that no more than 2k probes tested is not testable",
-    ),
-    (
-        "probe",
-        "x_p = mean of v over all testable targets; a target that the probe did not test counts as the median of its network, or else of the country",
+        "for each target the probes' values are winsorised over the country: k = max(1, ceil(P / 10)), P = probes of the dimension; from below at the value ranked 2k + 1, from above at the mean of those ranked 2k + 1 to 3k + 1 (or to the middle); a target that no more than 4k probes tested is not testable (imports: k = 0)",
     ),
     (
         "network",
-        "x_a = median of x_p over the network's probes (mean where there are at most 2); a probe counts in the one network where it measured on most days",
+        "x_a = mean over testable targets of the median of v over the network's probes (mean where there are two), or over the country's where none of them tested it; a probe counts in the one network where it measured on most days; what is shown of a network, and enters the posterior, is the same with nothing winsorised",
+    ),
+    (
+        "user_share",
+        "G3 instead: r = max(A, B / 2), A = share w_a of networks with a confirmed removal, B = with a confirmed addition; confirmed: the same target in the same way on 2 days, at 2 resolvers (of one measurement, or of 2 probes) and by most probes of the network that tested it; none counts that no more than k probes have seen confirmed; posterior: A and B each as below",
+    ),
+    (
+        "precedence",
+        "a deviation of a name (U1, U3) by DNS counts not where a removal of its top-level domain counts in G3 in the same network",
     ),
     (
         "raw",
-        "r = sum w_a x_a over observed networks, w_a = user share, renormalised, at most 1/2; equal where shares are unknown",
+        "r = sum w_a x_a over observed networks, w_a = user share, renormalised, at most 1/2; equal where shares are unknown; 0 for a network without users where others' are known",
     ),
     ("score", "s = clamp((r - b) / (h - b), 0, 1)"),
     (
         "aggregate",
         "D = (1 - prod_i (1 - (1 - e) s_i)^w_i) / (1 - e), e = 0.05, weights renormalised over indicators that carry a number",
+    ),
+    (
+        "contested",
+        "[low, high] = bounds of D over every replacement of any k of the P probes, of whom nothing is assumed: what they report, of which targets, on which days, in which networks, known or new, or nothing; with what this does to confirmation, minority, testable targets, weights and floors",
+    ),
+    (
+        "divided",
+        "no point is published where it could be moved by more than 0.05, that is high - D or D - low; then the contested range is, and the interval; so of two worlds that differ in a tenth of the probes, if both are published, the points differ by no more than 0.05",
     ),
     (
         "posterior",

@@ -8,6 +8,7 @@
 use super::{
     chance::{Chance, quantile},
     estimate::{NetworkRate, Rates},
+    namespace,
     shares::Shares,
 };
 use faultline_core::id::Asn;
@@ -23,15 +24,32 @@ pub const DRAWS: usize = 4000;
 /// Unobserved networks drawn one by one; the rest of the tail is drawn as one.
 const TAIL: usize = 16;
 
-/// Draws of the country's rate. Without a table of users (`None`), the fallback: Jeffreys
+/// Draws of the country's rate; of a share of users, of removals and of additions apart.
+/// Without a table of users (`None`), the fallback: Jeffreys
 /// with as many observations as Kish's effective number of networks.
 pub fn draws(rates: &Rates, shares: Option<&Shares>, seed: u64, count: usize) -> Vec<f64> {
+    if rates.user_share {
+        let share = |of: fn(&NetworkRate) -> bool| {
+            let networks = rates.networks.iter().map(|n| NetworkRate {
+                own: f64::from(u8::from(of(n))),
+                ..*n
+            });
+            let one = Rates {
+                networks: networks.collect(),
+                ..Rates::default()
+            };
+            draws(&one, shares, seed, count)
+        };
+        let (removed, added) = (share(|n| n.removed), share(|n| n.added));
+        let both = removed.iter().zip(&added);
+        return both.map(|(a, b)| namespace::part(*a, *b)).collect();
+    }
     let networks = rates.networks.as_slice();
     let k = networks.len() as f64;
     if networks.is_empty() {
         return Vec::new();
     }
-    let sum: f64 = networks.iter().map(|n| n.rate).sum();
+    let sum: f64 = networks.iter().map(|n| n.own).sum();
     let Some(shares) = shares else {
         return kish(networks, seed, count);
     };
@@ -53,8 +71,8 @@ pub fn draws(rates: &Rates, shares: Option<&Shares>, seed: u64, count: usize) ->
         }
         let n = f64::from(network.probes.min(10)) / WITHIN;
         let (a, b) = (
-            network.rate * n + prior,
-            (1.0 - network.rate) * n + 1.0 - prior,
+            network.own * n + prior,
+            (1.0 - network.own) * n + 1.0 - prior,
         );
         let mut chance = Chance::new(seed, u64::from(network.asn.0));
         for total in &mut total {
@@ -97,7 +115,7 @@ fn unobserved(networks: &[NetworkRate], shares: &Shares) -> Vec<f64> {
 }
 
 fn kish(networks: &[NetworkRate], seed: u64, count: usize) -> Vec<f64> {
-    let mean: f64 = networks.iter().map(|n| n.weight * n.rate).sum();
+    let mean: f64 = networks.iter().map(|n| n.weight * n.own).sum();
     let squares: f64 = networks.iter().map(|n| n.weight * n.weight).sum();
     let n = 1.0 / squares;
     let (a, b) = (mean * n + 0.5, (1.0 - mean) * n + 0.5);
@@ -109,10 +127,10 @@ fn kish(networks: &[NetworkRate], seed: u64, count: usize) -> Vec<f64> {
 /// end where every network says the same.
 pub fn interval(draws: &[f64], level: f64, point: f64, rates: &Rates) -> (f64, f64) {
     let (mut low, mut high) = spread(draws, level, point);
-    if rates.networks.iter().all(|n| n.rate <= 0.0) {
+    if rates.networks.iter().all(|n| n.own <= 0.0) {
         low = 0.0;
     }
-    if rates.networks.iter().all(|n| n.rate >= 1.0) {
+    if rates.networks.iter().all(|n| n.own >= 1.0) {
         high = 1.0;
     }
     (low, high)

@@ -4,20 +4,22 @@
 
 use super::{
     aggregate,
-    assess::{Assessment, Effort, PUBLISHED},
-    cell::{Cell, Day},
+    assess::{Around, Assessment, Effort, PUBLISHED},
+    cell::{Cell, Day, Source, Way},
+    contest,
     estimate::{Without, rates},
+    evidence::Evidence,
     floors::FLOORS,
-    indicator::{self, Dimension, Indicator, SPECS},
-    posterior,
+    indicator::{self, Dimension, Estimator, Indicator, SPECS},
+    namespace, posterior,
     shares::Shares,
 };
 use faultline_core::id::Country;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// The method. A change of meaning takes another name.
-pub const METHOD: &str = "fep-0.2.0";
+pub const METHOD: &str = "fep-0.3.0";
 
 /// How much a published number can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -48,9 +50,15 @@ pub struct Estimate {
     pub method_interval: Option<Interval>,
     /// What is missing as 0, and as 1.
     pub bounds: Option<Interval>,
+    /// What any tenth of the probes could have made of it, whatever they said.
+    pub contested: Option<Interval>,
     /// How far to trust it.
     pub grade: Option<Grade>,
 }
+
+/// The reason why a dimension has no point though its indicators suffice: a tenth of the
+/// probes could move it by more than [`contest::MOST`].
+pub const DIVIDED: &str = "divided";
 
 impl Estimate {
     /// Whether there is a number.
@@ -180,6 +188,9 @@ pub fn outline(
     let one = |dimension| {
         let available = available(dimension, &assessments);
         let (point, draws) = combine(&available)?;
+        if contested(dimension, &assessments, point).1 {
+            return None;
+        }
         let interval = interval(&available, &draws, effort.level, point);
         Some((point, interval))
     };
@@ -194,13 +205,81 @@ pub fn assess(
     seed: u64,
     effort: Effort,
 ) -> Vec<Assessment> {
+    let all = witnesses(cells, last, None);
+    let of = Dimension::ALL.map(|dimension| witnesses(cells, last, Some(dimension)));
+    // A removed top-level domain takes names with it, from another dimension: then all the
+    // probes are the witnesses.
+    let namespace = cells.iter().filter(|c| c.way != Way::None);
+    let namespace: Vec<Cell> = {
+        let any = namespace.clone().next().is_some();
+        let of = cells.iter().filter(|c| any && c.indicator == Indicator::G3);
+        of.copied().collect()
+    };
+    let mut yielding = false;
+    let mut rest: Cow<'_, [Cell]> = Cow::Borrowed(cells);
+    if !namespace.is_empty() {
+        let mut evidence = Evidence::new(&namespace, last, Source::Own);
+        evidence.witnesses = all;
+        yielding = !evidence.sightings.is_empty();
+        let removed = namespace::removed(&evidence);
+        if !removed.is_empty() {
+            for cell in rest.to_mut() {
+                if cell.indicator != Indicator::G3 && removed.contains(&(cell.asn, cell.zone)) {
+                    cell.deviations = 0;
+                }
+            }
+        }
+    }
     SPECS
         .iter()
         .map(|spec| {
-            let cells = if spec.implemented { cells } else { &[] };
-            Assessment::new(spec, cells, last, shares, seed, effort)
+            let cells: &[Cell] = if spec.implemented { &rest } else { &[] };
+            let witnesses = match spec.estimator {
+                Estimator::UserShare => all,
+                _ => of.get(spec.dimension as usize).copied().unwrap_or(0),
+            };
+            let around = Around {
+                witnesses,
+                yielding: yielding && matches!(spec.id, Indicator::U1 | Indicator::U3),
+            };
+            Assessment::new(spec, cells, around, last, shares, seed, effort)
         })
         .collect()
+}
+
+/// Probes of ours that a dimension rests on, or all of them.
+fn witnesses(cells: &[Cell], last: Day, dimension: Option<Dimension>) -> u32 {
+    let counts = |cell: &&Cell| {
+        let spec = cell.indicator.spec();
+        dimension.is_none_or(|dimension| spec.dimension == dimension)
+            && spec.implemented
+            && cell.source == Source::Own
+            && cell.trials > 0
+            && cell.day <= last
+            && cell.day > last - FLOORS.window_days as Day
+    };
+    let mut probes: Vec<_> = cells.iter().filter(counts).map(|c| c.probe).collect();
+    probes.sort_unstable();
+    probes.dedup();
+    probes.len() as u32
+}
+
+/// What any tenth of the probes could make of a dimension, and whether that is too much to
+/// publish a point.
+fn contested(dimension: Dimension, assessments: &[Assessment], point: f64) -> (Interval, bool) {
+    let of = assessments
+        .iter()
+        .filter(|a| a.spec.dimension == dimension && a.spec.tier.weight() > 0.0);
+    let choices: Vec<_> = of
+        .filter(|a| !a.choices.is_empty())
+        .map(|a| (a.spec, a.choices.clone()))
+        .collect();
+    let (low, high) = contest::dimension(&choices).unwrap_or((0.0, 1.0));
+    let range = (low.min(point), high.max(point));
+    (
+        range,
+        (range.1 - point).max(point - range.0) > contest::MOST,
+    )
 }
 
 /// Assessments of a dimension that carry a number.
@@ -246,7 +325,7 @@ fn interval(available: &[&Assessment], draws: &[f64], level: f64, point: f64) ->
     let (low, high) = posterior::spread(draws, level, point);
     let calm = available
         .iter()
-        .all(|a| a.rates.networks.iter().all(|n| n.rate <= 0.0));
+        .all(|a| a.rates.networks.iter().all(|n| n.own <= 0.0));
     (if calm { 0.0 } else { low }, high)
 }
 
@@ -269,10 +348,13 @@ fn score(
                 reasons.push(reason);
             }
         }
+        let (points, missing) = (points(&available), missing(dimension, &available));
         return DimensionScore {
             dimension,
             estimate: Estimate {
                 reasons,
+                // How little is known: what is missing as 0, and as 1.
+                bounds: aggregate::bounds(&points, &missing).filter(|_| !points.is_empty()),
                 ..Estimate::default()
             },
             without_one_probe: None,
@@ -280,16 +362,23 @@ fn score(
         };
     };
     let interval = interval(&available, &draws, PUBLISHED.level, point);
+    let (range, divided) = contested(dimension, assessments, point);
+    if divided {
+        return DimensionScore {
+            dimension,
+            estimate: Estimate {
+                reasons: vec![DIVIDED],
+                interval: Some(interval),
+                contested: Some(range),
+                ..Estimate::default()
+            },
+            without_one_probe: None,
+            draws,
+        };
+    }
     let inputs: Vec<_> = available.iter().map(|a| a.input(shares)).collect();
     let method = aggregate::method_interval(&inputs, seed ^ dimension as u64);
-    let points: Vec<_> = available
-        .iter()
-        .filter_map(|a| Some((indicator::weight(a.spec), a.point()?)))
-        .collect();
-    let missing: Vec<f64> = indicator::of(dimension)
-        .filter(|spec| !available.iter().any(|a| a.spec.id == spec.id))
-        .map(indicator::weight)
-        .collect();
+    let (points, missing) = (points(&available), missing(dimension, &available));
     let networks = available.iter().map(|a| a.rates.networks.len()).min();
     let share = available
         .iter()
@@ -303,11 +392,28 @@ fn score(
             interval: Some(interval),
             method_interval: method.map(|(low, high)| (low.min(point), high.max(point))),
             bounds: aggregate::bounds(&points, &missing),
+            contested: Some(range),
             grade: Some(grade(networks.unwrap_or(0), share, interval)),
         },
         without_one_probe: Some(without_one_probe(&available, shares, point)),
         draws,
     }
+}
+
+/// Weights and points.
+fn points(available: &[&Assessment]) -> Vec<(f64, f64)> {
+    let points = available.iter();
+    points
+        .filter_map(|a| Some((indicator::weight(a.spec), a.point()?)))
+        .collect()
+}
+
+/// Weights of what carries no number.
+fn missing(dimension: Dimension, available: &[&Assessment]) -> Vec<f64> {
+    indicator::of(dimension)
+        .filter(|spec| !available.iter().any(|a| a.spec.id == spec.id))
+        .map(indicator::weight)
+        .collect()
 }
 
 /// The dimension's point without each probe in turn.
@@ -357,6 +463,7 @@ fn estimate(a: &Assessment, shares: Option<&Shares>, seed: u64) -> Estimate {
         interval,
         method_interval: a.method_interval(shares, seed ^ (a.spec.id as u64 + 16)),
         bounds: a.bounds(),
+        contested: a.contested(),
         grade: interval.map(|i| grade(a.rates.networks.len(), a.user_share, i)),
     }
 }
@@ -386,7 +493,7 @@ fn coverage(cells: &[Cell], last: Day, shares: Option<&Shares>) -> Coverage {
         networks.insert(cell.asn);
         days.insert(cell.day);
         measurements += u64::from(cell.trials);
-        if cell.source == super::cell::Source::Own {
+        if cell.source == Source::Own {
             probes.insert(cell.probe);
         }
     }
@@ -416,6 +523,7 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
             next.asn,
             next.probe,
             next.day,
+            (next.zone, next.way, next.several),
         ) == (
             sum.indicator,
             sum.source,
@@ -423,6 +531,7 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
             sum.asn,
             sum.probe,
             sum.day,
+            (sum.zone, sum.way, sum.several),
         );
         if same {
             sum.trials = sum.trials.saturating_add(next.trials);
@@ -435,8 +544,8 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
     hash.update(country.as_str());
     hash.update(last.to_be_bytes());
     for c in &inside {
-        let mut bytes = [0; 46];
-        let parts: [&[u8]; 8] = [
+        let mut bytes = [0; 48];
+        let parts: [&[u8]; 9] = [
             &[c.indicator as u8, c.source as u8],
             &c.target.0.to_be_bytes(),
             &c.asn.0.to_be_bytes(),
@@ -444,7 +553,8 @@ fn digest(country: Country, last: Day, cells: &[Cell], shares: Option<&Shares>) 
             &c.day.to_be_bytes(),
             &c.trials.to_be_bytes(),
             &c.deviations.to_be_bytes(),
-            &[0; 4],
+            &c.zone.to_be_bytes(),
+            &[c.way as u8, u8::from(c.several)],
         ];
         bytes
             .iter_mut()

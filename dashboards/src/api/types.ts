@@ -13,12 +13,14 @@ export interface Text {
 }
 
 export interface Estimate {
-  state: "published" | "insufficient";
+  state: "published" | "divided" | "insufficient";
   reasons: string[];
   point: number | null;
   interval: Interval | null;
   method_interval: Interval | null;
   bounds: Interval | null;
+  /** What any tenth of the probes could have made of it; instead of a point where `divided`. */
+  contested: Interval | null;
   grade: Grade | null;
 }
 

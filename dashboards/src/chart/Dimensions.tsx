@@ -29,7 +29,7 @@ const COLUMNS: Column<Row>[] = [
   {
     key: "point",
     head: t("column.score"),
-    cell: (r) => (r.value.point === null ? t("estimate.insufficient") : number(r.value.point)),
+    cell: (r) => (r.value.point === null ? t(r.value.contested === null ? "estimate.insufficient" : "estimate.divided") : number(r.value.point)),
     raw: (r) => r.value.point,
     numeric: true,
   },
@@ -39,6 +39,8 @@ const COLUMNS: Column<Row>[] = [
   { key: "method_high", head: t("column.method_wide"), cell: (r) => widthOf(r.value.method_interval), raw: (r) => r.value.method_interval?.[1] },
   { key: "missing_low", head: t("column.bounds"), cell: (r) => pair(r.value.bounds), raw: (r) => r.value.bounds?.[0] },
   { key: "missing_high", head: t("column.bounds_wide"), cell: (r) => widthOf(r.value.bounds), raw: (r) => r.value.bounds?.[1] },
+  { key: "contested_low", head: t("column.contested"), cell: (r) => pair(r.value.contested), raw: (r) => r.value.contested?.[0] },
+  { key: "contested_high", head: t("column.contested_wide"), cell: (r) => widthOf(r.value.contested), raw: (r) => r.value.contested?.[1] },
   { key: "grade", head: t("column.grade"), cell: (r) => r.value.grade ?? t("table.none"), raw: (r) => r.value.grade },
 ];
 
@@ -63,6 +65,7 @@ export function Dimensions({ data }: { data: CountryReply }) {
           <li><span class="key-band" />{t("key.statistical")}</li>
           <li><span class="key-line" />{t("key.method")}</li>
           <li><span class="key-dash" />{t("key.bounds")}</li>
+          <li><span class="key-contested" />{t("key.contested")}</li>
         </ul>
       }
       columns={COLUMNS}
@@ -75,8 +78,8 @@ export function Dimensions({ data }: { data: CountryReply }) {
 
 function draw(marks: Marks, width: number, rows: Row[]): Element {
   const { barX, dot, plot, ruleX, ruleY, text, axisX } = marks;
-  const is = (kind: "published" | "insufficient") => rows.filter(({ value }) => reading(value).kind === kind);
-  const [known, unknown] = [is("published"), is("insufficient")];
+  const is = (kind: "published" | "divided" | "insufficient") => rows.filter(({ value }) => reading(value).kind === kind);
+  const [known, divided, unknown] = [is("published"), is("divided"), is("insufficient")];
   const of = (pick: (value: DimensionValue) => readonly [number, number] | null, at: 0 | 1) => (r: Row) => pick(r.value)?.[at] ?? undefined;
   const short = (r: Row) => {
     const reasons = why(r.value.reasons);
@@ -96,7 +99,7 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       axisX({ ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: String, label: t("axis.score"), labelAnchor: "left", labelArrow: "none" }),
       ruleX([0, 0.25, 0.5, 0.75, 1], { stroke: "var(--line)" }),
       barX(known, { y: "dimension", x1: 0, x2: 1, fill: "var(--band-ground)", insetTop: 36, insetBottom: 14 }),
-      ruleY(known.filter(({ value }) => value.bounds !== null), {
+      ruleY(rows.filter(({ value }) => value.bounds !== null), {
         y: "dimension", x1: of((v) => v.bounds, 0), x2: of((v) => v.bounds, 1),
         stroke: "var(--ink-soft)", strokeDasharray: "2,3", strokeWidth: 1.5, dy: 16,
       }),
@@ -109,6 +112,19 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
         fill: "var(--band)", insetTop: 38, insetBottom: 16,
       }),
       dot(known, { y: "dimension", x: (r: Row) => r.value.point, r: 5.5, fill: "var(--accent-strong)", stroke: "var(--paper)", strokeWidth: 1.5, dy: 11 }),
+      barX(divided, { y: "dimension", x1: 0, x2: 1, fill: "var(--band-ground)", insetTop: 36, insetBottom: 14 }),
+      barX(divided, {
+        y: "dimension", x1: of((v) => v.contested, 0), x2: of((v) => v.contested, 1),
+        fill: "url(#dimensions-divided)", stroke: "var(--accent)", insetTop: 36, insetBottom: 14,
+      }),
+      ruleY(divided.filter(({ value }) => value.interval !== null), {
+        y: "dimension", x1: of((v) => v.interval, 0), x2: of((v) => v.interval, 1),
+        stroke: "var(--accent-strong)", strokeWidth: 3, dy: 11,
+      }),
+      text(divided, {
+        y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor",
+        text: (r: Row) => t("estimate.divided_short", { range: pair(r.value.contested) }),
+      }),
       barX(unknown, { y: "dimension", x1: 0, x2: 1, fill: "url(#dimensions-hatch)", stroke: "var(--hatch-line)", insetTop: 36, insetBottom: 14 }),
       text(rows, {
         y: "dimension", x: 0, textAnchor: "start", dy: -12, fontWeight: 600, fill: "currentColor",

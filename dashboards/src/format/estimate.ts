@@ -10,11 +10,16 @@ export interface Published {
   step: number;
   certainty: Certainty;
 }
+/** Networks differ too much for one number: the range that holds whatever a tenth of the probes say. */
+export interface Divided {
+  kind: "divided";
+  range: Interval;
+}
 export interface Insufficient {
   kind: "insufficient";
   reasons: string[];
 }
-export type Reading = Published | Insufficient;
+export type Reading = Published | Divided | Insufficient;
 export type Certainty = "well" | "roughly" | "barely";
 
 /** Upper ends of the first four steps of the palette. */
@@ -38,6 +43,9 @@ export function certainty(interval: Interval | null): Certainty {
 
 export function reading(estimate: Estimate | undefined): Reading {
   if (estimate === undefined) return { kind: "insufficient", reasons: ["not_measured"] };
+  if (estimate.state === "divided" && estimate.contested !== null) {
+    return { kind: "divided", range: estimate.contested };
+  }
   if (estimate.state !== "published" || estimate.point === null) {
     return { kind: "insufficient", reasons: estimate.reasons };
   }

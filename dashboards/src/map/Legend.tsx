@@ -6,7 +6,7 @@ import { Patterns } from "./Patterns";
 
 const ENDS = [0, ...STEPS, 1];
 
-function Swatch({ step, texture }: { step?: number; texture?: "hatch" | "roughly" | "barely" }) {
+function Swatch({ step, texture }: { step?: number; texture?: "hatch" | "divided" | "roughly" | "barely" }) {
   const id = useId().replace(/\W/g, "");
   return (
     <svg class="swatch" viewBox="0 0 36 18" aria-hidden="true">
@@ -40,6 +40,10 @@ export function Legend({ unmeasured }: { unmeasured: boolean }) {
         <li>
           <Swatch texture="hatch" />
           {t("legend.insufficient")}
+        </li>
+        <li>
+          <Swatch texture="divided" />
+          {t("legend.divided")}
         </li>
         {unmeasured && <li><Swatch />{t("legend.unmeasured")}</li>}
       </ul>

@@ -42,6 +42,7 @@ export function WorldMap({ drawn, dimension, countries, label }: Props) {
             <title>{`${name}: ${sentence(read)}`}</title>
             <path class={fill(read)} d={path} />
             {read.kind === "insufficient" && <path d={path} fill={`url(#${id}-hatch)`} />}
+            {read.kind === "divided" && <path d={path} fill={`url(#${id}-divided)`} />}
             {read.kind === "published" && read.certainty !== "well" && (
               <path d={path} fill={`url(#${id}-${read.certainty})`} />
             )}
@@ -57,7 +58,7 @@ export function WorldMap({ drawn, dimension, countries, label }: Props) {
           <g key={code} class="map-label" transform={`translate(${at[0]} ${at[1]})`}>
             <text>{name}</text>
             <text class="figure" dy="1.15em">
-              {read.kind === "published" ? score(read.point, read.interval) : t("estimate.insufficient")}
+              {read.kind === "published" ? score(read.point, read.interval) : t(`estimate.${read.kind}`)}
             </text>
           </g>
         );

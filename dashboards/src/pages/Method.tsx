@@ -55,6 +55,7 @@ export default function Method() {
                 </div>
               ))}
               <div><dt>{t("estimate.insufficient")}</dt><dd>{t("method.insufficient")}</dd></div>
+              <div><dt>{t("estimate.divided")}</dt><dd>{t("method.divided")}</dd></div>
               <div><dt>{t("key.statistical")}</dt><dd>{t("method.statistical")}</dd></div>
               <div><dt>{t("key.method")}</dt><dd>{t("method.interval")}</dd></div>
               <div><dt>{t("key.bounds")}</dt><dd>{t("method.bounds")}</dd></div>

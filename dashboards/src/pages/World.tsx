@@ -139,6 +139,8 @@ function mapColumns(dimension: Dim): Column<WorldCountry>[] {
     { key: "point", head: "", cell: () => "", raw: (r) => of(r)?.point },
     { key: "low_90", head: "", cell: () => "", raw: (r) => of(r)?.interval?.[0] },
     { key: "high_90", head: "", cell: () => "", raw: (r) => of(r)?.interval?.[1] },
+    { key: "contested_low", head: "", cell: () => "", raw: (r) => of(r)?.contested?.[0] },
+    { key: "contested_high", head: "", cell: () => "", raw: (r) => of(r)?.contested?.[1] },
     { key: "method_low", head: "", cell: () => "", raw: (r) => of(r)?.method_interval?.[0] },
     { key: "method_high", head: "", cell: () => "", raw: (r) => of(r)?.method_interval?.[1] },
     { key: "grade", head: "", cell: () => "", raw: (r) => of(r)?.grade },

@@ -17,6 +17,10 @@ export function sentence(read: Reading): string {
     const reasons = why(read.reasons);
     return reasons === "" ? t("estimate.insufficient_long") : t("estimate.insufficient_why", { reasons });
   }
+  if (read.kind === "divided") {
+    const [low, high] = ends(read.range);
+    return t("estimate.divided_long", { low, high });
+  }
   const point = score(read.point, read.interval);
   if (read.interval === null) return t("estimate.point_only", { point });
   const [low, high] = ends(read.interval);
@@ -29,6 +33,16 @@ export function Value({ estimate, plain }: { estimate: Estimate | undefined; pla
     return (
       <span class="value insufficient" title={why(read.reasons)}>
         {t("estimate.insufficient")}
+        {plain !== true && <Bar read={read} />}
+      </span>
+    );
+  }
+  if (read.kind === "divided") {
+    const [low, high] = ends(read.range);
+    return (
+      <span class="value divided" title={sentence(read)}>
+        <span class="point">{t("estimate.divided")}</span>
+        <span class="interval">{t("estimate.interval", { low, high })}</span>
         {plain !== true && <Bar read={read} />}
       </span>
     );
@@ -51,6 +65,15 @@ export function Value({ estimate, plain }: { estimate: Estimate | undefined; pla
 function Bar({ read }: { read: Reading }) {
   if (read.kind === "insufficient") {
     return <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect class="bar-none" y="2" width="100" height="4" /></svg>;
+  }
+  if (read.kind === "divided") {
+    const [low, high] = read.range;
+    return (
+      <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+        <rect class="bar-ground" y="3" width="100" height="2" />
+        <rect class="bar-band" x={low * 100} y="1.5" width={Math.max(0.5, (high - low) * 100)} height="5" />
+      </svg>
+    );
   }
   const [low, high] = read.interval ?? [read.point, read.point];
   return (

@@ -8,7 +8,7 @@ import { day, daysSince, instant, local, zoneOf } from "../../src/format/time";
 import { dump, endpoint, flags, rtype } from "../../src/format/wire";
 
 const none: Estimate = {
-  state: "insufficient", reasons: ["floor.networks"], point: null, interval: null, method_interval: null, bounds: null, grade: null,
+  state: "insufficient", reasons: ["floor.networks"], point: null, interval: null, method_interval: null, bounds: null, contested: null, grade: null,
 };
 
 describe("scores", () => {
