@@ -83,6 +83,10 @@ pub(super) async fn check_in(
         if let Some(token) = &token {
             service.store.record_epoch(asked.probe, now, token)?;
         }
+        let beat = match service.ingest.ward() {
+            Some(ward) => Some(ward.terms(asked.probe, address)?),
+            None => None,
+        };
         Ok(to_cbor(&CheckInReply {
             time: now,
             network: token.map(Blob),
@@ -90,7 +94,7 @@ pub(super) async fn check_in(
             next: service.config.check_in_every,
             address: address.map(Ip),
             traces: Some(service.traces.draw(asked.probe, now)),
-            beat: None,
+            beat,
         }))
     });
     reply(&headers, done.await)

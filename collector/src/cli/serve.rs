@@ -1,6 +1,7 @@
 //! How is the API brought up and taken down? The address is bound before anything is said,
 //! so that port 0 works; on a signal, requests under way are finished.
 
+use super::hearts;
 use anyhow::{Context as _, Result};
 use axum::serve::ListenerExt as _;
 use faultline_collector::{
@@ -30,6 +31,10 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     config.listen = listener.local_addr()?;
     let service = Arc::new(service(config, now)?);
     publish(&service);
+    if let (Some(at), Some(ward)) = (service.config.beats.listen, service.ingest.ward()) {
+        hearts::listen(at, Arc::clone(ward), now)?;
+        hearts::forget_daily(Arc::clone(ward), service.config.beats.retention_days, now)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -59,8 +64,8 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
 
 fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     let store = super::open(&config)?;
-    let path = config.state.join("collector.key");
-    let identity = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
+    let path_of_key = config.state.join("collector.key");
+    let identity = identity::load_or_create(&path_of_key, &mut |bytes| OsEntropy.fill(bytes))?;
     let enricher = super::enricher(&config)?;
     let path = config.state.join(super::import::KEY);
     let importer = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
@@ -81,6 +86,10 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         identity.public(),
     )
     .watched_by(Arc::new(move |rows| watch.add(rows)));
+    let ingest = match hearts::ward(&config, &store, &enricher, &path_of_key)? {
+        Some(ward) => ingest.hearing(ward),
+        None => ingest,
+    };
     let mut targets = targets::parse(&list);
     let services = scores.services().iter();
     let new: Vec<_> = services

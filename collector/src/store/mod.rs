@@ -7,6 +7,7 @@
 //! both in one SQLite file, so that a receipt and its rows live or die together. The other
 //! keeps the ledger there and the facts in ClickHouse.
 
+pub mod beats;
 pub mod clickhouse;
 pub mod contract;
 mod copy;

@@ -107,10 +107,11 @@ impl Beats {
         let terms = beating.map(|beating| &beating.terms);
         let interval = interval(self.settings.metered, terms.map(|t| t.interval));
         inner.heart.every(interval);
-        if let Some(known) = terms.map(|terms| terms.run)
-            && known >= inner.desk.run()
+        // Beats that this run did not send: the ledger was lost, or went back with its disk.
+        if let Some(terms) = terms
+            && (terms.run, terms.count) > inner.heart.newest()
         {
-            inner.desk.begin_behind(known, now, interval);
+            inner.desk.begin_behind(terms.run, now, interval);
             inner.heart = Heart::new(inner.desk.run(), interval, now);
         }
         inner.beating = beating.cloned();
@@ -245,7 +246,7 @@ impl Beats {
         }
         inner.heart.give_up();
         ladder.spend(bytes);
-        ladder.collector(inner.heart.collector());
+        ladder.collector(inner.heart.collector(), inner.heart.answered());
     }
 
     /// What the wall clock says, and whether that is worth something.

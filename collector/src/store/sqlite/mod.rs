@@ -2,6 +2,7 @@
 //! their own connections.
 
 pub(super) mod batches;
+mod beats;
 pub(super) mod count;
 pub(super) mod desk;
 mod ledger;
@@ -20,6 +21,7 @@ use super::{
     StoreError, StoredBatch, Summary,
     writer::{Books, Writer},
 };
+pub use beats::SqliteBeats;
 use desk::Desk;
 use faultline_core::{
     codec::to_cbor,

@@ -82,6 +82,11 @@ impl Heart {
         }
     }
 
+    /// Run and number of the newest beat that was made.
+    pub const fn newest(&self) -> (u32, u32) {
+        (self.run, self.count)
+    }
+
     /// When the next beat is due.
     pub const fn poll_at(&self) -> Instant {
         self.due
@@ -163,6 +168,11 @@ impl Heart {
                 self.collector = Reach::Bad;
             }
         }
+    }
+
+    /// Whether the newest beat was answered.
+    pub const fn answered(&self) -> bool {
+        self.silent == 0 && self.pending.is_none()
     }
 
     /// Whether the collector is there: one lost answer does not change that, two do.

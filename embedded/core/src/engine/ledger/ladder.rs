@@ -3,9 +3,9 @@
 //! The nearest first. Gateway, a host in the country and one abroad are tried at each beat;
 //! resolver, region and canaries take turns as the purse allows. Each beat brings
 //! [`PURSE`] bytes of IP packets in both directions, the heartbeat and its answer included;
-//! what is left over is saved up for what is dear. Silence is cheap, so that the walk in which
-//! something goes silent looks at every rung, whoever's turn it is: what changed together must
-//! be seen together.
+//! what is left over is saved up for what is dear. The walk in which something goes silent, or
+//! is back, looks at every rung, whoever's turn it is: what changes together must be seen
+//! together.
 //!
 //! One answer makes a rung good. It is bad when [`TRIES`] tries failed, abroad only when hosts
 //! on [`NETWORKS`] networks did: a single host that is down is no shutdown. With fewer
@@ -19,8 +19,9 @@
 
 use super::state::{Reach, Rung, State};
 
-/// Bytes of IP packets that a beat may cost on average, in both directions.
-pub const PURSE: i32 = 1024;
+/// Bytes of IP packets that a beat may cost on average, in both directions: a kibibyte, but for
+/// what the costs of TCP connections are estimated too low.
+pub const PURSE: i32 = 1000;
 /// Tries that make a rung bad.
 pub const TRIES: usize = 2;
 /// Networks abroad that must be silent together.
@@ -86,7 +87,7 @@ struct Climb {
     todo: u16,
     /// Rungs settled, a bit each.
     done: u16,
-    /// A rung that was good is bad.
+    /// A rung that was good is bad, or the other way round.
     alarm: bool,
     /// Tries of the rung at hand.
     tries: usize,
@@ -125,7 +126,7 @@ impl Ladder {
         }
         state = state.with(Rung::Power, power).with(Rung::Link, link);
         self.climb = Climb {
-            alarm: self.state.at(Rung::Link) == Reach::Good && link == Reach::Bad,
+            alarm: self.state.at(Rung::Link) == Reach::Bad && link != Reach::Bad,
             ..Climb::default()
         };
         if link == Reach::Bad {
@@ -198,8 +199,11 @@ impl Ladder {
         self.purse = self.purse.saturating_sub(bytes).max(OWED);
     }
 
-    /// Whether the collector acknowledged; belongs to the walk that ended last, too.
-    pub fn collector(&mut self, reach: Reach) {
+    /// Whether the collector is there, and whether it answered this time. That it was there
+    /// before says nothing in a walk in which other things changed.
+    pub fn collector(&mut self, reach: Reach, answered: bool) {
+        let stale = reach == Reach::Good && !answered && self.climb.alarm;
+        let reach = if stale { Reach::Untested } else { reach };
         self.settle(Rung::Collector, reach);
     }
 
@@ -287,7 +291,10 @@ impl Ladder {
     fn settle(&mut self, rung: Rung, reach: Reach) {
         self.climb.done |= bit(rung);
         self.climb.tries = 0;
-        self.climb.alarm |= self.state.at(rung) == Reach::Good && reach == Reach::Bad;
+        self.climb.alarm |= matches!(
+            (self.state.at(rung), reach),
+            (Reach::Good, Reach::Bad) | (Reach::Bad, Reach::Good)
+        );
         self.state = self.state.with(rung, reach);
         if let Some(age) = self.ages.get_mut(rung.index()) {
             *age = 0;
