@@ -6,7 +6,7 @@ use faultline_collector::{
     anchors::Anchors,
     config::Config,
     ingest::{Enricher, Silence, Terms, Ward},
-    store::sqlite::{Sqlite, SqliteBeats},
+    store::{Store, sqlite::SqliteBeats},
 };
 use faultline_core::{engine::heartbeat::MOST, time::UnixTime};
 use faultline_probe::identity;
@@ -21,7 +21,7 @@ use std::{
 /// What listens, if the settings say so. `key` is the collector's, which is there.
 pub(super) fn ward(
     config: &Config,
-    store: &Arc<Sqlite>,
+    store: &Arc<dyn Store>,
     enricher: &Arc<dyn Enricher>,
     key: &Path,
 ) -> Result<Option<Arc<Ward>>> {

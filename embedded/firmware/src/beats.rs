@@ -235,7 +235,8 @@ impl<'a, B: Board> Pulse<'a, B> {
             };
             self.ladder.report(&targets, at, answered, octets);
         }
-        self.ladder.collector(self.heart.collector());
+        let (reach, answered) = (self.heart.collector(), self.heart.answered());
+        self.ladder.collector(reach, answered);
         self.ladder.finish()
     }
 

@@ -5,7 +5,7 @@
 //! verdict: geographical answers, split horizon, wildcard zones.
 
 use super::lookup::{Ask, ask_system, is_answer, lookup, persist};
-use super::{Outcome, Plan, World, captive, run::Run, traces::label};
+use super::{Outcome, Plan, World, captive, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{
     engine::agenda::{A, questions, unlikely_label},

@@ -6,11 +6,12 @@
 //! for that, fails for everything). Known false positives: see the rules,
 //! `faultline_core::verdict`.
 
-use super::traces::{ask_all, encrypted, label, measured, of_all, own};
+use super::traces::{ask_all, encrypted, measured, of_all, own};
 use super::{Outcome, Plan, World, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{
     dns::RecordType,
+    engine::agenda::unlikely_label,
     measurement::Experiment,
     observation::{DnsTransport, ResolverRole},
     trace,
@@ -26,7 +27,7 @@ pub async fn namespace<N: Network, C: Clock>(
     let run = &Run::new(world, plan);
     let (name, tld) = (trace::bare(name), trace::tld(name));
     let (ns, a) = (RecordType::NS.0, RecordType::A.0);
-    let random = label(run.random());
+    let random = unlikely_label(run.random());
     let mut about = vec![(tld.clone(), ns)];
     let mut beside = vec![
         (random.clone(), ns),
@@ -34,7 +35,7 @@ pub async fn namespace<N: Network, C: Clock>(
     ];
     if name != tld {
         about.push((name.clone(), a));
-        beside.push((format!("{}.{random}", label(run.random())), a));
+        beside.push((format!("{}.{random}", unlikely_label(run.random())), a));
     }
     let udp = DnsTransport::Udp;
     let all = [about.as_slice(), &beside].concat();

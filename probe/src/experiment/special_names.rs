@@ -4,11 +4,12 @@
 //! the network's resolvers, of public ones and of the control; beside it a random ordinary
 //! name, for resolvers that answer for everything.
 
-use super::traces::{ask_all, encrypted, label, measured, of_all, own};
+use super::traces::{ask_all, encrypted, measured, of_all, own};
 use super::{Outcome, Plan, World, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{
     dns::RecordType,
+    engine::agenda::unlikely_label,
     measurement::Experiment,
     observation::{DnsTransport, ResolverRole},
     trace,
@@ -25,9 +26,9 @@ pub async fn special_names<N: Network, C: Clock>(
     let a = RecordType::A.0;
     let name = match special.as_str() {
         "localhost" => special.clone(),
-        _ => format!("{}.{special}", label(run.random())),
+        _ => format!("{}.{special}", unlikely_label(run.random())),
     };
-    let ordinary = format!("{}.{}", label(run.random()), trace::ORDINARY);
+    let ordinary = format!("{}.{}", unlikely_label(run.random()), trace::ORDINARY);
     let all = [(name.clone(), a), (ordinary, a)];
     let udp = DnsTransport::Udp;
     let mut asks = of_all(&own(run), &all, ResolverRole::Network, udp);

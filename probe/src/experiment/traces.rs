@@ -80,13 +80,6 @@ pub(super) fn encrypted(plan: &Plan, name: &str, rtype: u16) -> Vec<Ask> {
     each.collect()
 }
 
-/// Twelve letters that nobody has registered, nor ever delegated: top-level domains of the
-/// root are words.
-pub(super) fn label(random: [u8; 12]) -> String {
-    let letters = random.iter().map(|octet| char::from(b'a' + octet % 26));
-    letters.collect()
-}
-
 /// What an experiment on `name` saw, by its whole name.
 pub(super) fn measured<N: Network, C: Clock>(
     run: &Run<'_, N, C>,

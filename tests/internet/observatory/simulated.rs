@@ -244,6 +244,7 @@ async fn cycle(
             sequence: batches.len() as u64,
             created: clock.unix(),
             measurements,
+            ledger: None,
         };
         batches.push(key.seal(Purpose::Batch, &batch));
     }
