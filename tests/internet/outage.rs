@@ -59,6 +59,9 @@ pub struct Outage {
     /// Datagrams lost, of a hundred.
     #[serde(default)]
     pub loss_percent: u8,
+    /// Seconds between two beats, as the collector asks.
+    #[serde(default = "minute")]
+    pub interval: u16,
     /// Whether probes pay by the byte.
     #[serde(default)]
     pub metered: bool,
@@ -90,6 +93,18 @@ pub struct Phase {
 
 const fn yes() -> bool {
     true
+}
+
+const fn minute() -> u16 {
+    60
+}
+
+impl Outage {
+    /// Between two beats.
+    fn step(&self) -> Duration {
+        let least = if self.metered { 300 } else { 0 };
+        Duration::from_secs(u64::from(self.interval).max(least))
+    }
 }
 
 /// A probe and what its ledger ought to say.
@@ -167,12 +182,11 @@ pub fn differences(outage: &Outage, probe: &Probe, told: &Told) -> Vec<String> {
             extents(&told.chapters)
         )];
     }
-    let step = if outage.metered { 300 } else { 60 };
     for (expect, chapter) in probe.expect.iter().zip(&told.chapters) {
         // What a power cut takes with it was not written yet.
         let cut = |phase: &Phase| phase.minute == expect.until && !phase.power;
         let unwritten = if outage.phase.iter().any(cut) { 300 } else { 0 };
-        let slack = Duration::from_secs(step * u64::from(NOTICE) + 60 + unwritten);
+        let slack = outage.step() * NOTICE + Duration::from_secs(60 + unwritten);
         let what = format!("{:?} from minute {}", expect.extent, expect.from);
         let minute = |minute: u32| EPOCH + Duration::from_mins(minute.into());
         let lasted = Duration::from_mins(u64::from(expect.until - expect.from));
@@ -238,7 +252,11 @@ async fn live(outage: &Outage, probe: &Probe, folder: &Path) -> io::Result<Told>
         let budget = Budget::open(folder.join("budget.json"), 50_000_000);
         let boot = BootId([boots as u8; 16]);
         let beats = Beats::open(settings.clone(), budget, boot, clock.uptime())?;
-        beats.learn(clock.uptime(), Some(&beating()), Some(identity(2).public()));
+        beats.learn(
+            clock.uptime(),
+            Some(&beating(outage.interval)),
+            Some(identity(2).public()),
+        );
         let world = World {
             net: &stage,
             clock: &clock,
@@ -270,7 +288,7 @@ async fn live(outage: &Outage, probe: &Probe, folder: &Path) -> io::Result<Told>
     }
     let (last, spent) = (stage.last.into_inner(), stage.bytes.get());
     let beats = stage.beats.get();
-    let few = Duration::from_secs(if outage.metered { 700 } else { 140 });
+    let few = outage.step() * 7 / 3;
     Ok(Told {
         chapters: alike(book.chapters(), few),
         last,
@@ -317,7 +335,7 @@ const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1));
 const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(20, 1, 0, 53));
 const COLLECTOR: IpAddr = IpAddr::V4(Ipv4Addr::new(30, 1, 0, 1));
 
-fn beating() -> Beating {
+fn beating(interval: u16) -> Beating {
     let item = |rung: Rung, network: u8, method| AnchorItem {
         rung,
         method,
@@ -338,7 +356,7 @@ fn beating() -> Beating {
         terms: BeatTerms {
             port: 8056,
             address: None,
-            interval: 60,
+            interval,
             run: 0,
             anchors,
             count: 0,

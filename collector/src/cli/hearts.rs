@@ -52,10 +52,13 @@ pub(super) fn ward(
     Ok(Some(Arc::new(ward)))
 }
 
+/// Takes the address, so that port 0 works.
+pub(super) fn bind(at: SocketAddr) -> Result<UdpSocket> {
+    UdpSocket::bind(at).with_context(|| format!("cannot hear heartbeats on {at}: is it taken?"))
+}
+
 /// Hears beats until the process ends.
-pub(super) fn listen(at: SocketAddr, ward: Arc<Ward>, now: fn() -> UnixTime) -> Result<()> {
-    let socket = UdpSocket::bind(at)
-        .with_context(|| format!("cannot hear heartbeats on {at}: is it taken?"))?;
+pub(super) fn listen(socket: UdpSocket, ward: Arc<Ward>, now: fn() -> UnixTime) -> Result<()> {
     println!("hearing heartbeats on {}", socket.local_addr()?);
     thread::Builder::new()
         .name("hearts".into())

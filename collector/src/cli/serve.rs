@@ -29,10 +29,18 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
     // The control must know where its own API is, also where the system chose the port.
     config.listen = listener.local_addr()?;
+    // So must probes, of where hearts are heard.
+    let hearts = match config.beats.listen {
+        Some(at) => Some(hearts::bind(at)?),
+        None => None,
+    };
+    if let Some(socket) = &hearts {
+        config.beats.listen = Some(socket.local_addr()?);
+    }
     let service = Arc::new(service(config, now)?);
     publish(&service);
-    if let (Some(at), Some(ward)) = (service.config.beats.listen, service.ingest.ward()) {
-        hearts::listen(at, Arc::clone(ward), now)?;
+    if let (Some(socket), Some(ward)) = (hearts, service.ingest.ward()) {
+        hearts::listen(socket, Arc::clone(ward), now)?;
         hearts::forget_daily(Arc::clone(ward), service.config.beats.retention_days, now)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

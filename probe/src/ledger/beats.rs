@@ -107,6 +107,7 @@ impl Beats {
         let terms = beating.map(|beating| &beating.terms);
         let interval = interval(self.settings.metered, terms.map(|t| t.interval));
         inner.heart.every(interval);
+        inner.desk.every(interval);
         // Beats that this run did not send: the ledger was lost, or went back with its disk.
         if let Some(terms) = terms
             && (terms.run, terms.count) > inner.heart.newest()

@@ -62,6 +62,11 @@ impl Desk {
         self.write(&[first]);
     }
 
+    /// Walks come every `interval` from now on.
+    pub fn every(&mut self, interval: Duration) {
+        self.ledger.follow(Policy::every(interval));
+    }
+
     /// A walk ended.
     pub fn note(&mut self, now: Instant, walk: Walk) {
         let entries: Vec<Entry> = self.ledger.note(now, walk).collect();
