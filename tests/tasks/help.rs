@@ -10,6 +10,10 @@ usage: cargo x <task>
                     look back on N days of six countries, then measure them over real sockets
                     in namespaces, and serve the pages (cargo demo); --once measures once,
                     without a past, and ends after the table; --simulated sends no packets
+  firmware          build the images of boards, and say where the emulated one is
+  sizes             what the emulated board's image takes of flash and RAM, in a life
+  power-cuts [--times N]
+                    cut the emulated board's power so often (default: 200) while it works
   measure-probe [PROFILE]
                     size and memory of the probe, in namespaces (default: dist)
   web [check]       build the web app into dashboards/dist, or only say whether it could be

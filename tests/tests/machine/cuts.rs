@@ -61,7 +61,9 @@ fn loses_nothing(emulator: &Emulator) -> Result<(), Failed> {
     let mut board = machine.start()?;
     board.says("Cycle", LIFE)?;
     said.extend(board.cut());
-    println!("{cut} of {times} cuts within a change of the flash, of {first} in a first life and {later} later");
+    println!(
+        "{cut} of {times} cuts within a change of the flash, of {first} in a first life and {later} later"
+    );
     holds(&collector.end()?.batches()?, &said, cut)
 }
 
