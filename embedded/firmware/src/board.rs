@@ -72,7 +72,7 @@ pub struct Layout {
     pub state: Range<u32>,
     /// Sealed batches that wait: two blocks or more.
     pub queue: Range<u32>,
-    /// The link ledger: two blocks or more.
+    /// The link ledger: two blocks or more, of which more than a few dozen KiB help nobody.
     pub ledger: Range<u32>,
 }
 

@@ -20,15 +20,19 @@ extern crate alloc;
 #[cfg(any(feature = "host", test))]
 extern crate std;
 
+mod beats;
 mod board;
 mod captive;
 mod chance;
 mod channel;
 mod clock;
+#[cfg(test)]
+mod flash_model;
 #[cfg(feature = "host")]
 pub mod host;
 mod http;
 mod line;
+mod log;
 pub mod measure;
 pub mod provision;
 mod run;

@@ -165,6 +165,15 @@ pub(crate) async fn connect(
     }
 }
 
+/// Whether a connection opens until `deadline`; nothing is said over it.
+pub(crate) async fn opens(line: Line<'_>, to: SocketAddrV4, deadline: Instant) -> bool {
+    with_stream(line, async |socket| {
+        let opened = select(socket.connect(to), clock::until(deadline)).await;
+        matches!(opened, Either::First(Ok(())))
+    })
+    .await
+}
+
 /// Drives a trial over an open connection to its end.
 pub(crate) async fn greet(
     line: Line<'_>,

@@ -6,19 +6,19 @@
 //!
 //! A token of the network is used only until the link or its address changes, and never after
 //! a restart: a measurement is rather attributed to no network than to a wrong one.
-// One task holds the board across waits; the other, which feeds the watchdog, only tries to.
-#![allow(clippy::await_holding_refcell_ref)]
 
 use crate::{
-    Board, Chance, NoEntropy, Secure, Settings, Witness, clock,
+    Board, Chance, NoEntropy, Secure, Settings, Witness,
+    beats::{self, Told},
+    clock,
     measure::{self, Seen, Target},
     store::{Store, StoreError},
     uplink::{Known, Uplink, UplinkError},
 };
 use alloc::{format, string::String, vec::Vec};
-use core::cell::RefCell;
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::{Either3, select3};
 use embassy_net::{ConfigV4, DhcpConfig, Stack, StaticConfigV4};
+use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use faultline_core::{
     codec::{Identity, Purpose},
     dns::is_bogon,
@@ -124,7 +124,9 @@ pub async fn run<B: Board, S: Secure>(
     secure: S,
     settings: Settings,
 ) -> ! {
-    let board = RefCell::new(board);
+    let software = software(&board);
+    let board = Shared::new(board);
+    let told = Told::default();
     let life = async {
         let mut life = Life {
             board: &board,
@@ -135,13 +137,16 @@ pub async fn run<B: Board, S: Secure>(
             here: None,
             backoff: BACKOFF.0,
             due: clock::now(),
+            software,
+            told: &told,
         };
         loop {
             if let Err(trouble) = life.cycle().await {
-                life.tell(&match trouble {
+                let note = match trouble {
                     Trouble::Store(error) => Note::Store(error),
                     Trouble::Entropy(error) => Note::Entropy(error),
-                });
+                };
+                life.tell(&note).await;
             }
             life.rest().await;
         }
@@ -149,19 +154,23 @@ pub async fn run<B: Board, S: Secure>(
     // Every wait above has an end of its own: the watchdog is for what nobody foresaw.
     let feeder = async {
         loop {
-            if let Ok(mut board) = board.try_borrow_mut() {
+            if let Ok(mut board) = board.try_lock() {
                 board.feed();
             }
             clock::until(clock::now() + Duration::from_secs(B::FED / 3)).await;
         }
     };
-    match select(life, feeder).await {
-        Either::First(never) | Either::Second(never) => never,
+    let beats = beats::beat(&board, line, &settings, &told);
+    match select3(life, feeder, beats).await {
+        Either3::First(never) | Either3::Second(never) | Either3::Third(never) => never,
     }
 }
 
+/// The board, which several tasks use in turn.
+pub(crate) type Shared<B> = Mutex<NoopRawMutex, B>;
+
 struct Life<'a, B, S> {
-    board: &'a RefCell<B>,
+    board: &'a Shared<B>,
     line: Line<'a>,
     secure: S,
     settings: &'a Settings,
@@ -171,13 +180,15 @@ struct Life<'a, B, S> {
     backoff: Duration,
     /// When measuring is due again.
     due: Instant,
+    software: String,
+    told: &'a Told,
 }
 
 impl<B: Board, S: Secure> Life<'_, B, S> {
     /// Checks in, measures every target once where that is due, and uploads.
     async fn cycle(&mut self) -> Result<(), Trouble> {
         let Some(consent) = self.settings.consent else {
-            self.tell(&Note::NoConsent);
+            self.tell(&Note::NoConsent).await;
             return Ok(());
         };
         self.attach().await;
@@ -207,7 +218,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             self.measure(&identity, &url, &target).await?;
             self.upload(&identity).await?;
         }
-        self.tell(&Note::Cycle);
+        self.tell(&Note::Cycle).await;
         Ok(())
     }
 
@@ -228,7 +239,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             }
             self.line.stack.wait_config_down().await;
         };
-        select(clock::until(until), changed).await;
+        select3(clock::until(until), changed, self.told.news()).await;
     }
 
     /// Waits for an address. Where it is another than before, nothing that was known of the
@@ -241,16 +252,16 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         let here = self.line.stack.config_v4();
         if here != self.here {
             if self.here.is_some() {
-                self.tell(&Note::Detached);
+                self.tell(&Note::Detached).await;
             }
             self.here = here;
             self.known = None;
-            self.tell(&Note::Attached);
+            self.tell(&Note::Attached).await;
         }
     }
 
     async fn identity(&mut self) -> Result<Identity, Trouble> {
-        let mut board = self.board.borrow_mut();
+        let mut board = self.board.lock().await;
         // Drawn before the flash is looked at, which holds the board; used only where
         // there is no key yet.
         let mut drawn = Chance::draw(&mut *board)?;
@@ -265,18 +276,20 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
     }
 
     async fn check_in(&mut self, identity: &Identity, consent: u16) -> Result<(), Trouble> {
-        let software = self.software();
-        let clock = self.board.borrow().wall().time;
-        let mut chance = Chance::draw(&mut *self.board.borrow_mut())?;
-        let mut uplink = self.uplink(identity, &mut chance);
+        let software = self.software.clone();
+        let clock = self.board.lock().await.wall().time;
+        let mut chance = Chance::draw(&mut *self.board.lock().await)?;
+        let mut uplink = self.uplink(identity, &mut chance).await;
         match uplink.check_in(consent, &software, clock).await {
             Ok(known) => {
-                self.board.borrow_mut().set_wall(known.reply.time);
+                self.board.lock().await.set_wall(known.reply.time);
+                self.told
+                    .learn(known.key, known.reply.beat.clone(), known.at);
                 self.known = Some(known);
                 self.backoff = BACKOFF.0;
-                self.tell(&Note::CheckedIn);
+                self.tell(&Note::CheckedIn).await;
             }
-            Err(error) => self.put_off(error),
+            Err(error) => self.put_off(error).await,
         }
         Ok(())
     }
@@ -292,14 +305,14 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             return Ok(());
         };
         {
-            let mut board = self.board.borrow_mut();
+            let mut board = self.board.lock().await;
             let layout = board.layout();
             if !Store::new(board.flash(), &layout)?.has_room(ROOM).await? {
                 return Err(StoreError::Full.into());
             }
         }
         let (line, settings) = (self.line, self.settings);
-        let mut chance = Chance::draw(&mut *self.board.borrow_mut())?;
+        let mut chance = Chance::draw(&mut *self.board.lock().await)?;
         let mut done = Vec::new();
         if consent.names && target.is_named() {
             done.push(measure::names(line, settings, &mut chance, &target.host).await);
@@ -333,6 +346,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         let key = self.known.as_ref()?.key;
         let asked = self
             .uplink(identity, chance)
+            .await
             .control(&key, about, told)
             .await;
         asked.ok().flatten()
@@ -349,8 +363,8 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         let same = self.line.stack.config_v4() == self.here;
         let token = self.known.as_ref().filter(|_| same);
         let network = token.and_then(|known| known.reply.network.clone());
-        let wall = self.board.borrow().wall();
-        let software = self.software();
+        let wall = self.board.lock().await.wall();
+        let software = self.software.clone();
         let consent = self.settings.consent.map_or(0, |consent| consent.version);
         let mut limits = seen.limits;
         if control.is_some() {
@@ -375,7 +389,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             observations: seen.observations,
             imported: None,
         };
-        let mut board = self.board.borrow_mut();
+        let mut board = self.board.lock().await;
         let layout = board.layout();
         let mut store = Store::new(board.flash(), &layout)?;
         let sequence = store.number().await?;
@@ -392,7 +406,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         drop(batch);
         store.push(sequence, &sealed).await?;
         drop(board);
-        self.tell(&Note::Kept { sequence });
+        self.tell(&Note::Kept { sequence }).await;
         Ok(())
     }
 
@@ -404,7 +418,7 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         let probe = identity.public().probe_id();
         loop {
             let waiting = {
-                let mut board = self.board.borrow_mut();
+                let mut board = self.board.lock().await;
                 let layout = board.layout();
                 Store::new(board.flash(), &layout)?.oldest(probe).await?
             };
@@ -412,9 +426,10 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
                 return Ok(());
             };
             let sequence = waiting.sequence;
-            let mut chance = Chance::draw(&mut *self.board.borrow_mut())?;
+            let mut chance = Chance::draw(&mut *self.board.lock().await)?;
             let uploaded = self
                 .uplink(identity, &mut chance)
+                .await
                 .upload(&waiting.sealed)
                 .await;
             let note = match uploaded {
@@ -422,25 +437,25 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
                 Ok(false) => Note::GivenUp { sequence },
                 Err(error) => {
                     self.known = None;
-                    self.put_off(error);
+                    self.put_off(error).await;
                     return Ok(());
                 }
             };
             {
-                let mut board = self.board.borrow_mut();
+                let mut board = self.board.lock().await;
                 let layout = board.layout();
                 Store::new(board.flash(), &layout)?.remove(sequence).await?;
             }
-            self.tell(&note);
+            self.tell(&note).await;
         }
     }
 
-    fn uplink<'u>(
+    async fn uplink<'u>(
         &'u mut self,
         identity: &'u Identity,
         chance: &'u mut Chance,
     ) -> Uplink<'u, S> {
-        let wall = self.board.borrow().wall();
+        let wall = self.board.lock().await.wall();
         Uplink {
             line: self.line,
             at: &self.settings.collector,
@@ -454,26 +469,26 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
 
     /// The next try waits twice as long as this one, and a little more or less, so that not
     /// all boards come back at once.
-    fn put_off(&mut self, error: UplinkError) {
+    async fn put_off(&mut self, error: UplinkError) {
         let mut chance = [0];
         // Without chance it is only less polite.
-        let _ = self.board.borrow_mut().entropy(&mut chance);
+        let _ = self.board.lock().await.entropy(&mut chance);
         let percent = 175 + u32::from(chance[0]) * 50 / 255;
         self.backoff = (self.backoff * percent / 100).min(BACKOFF.1);
-        self.tell(&Note::NotNow(error));
+        self.tell(&Note::NotNow(error)).await;
     }
 
-    fn software(&self) -> String {
-        let model = self.board.borrow().model();
-        format!(
-            concat!("faultline-firmware/", env!("CARGO_PKG_VERSION"), " {}"),
-            model
-        )
+    async fn tell(&self, note: &Note) {
+        self.board.lock().await.note(note);
     }
+}
 
-    fn tell(&self, note: &Note) {
-        self.board.borrow_mut().note(note);
-    }
+/// Name and version of this software, and the board's.
+fn software(board: &impl Board) -> String {
+    format!(
+        concat!("faultline-firmware/", env!("CARGO_PKG_VERSION"), " {}"),
+        board.model()
+    )
 }
 
 /// Public addresses that lookups gave, for a control to try too.

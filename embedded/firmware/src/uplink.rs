@@ -85,6 +85,8 @@ pub(crate) struct Uplink<'a, S> {
 pub(crate) struct Known {
     pub(crate) key: PublicKey,
     pub(crate) reply: CheckInReply,
+    /// Where the collector is.
+    pub(crate) at: Ipv4Addr,
 }
 
 impl<S: Secure> Uplink<'_, S> {
@@ -113,7 +115,8 @@ impl<S: Secure> Uplink<'_, S> {
         };
         let sealed = self.identity.seal(Purpose::Request, &check_in);
         let reply = self.ask("/v1/check-in", &sealed, LONG_REPLY).await?;
-        Ok(Known { key, reply })
+        let at = self.locate().await?;
+        Ok(Known { key, reply, at })
     }
 
     /// The control's view of a target, without certificates and pages; `None` where there

@@ -224,19 +224,12 @@ fn power_cuts() -> Result<(), Failed> {
     board.hear("Kept")?;
     note(board.cut()?);
     let collector = stage.collector()?;
-    for word in [
-        "Attached",
-        "CheckedIn",
-        "Acknowledged",
-        "Kept",
-        "Acknowledged",
-        "Cycle",
-    ] {
-        let mut board = stage.board("own.toml")?;
+    for word in ["Attached", "CheckedIn", "Kept", "Acknowledged"] {
+        let mut board = stage.board("board.toml")?;
         board.hear(word)?;
         note(board.cut()?);
     }
-    let mut board = stage.board("own.toml")?;
+    let mut board = stage.board("board.toml")?;
     board.hear("Cycle")?;
     note(board.cut()?);
     drop(collector);

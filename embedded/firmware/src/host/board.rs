@@ -16,7 +16,7 @@ use std::{
 const BLOCK: u32 = 4096;
 const STATE: u32 = 2 * BLOCK;
 const QUEUE: u32 = 64 * BLOCK;
-const LEDGER: u32 = 16 * BLOCK;
+const LEDGER: u32 = 4 * BLOCK;
 const SIZE: u32 = STATE + QUEUE + LEDGER;
 
 /// A desk.

@@ -78,6 +78,6 @@ pub fn main(since: Duration) -> anyhow::Result<()> {
     on_link(
         &arguments.interface,
         u64::from_le_bytes(seed),
-        async |line| run(board, line, Plain, settings).await,
+        async |line| std::boxed::Box::pin(run(board, line, Plain, settings)).await,
     )?
 }

@@ -1,14 +1,13 @@
 //! Power is cut at every write and every erasure of a board's life: is the queue whole, is
 //! nothing lost that was not acknowledged, and is nothing sent under another identity?
 
-#[path = "flash_model.rs"]
-mod flash_model;
-
 use super::*;
-use crate::Layout;
+use crate::{
+    Layout,
+    flash_model::{BLOCK, Model},
+};
 use embassy_futures::block_on;
 use faultline_core::codec::Purpose;
-use flash_model::{BLOCK, Model};
 use std::{collections::BTreeMap, string::String, vec};
 
 const STATE: u32 = 2 * BLOCK as u32;

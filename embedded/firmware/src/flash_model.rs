@@ -9,20 +9,20 @@ use embedded_storage_async::nor_flash::{
 };
 use std::{vec, vec::Vec};
 
-pub(super) const WORD: usize = 4;
-pub(super) const BLOCK: usize = 4096;
+pub(crate) const WORD: usize = 4;
+pub(crate) const BLOCK: usize = 4096;
 
 #[derive(Clone)]
-pub(super) struct Model {
+pub(crate) struct Model {
     octets: Vec<u8>,
     /// Operations (words written, blocks erased) until the cut.
-    pub(super) left: Option<u64>,
-    pub(super) done: u64,
+    pub(crate) left: Option<u64>,
+    pub(crate) done: u64,
     chance: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     Cut,
     Misuse,
 }
@@ -34,7 +34,7 @@ impl NorFlashError for Broken {
 }
 
 impl Model {
-    pub(super) fn new(blocks: usize) -> Self {
+    pub(crate) fn new(blocks: usize) -> Self {
         Self {
             octets: vec![0xff; blocks * BLOCK],
             left: None,
@@ -44,7 +44,7 @@ impl Model {
     }
 
     /// Power returns; it is cut again after so many operations.
-    pub(super) fn boot(&mut self, left: Option<u64>) {
+    pub(crate) fn boot(&mut self, left: Option<u64>) {
         self.left = left;
         self.done = 0;
         self.chance ^= left.unwrap_or_default().wrapping_mul(0xd134_2543_de82_ef95);
@@ -118,7 +118,7 @@ impl NorFlash for Model {
     }
 
     async fn write(&mut self, offset: u32, octets: &[u8]) -> Result<(), Broken> {
-        if offset as usize % WORD != 0 || octets.len() % WORD != 0 {
+        if !(offset as usize | octets.len()).is_multiple_of(WORD) {
             return Err(Broken::Misuse);
         }
         for (at, word) in (offset as usize..).step_by(WORD).zip(octets.chunks(WORD)) {
