@@ -10,6 +10,10 @@ usage: cargo x <task>
                     look back on N days of six countries, then measure them over real sockets
                     in namespaces, and serve the pages (cargo demo); --once measures once,
                     without a past, and ends after the table; --simulated sends no packets
+  firmware          build the images of boards, and say where the emulated one is
+  sizes             what the emulated board's image takes of flash and RAM, in a life
+  power-cuts [--times N]
+                    cut the emulated board's power so often (default: 200) while it works
   dist [check] [--target amd64|arm64|armhf]... [--version V] [--profile P]
                     build the probe's Debian packages into target/packages (default: all
                     three, by the profile dist), or only get the tools and say whether it works

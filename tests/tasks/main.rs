@@ -3,6 +3,7 @@
 mod core_alone;
 mod demo;
 mod dist;
+mod firmware;
 mod help;
 mod house;
 mod measure;
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
         (Some("measure-probe-inside"), [folder, floor, words @ ..]) => {
             measure::inside(folder, floor, words)
         }
+        (Some("firmware"), []) => firmware::build(),
+        (Some("sizes"), []) => firmware::sizes(),
+        (Some("power-cuts"), []) => firmware::power_cuts("200"),
+        (Some("power-cuts"), [word, times]) if word == "--times" => firmware::power_cuts(times),
         (Some("web"), []) => web::run(false),
         (Some("web"), [word]) if word == "check" => web::run(true),
         (Some("help" | "--help" | "-h"), []) => {
@@ -35,9 +40,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         (None, _) => refuse("no task was named"),
-        (Some("house" | "core" | "web" | "help" | "measure-probe"), _) => {
-            refuse("too many arguments")
-        }
+        (
+            Some(
+                "house" | "core" | "web" | "help" | "measure-probe" | "firmware" | "sizes"
+                | "power-cuts",
+            ),
+            _,
+        ) => refuse("too many arguments"),
         (Some(unknown), _) => refuse(&format!("there is no task {unknown}")),
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::place::{COLLECTOR, HOST, NAME, PORT, Place};
 use faultline_collector::store::{Facts as _, StoredBatch, sqlite::Sqlite};
+use faultline_internet::world::VANTAGE_RESOLVER;
 use libtest_mimic::Failed;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
@@ -91,13 +92,18 @@ impl Collector {
         std::fs::write(&key, own.key.serialize_pem())?;
         let targets = state.join("targets.csv");
         std::fs::write(&targets, "url,category_code\n")?;
+        let roots = state.join("roots.pem");
+        std::fs::write(&roots, place.world.authority.root_pem())?;
         let settings = state.join("collector.toml");
         std::fs::write(
             &settings,
             format!(
-                "listen = '{COLLECTOR}:{PORT}'\nstate = '{}'\ntargets = '{}'\n",
+                "listen = '{COLLECTOR}:{PORT}'\nstate = '{}'\ntargets = '{}'\n[control]\n\
+                 enabled = true\nany_target = true\nresolvers = ['{VANTAGE_RESOLVER}:53']\n\
+                 vantage = 'XZ'\nextra_roots = '{}'\n",
                 state.display(),
-                targets.display()
+                targets.display(),
+                roots.display()
             ),
         )?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_collector-process"));

@@ -4,6 +4,7 @@
 //! Where namespaces are forbidden, or QEMU or the image are not there, every trial says so as
 //! `skipped: no ...`, and `tests/run` counts it.
 
+mod alike;
 mod collector;
 mod cuts;
 mod place;
@@ -24,7 +25,10 @@ fn main() {
     let here: Here = Arc::new(entered.and_then(|()| Emulator::find()));
     let arguments = Arguments::from_args();
     let trials = start::TRIALS.iter();
-    let trials = trials.chain(trust::TRIALS).chain(cuts::TRIALS);
+    let trials = trials
+        .chain(trust::TRIALS)
+        .chain(cuts::TRIALS)
+        .chain(alike::TRIALS);
     let trials = trials.map(|&(name, check)| {
         let here = Arc::clone(&here);
         Trial::test(format!("namespace_board_{name}"), move || match &*here {

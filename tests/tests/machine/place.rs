@@ -5,7 +5,10 @@ use crate::chain;
 use faultline_core::{protocol::Risk, time::Duration};
 use faultline_firmware::{CollectorAt, Consent, Settings, Timeouts, provision::Provision};
 use faultline_internet::live::{Emulator, HostSpec, Internet, Machine};
-use faultline_internet::{scenario::Scenario, world::NEUTRAL, world::World};
+use faultline_internet::{
+    scenario::Scenario,
+    world::{NEUTRAL, VANTAGE, World},
+};
 use libtest_mimic::Failed;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -20,13 +23,14 @@ pub(crate) const NAME: &str = "collector.example";
 /// The collector's host.
 pub(crate) const HOST: &str = "collector";
 /// The board's host.
-pub(crate) const BOARD: &str = "probe";
+pub(crate) const BOARD: &str = "board";
 
 /// A scenario's Internet with a board's place in it.
 pub(crate) struct Place {
     pub(crate) internet: Internet,
+    pub(crate) world: Arc<World>,
+    pub(crate) scenario: Scenario,
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) targets: Vec<String>,
 }
 
 impl Place {
@@ -35,22 +39,40 @@ impl Place {
         let scenario = Scenario::read(&path.join(scenario))?;
         let world = Arc::new(World::new(&scenario)?);
         let probe = &scenario.probe;
-        let board = HostSpec {
-            delay_ms: probe.delay_ms,
-            loss_percent: probe.loss_percent,
-            segment: probe.segment,
-            captive_portal: probe.captive_portal,
-            board: true,
-            ..HostSpec::within(&world, BOARD, probe.asn, 7)?
+        let attached = |name, number| -> Result<HostSpec, Failed> {
+            Ok(HostSpec {
+                delay_ms: probe.delay_ms,
+                loss_percent: probe.loss_percent,
+                segment: probe.segment,
+                captive_portal: probe.captive_portal,
+                ..HostSpec::within(&world, name, probe.asn, number)?
+            })
         };
-        let collector = HostSpec::new(HOST, 64_511, COLLECTOR);
-        let internet =
-            Internet::start(&world, vec![board, collector]).map_err(|error| chain(&error))?;
+        let clean = HostSpec {
+            delay_ms: 10,
+            ..HostSpec::within(&world, "vantage", VANTAGE, 7)?
+        };
+        let board = HostSpec {
+            board: true,
+            ..attached(BOARD, 8)?
+        };
+        let collector = HostSpec {
+            delay_ms: 10,
+            ..HostSpec::new(HOST, VANTAGE, COLLECTOR)
+        };
+        let hosts = vec![clean, attached("probe", 7)?, board, collector];
+        let internet = Internet::start(&world, hosts).map_err(|error| chain(&error))?;
         Ok(Self {
             internet,
+            world,
             folder: tempfile::tempdir()?,
-            targets: scenario.measure.iter().map(|m| m.target.clone()).collect(),
+            scenario,
         })
+    }
+
+    fn targets(&self) -> Vec<String> {
+        let wanted = self.scenario.measure.iter();
+        wanted.map(|measure| measure.target.clone()).collect()
     }
 
     /// The board's machine, switched off.
@@ -80,7 +102,7 @@ impl Place {
                     tls: true,
                     address: Some(COLLECTOR),
                 },
-                targets: self.targets.clone(),
+                targets: self.targets(),
                 public_resolvers: Vec::new(),
                 non_resolver: None,
                 neutral_name: NEUTRAL.to_owned(),

@@ -18,7 +18,7 @@ fn is_given_its_address(emulator: &Emulator) -> Result<(), Failed> {
     let machine = place.machine(emulator, &place.provision(Vec::new()).block()?)?;
     let said = machine.start()?.says("address ", SOON)?;
     assert!(
-        said.starts_with("address 20.1.0.7/24, resolvers [20.1.0.53"),
+        said.starts_with("address 20.1.0.8/24, resolvers [20.1.0.53"),
         "{said}"
     );
     Ok(())

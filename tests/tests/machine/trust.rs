@@ -10,7 +10,10 @@ use libtest_mimic::Failed;
 use std::time::Duration;
 
 pub(crate) const TRIALS: &[(&str, Check)] = &[
-    ("measures_and_uploads", measures_and_uploads),
+    (
+        "measures_and_uploads_within_its_memory",
+        measures_and_uploads,
+    ),
     ("without_a_clock_learns_the_time", without_a_clock),
     ("refuses_another_authority", refuses_another_authority),
     ("refuses_another_name", refuses_another_name),
