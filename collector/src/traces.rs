@@ -175,10 +175,7 @@ pub fn zone_file(zone: &str, server: &str) -> String {
     let text = format!("TXT \"{}\"", trace::TEXT);
     let large = String::from_utf8_lossy(&trace::LARGE_STRING);
     let large = vec![format!("\"{large}\""); trace::LARGE_STRINGS].join(" ");
-    let data: String = trace::UNKNOWN_DATA
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let data = trace::UNKNOWN_DATA.map(|b| format!("{b:02x}")).concat();
     let mut file = format!(
         "; Names for Faultline's checks of the DNS's way. Sign the zone if you can: then the\n\
          ; check of the DO bit sees whether signatures arrive.\n\
@@ -258,7 +255,7 @@ mod tests {
     #[test]
     fn probes_take_what_the_built_in_lists_say() {
         let top = |name: &&str| !name.contains('.') || trace::CANARIES.contains(name);
-        assert!(CANARIES.iter().all(|name| top(&name)));
+        assert!(CANARIES.iter().all(top));
         let lists = Lists::parse(BUILT_IN, None).unwrap();
         assert!(
             lists.canaries.len() == CANARIES.len(),

@@ -475,8 +475,11 @@ impl Target {
     /// The name to look up.
     pub fn name(&self) -> &str {
         match self {
-            Self::Page { name, .. } | Self::Name(name) => name,
-            Self::Namespace(name) | Self::Special(name) | Self::Path(name) => name,
+            Self::Page { name, .. }
+            | Self::Name(name)
+            | Self::Namespace(name)
+            | Self::Special(name)
+            | Self::Path(name) => name,
         }
     }
 }

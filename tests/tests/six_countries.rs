@@ -22,5 +22,7 @@ fn every_network_of_six_countries_is_judged_as_it_deserves() {
     assert_eq!(report.wrong(), <[String; 0]>::default());
     let probes = world.members().unwrap().len();
     assert_eq!(report.measurements(), 2 * world.measure.len() * probes);
+    assert!(!world.traces().is_empty());
+    assert_eq!(report.traces(), world.traces().len() * probes);
     assert_eq!(run(&world).1, digest, "the same seed gives the same rows");
 }

@@ -29,6 +29,7 @@ fn run(world: &Observatory, wanted: &History) -> (Made, [u8; 32], Scores) {
         network_names: Some(lists.network_names),
         network_users: Some(lists.network_users),
         country_names: Some(lists.country_names),
+        tlds: Some(lists.tlds),
         ..Config::default()
     };
     let scores = Scores::new(&config, None).unwrap();
@@ -40,6 +41,8 @@ fn run(world: &Observatory, wanted: &History) -> (Made, [u8; 32], Scores) {
 fn the_same_history_comes_out_the_same() {
     let mut world = Observatory::parse(WORLD).unwrap();
     world.fleet.truncate(3);
+    // What a probe draws of the DNS itself may be less by one.
+    let traces = 8 * 3 * 4..=8 * 3 * 5;
     let until = UnixTime::from_secs(1_790_000_000);
     let wanted = History {
         days: 3,
@@ -47,7 +50,11 @@ fn the_same_history_comes_out_the_same() {
         targets: 2,
     };
     let (made, digest, scores) = run(&world, &wanted);
-    assert_eq!((made.batches, made.measurements), (8 * 3, 8 * 3 * 3));
+    assert_eq!(made.batches, 8 * 3);
+    assert!(
+        traces.contains(&(made.measurements - 8 * 3 * 3)),
+        "{made:?}"
+    );
     assert_eq!(run(&world, &wanted).1, digest);
     assert_eq!(scores.last(UnixTime(0)), (until.secs() / 86_400) as i32);
     world.seed += 1;

@@ -146,39 +146,9 @@ impl Intent<'_> {
         if !self.agreed(Group::Infrastructure) {
             return writeln!(out, "{name}: nothing, what was agreed to does not cover it");
         }
-        let (what, beside) = match target {
-            Target::Special(_) if name == "localhost" => (
-                "localhost.: A".to_owned(),
-                format!("a random name below {}: A", trace::ORDINARY),
-            ),
-            Target::Special(_) => (
-                format!("a random name below {name}.: A"),
-                format!("a random name below {}: A", trace::ORDINARY),
-            ),
-            Target::Path(_) => match Check::of_target(name) {
-                Some((check, zone)) => (
-                    format!("{name}.: {}", check.rtype()),
-                    format!("{}.: TXT, the plainest way there is", trace::plain(&zone)),
-                ),
-                None => {
-                    say(&AgentError::Target(name.to_owned()));
-                    return Ok(());
-                }
-            },
-            _ => {
-                let tld = trace::tld(name);
-                let further = match name == tld {
-                    true => String::new(),
-                    false => format!(" and {name}.: A"),
-                };
-                (
-                    format!("{tld}.: NS{further}"),
-                    format!(
-                        "a random top-level domain and {}.: NS",
-                        trace::reference(&tld)
-                    ),
-                )
-            }
+        let Some((what, beside)) = questions(target) else {
+            say(&AgentError::Target(name.to_owned()));
+            return Ok(());
         };
         writeln!(out, "{what}, up to six tries each, of")?;
         for resolver in self.announced.iter().chain(&plan.network_resolvers) {
@@ -219,4 +189,35 @@ impl Intent<'_> {
         }
         Ok(())
     }
+}
+
+/// What an experiment on the DNS itself asks everybody, and what beside it.
+fn questions(target: &Target) -> Option<(String, String)> {
+    let name = target.name();
+    let ordinary = format!("a random name below {}: A", trace::ORDINARY);
+    Some(match target {
+        Target::Special(_) if name == "localhost" => ("localhost.: A".to_owned(), ordinary),
+        Target::Special(_) => (format!("a random name below {name}.: A"), ordinary),
+        Target::Path(_) => {
+            let (check, zone) = Check::of_target(name)?;
+            let plain = trace::plain(&zone);
+            (
+                format!("{name}.: {}", check.rtype()),
+                format!("{plain}.: TXT, in the plainest way"),
+            )
+        }
+        _ => {
+            let tld = trace::tld(name);
+            let further = if name == tld {
+                String::new()
+            } else {
+                format!(" and {name}.: A")
+            };
+            let reference = trace::reference(&tld);
+            (
+                format!("{tld}.: NS{further}"),
+                format!("a random top-level domain and {reference}.: NS"),
+            )
+        }
+    })
 }

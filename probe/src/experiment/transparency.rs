@@ -19,8 +19,11 @@ use faultline_core::{
 };
 use futures_util::future::join_all;
 
-/// Tries of a query that nobody answers: as many as the rules ask for.
-const TRIES: u8 = 6;
+/// Tries of the plain query: what it is for is to be answered.
+const PLAIN: [usize; 3] = [1, 1, 1];
+/// Tries of the other, by rounds: as many as the rules ask for, and apart in time, since
+/// losses come in bursts.
+const ROUNDS: [usize; 3] = [1, 2, 3];
 /// What we say to take where a large answer is asked for.
 const ROOMY: u16 = 4096;
 
@@ -55,12 +58,20 @@ pub async fn transparency<N: Network, C: Clock>(
         },
         ..traces::way()
     };
-    let plainly = of(&plain, RecordType::TXT, DnsTransport::Udp).into_iter();
-    let checked = of(&name, check.rtype(), transport).into_iter();
+    let plainly = of(&plain, RecordType::TXT, DnsTransport::Udp);
+    let checked = of(&name, check.rtype(), transport);
     let trusted = encrypted(plan, &name, check.rtype().0);
-    let (plainly, checked, trusted, portal) = tokio::join!(
-        join_all(plainly.map(|ask| insist(run, ask, simple))),
-        join_all(checked.map(|ask| insist(run, ask, way))),
+    // Where not even the plain query is answered, the other says nothing.
+    let both = plainly.into_iter().zip(checked);
+    let both = both.map(|(plain, check)| async move {
+        let mut seen = insist(run, &plain, simple, &PLAIN).await;
+        if seen.iter().any(|plain| plain.failure.is_none()) {
+            seen.extend(insist(run, &check, way, &ROUNDS).await);
+        }
+        seen
+    });
+    let (seen, trusted, portal) = tokio::join!(
+        join_all(both),
         join_all(
             trusted
                 .iter()
@@ -68,7 +79,7 @@ pub async fn transparency<N: Network, C: Clock>(
         ),
         captive::check(run),
     );
-    let seen = [plainly, checked, trusted].concat().concat();
+    let seen = [seen, trusted].concat().concat();
     Some(measured(
         run,
         Experiment::DnsTransparency,
@@ -78,28 +89,39 @@ pub async fn transparency<N: Network, C: Clock>(
     ))
 }
 
-/// Asks until there is an answer; over TCP as well where one was cut short.
+/// Asks round by round until there is an answer; over TCP as well where one was cut short.
 async fn insist<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
-    ask: Ask,
+    ask: &Ask,
     way: Way,
+    rounds: &[usize],
 ) -> Vec<Observation> {
-    let mut seen = Vec::new();
-    for attempt in 0..TRIES {
-        let mut observation = lookup_by(run, &ask, attempt, way).await;
-        if ask.transport == DnsTransport::Udp && is_truncated(&observation) {
-            let over_tcp = Ask {
-                transport: DnsTransport::Tcp,
-                ..ask.clone()
-            };
-            seen.push(observation);
-            observation = lookup_by(run, &over_tcp, attempt, way).await;
-        }
-        let answered = is_answer(observation.failure);
-        seen.push(observation);
-        if answered {
+    let (mut seen, mut attempt) = (Vec::new(), 0);
+    for round in rounds {
+        let tries = (attempt..).take(*round);
+        let tried = join_all(tries.map(|attempt| once(run, ask, way, attempt))).await;
+        attempt += *round as u8;
+        seen.extend(tried.into_iter().flatten());
+        if seen.iter().any(|seen| is_answer(seen.failure)) {
             break;
         }
+    }
+    seen
+}
+
+async fn once<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    way: Way,
+    attempt: u8,
+) -> Vec<Observation> {
+    let mut seen = vec![lookup_by(run, ask, attempt, way).await];
+    if ask.transport == DnsTransport::Udp && seen.iter().any(is_truncated) {
+        let over_tcp = Ask {
+            transport: DnsTransport::Tcp,
+            ..ask.clone()
+        };
+        seen.push(lookup_by(run, &over_tcp, attempt, way).await);
     }
     seen
 }

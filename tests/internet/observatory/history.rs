@@ -17,11 +17,13 @@ use crate::world::{NEUTRAL, World};
 use faultline_collector::{
     ingest::{Enricher, Ingest, Mmdb, issue},
     rules::Rules,
+    score::cell::TargetId,
     store::{Ledger as _, ProbeRecord, Source, sqlite::Sqlite},
+    traces::Lists,
 };
 use faultline_core::{
     codec::{Identity, Purpose},
-    id::{BatchId, MeasurementId},
+    id::{BatchId, MeasurementId, ProbeId},
     measurement::{Batch, ControlReport, Driver, SCHEMA_VERSION},
     time::{ClockQuality, Duration, UnixTime},
     value::{Blob, Ip},
@@ -111,6 +113,7 @@ pub fn history(
             revoked: None,
         })?;
     }
+    let traces = lists(observatory);
     let (mut made, mut built) = (Made::default(), None::<(Vec<usize>, Setting)>);
     for day in 0..wanted.days {
         let under_way = under_way(observatory, day);
@@ -127,6 +130,7 @@ pub fn history(
             day,
             offset: first + i64::from(day),
             collector: &collector,
+            traces: traces.as_ref(),
         };
         let mut controls = Reports::new();
         for (number, (member, key)) in members.iter().zip(&keys).enumerate() {
@@ -149,6 +153,12 @@ pub fn history(
         each(day);
     }
     Ok(made)
+}
+
+/// What the collector draws from; nothing, where the world has no test zone.
+fn lists(observatory: &Observatory) -> Option<Lists> {
+    let zone = observatory.test_zone.as_deref()?;
+    Lists::parse(&observatory.tlds(), Some(zone)).ok()
 }
 
 /// Days from the simulation's beginning.
@@ -231,6 +241,7 @@ struct Today<'a> {
     day: u32,
     offset: i64,
     collector: &'a Identity,
+    traces: Option<&'a Lists>,
 }
 
 impl Today<'_> {
@@ -302,6 +313,19 @@ impl Today<'_> {
                 measurements.push(measure(surroundings, seen));
             }
         }
+        for wanted in self.traces(id) {
+            let seed = seed ^ TargetId::of(&wanted.target).0;
+            let seen = look(&net, &clock, &self.setting.plan, seed, &wanted, None).await;
+            let surroundings = Surroundings {
+                id: MeasurementId(draw()),
+                software: software(),
+                driver: Driver::Simulated,
+                network: Some(Blob(token.to_vec())),
+                control: None,
+                consent: 1,
+            };
+            measurements.push(measure(surroundings, seen));
+        }
         let batch = Batch {
             schema: SCHEMA_VERSION,
             probe: id,
@@ -311,6 +335,22 @@ impl Today<'_> {
             measurements,
         };
         key.seal(Purpose::Batch, &batch)
+    }
+
+    /// What of the DNS itself the collector asks a probe for on this day.
+    fn traces(&self, probe: ProbeId) -> Vec<Measure> {
+        let Some(lists) = self.traces else {
+            return Vec::new();
+        };
+        let drawn = lists.draw(probe, at(self.offset));
+        let each = |experiment, names: Vec<String>| {
+            let target = move |target| Measure { experiment, target };
+            names.into_iter().map(target)
+        };
+        each(Experiment::Namespace, drawn.namespace)
+            .chain(each(Experiment::SpecialNames, drawn.special))
+            .chain(each(Experiment::DnsTransparency, drawn.transparency))
+            .collect()
     }
 
     fn seed(&self, number: u64, purpose: u64) -> u64 {

@@ -15,6 +15,8 @@ pub struct Lists {
     pub network_users: PathBuf,
     /// `services`.
     pub services: PathBuf,
+    /// `tlds`.
+    pub tlds: PathBuf,
 }
 
 impl Lists {
@@ -25,6 +27,7 @@ impl Lists {
             ("network_names", self.network_names.as_path()),
             ("network_users", self.network_users.as_path()),
             ("services", self.services.as_path()),
+            ("tlds", self.tlds.as_path()),
         ]
         .into_iter()
     }
@@ -32,6 +35,8 @@ impl Lists {
 
 /// Writes the lists of a world into `folder`.
 pub fn write(observatory: &Observatory, folder: &Path) -> std::io::Result<Lists> {
+    let tlds = folder.join("tlds.txt");
+    std::fs::write(&tlds, observatory.tlds())?;
     let keep = |name: &str, header: &str, lines: Vec<String>| {
         let path = folder.join(name);
         let text = format!("{header}\n{}\n", lines.join("\n"));
@@ -54,6 +59,7 @@ pub fn write(observatory: &Observatory, folder: &Path) -> std::io::Result<Lists>
         network_names: keep("networks.csv", "asn,name", names.collect())?,
         network_users: keep("users.csv", "country,asn,users", users.collect())?,
         services: keep("services.csv", "url,name,category", services.collect())?,
+        tlds,
     })
 }
 

@@ -137,8 +137,16 @@ impl Running {
                 let Some(member) = next else {
                     return Ok(());
                 };
-                let consent = ["consent", "give", "--group", "dns", "--group", "web"];
-                self.run(member, &[&consent[..], &["--i-agree"]].concat())?;
+                let groups = [
+                    "--group",
+                    "dns",
+                    "--group",
+                    "web",
+                    "--group",
+                    "infrastructure",
+                ];
+                let consent = [&["consent", "give"][..], &groups, &["--i-agree"]].concat();
+                self.run(member, &consent)?;
                 self.run(member, &["once"])?;
                 let mut finished = finished.lock().unwrap_or_else(PoisonError::into_inner);
                 *finished += 1;
@@ -288,6 +296,9 @@ impl Files {
             set("public_evidence", true),
             set("control", control),
         ]);
+        if let Some(zone) = &observatory.test_zone {
+            collector.extend([set("dns_test_zone", zone.as_str())]);
+        }
         collector.extend(known.settings().map(|(key, path)| set(key, text(path))));
         write(&settings, &collector.to_string())?;
         let asked = |public: bool| {

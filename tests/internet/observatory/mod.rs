@@ -13,10 +13,13 @@ pub mod report;
 pub mod simulated;
 
 use crate::scenario::{
-    Country, Expect, Knowledge, Measure, Network, Probe, Scenario, ScenarioError, Site, Tld,
+    Country, Expect, Experiment, Knowledge, Measure, Network, Probe, Scenario, ScenarioError,
+    Site, Tld,
 };
 use crate::{middlebox::Middlebox, resolver::Resolver};
+use faultline_core::trace::{self, Check};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -237,6 +240,38 @@ impl Observatory {
             found.and_then(of).map_or("ok", String::as_str)
         };
         (word(|o| o.name.as_ref()), word(|o| o.page.as_ref()))
+    }
+
+    /// What of the DNS itself every probe can measure, where there is a test zone: the
+    /// world's own top-level domains and one that is everywhere, those that some resolver
+    /// has beside the root's, special-use names, and every check.
+    pub fn traces(&self) -> Vec<Measure> {
+        let Some(zone) = &self.test_zone else {
+            return Vec::new();
+        };
+        let measure = |experiment, name: &str| Measure {
+            experiment,
+            target: trace::target(name),
+        };
+        let of_root = self.tld.iter().map(|tld| tld.name.as_str());
+        let others = self.resolver.iter().flat_map(|r| &r.own_root);
+        let others: BTreeSet<&str> = others.map(String::as_str).collect();
+        let others = others.into_iter().filter(|n| !trace::SPECIAL.contains(n));
+        let tlds = of_root.chain(["com"]).chain(others);
+        let tlds = tlds.map(|name| measure(Experiment::Namespace, name));
+        let special = trace::SPECIAL.map(|name| measure(Experiment::SpecialNames, name));
+        let checks =
+            Check::ALL.map(|check| measure(Experiment::DnsTransparency, &check.name(zone)));
+        tlds.chain(special).chain(checks).collect()
+    }
+
+    /// A list of top-level domains in the form of IANA's: the world's own first, so that a
+    /// small world's probes come to it.
+    pub fn tlds(&self) -> String {
+        let own = self.tld.iter().map(|tld| tld.name.as_str());
+        let all = own.chain(["com", "net", "org", "example"]);
+        let lines: Vec<&str> = ["# A simulated root"].into_iter().chain(all).collect();
+        lines.join("\n") + "\n"
     }
 
     /// A country's name, or its code where it has none.

@@ -36,6 +36,7 @@ pub struct Report {
     cells: BTreeMap<(Country, String), BTreeMap<About, Found>>,
     wrong: Vec<String>,
     measurements: usize,
+    traces: usize,
 }
 
 impl Report {
@@ -77,7 +78,11 @@ impl Report {
                 row.country, row.asn
             ));
         }
-        self.measurements += 1;
+        if matches!(row.experiment, "web" | "dns_consistency") {
+            self.measurements += 1;
+        } else {
+            self.traces += 1;
+        }
         let cell = self.cells.entry((row.country, target)).or_default();
         let finders = cell.entry(about).or_default().entry(found).or_default();
         finders.probes.insert(row.probe);
@@ -90,9 +95,14 @@ impl Report {
         &self.wrong
     }
 
-    /// Measurements in the report.
+    /// Measurements of names and pages in the report.
     pub fn measurements(&self) -> usize {
         self.measurements
+    }
+
+    /// Measurements of the DNS itself in the report.
+    pub fn traces(&self) -> usize {
+        self.traces
     }
 
     /// The table: a line for each country and target.

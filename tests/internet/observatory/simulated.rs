@@ -168,7 +168,8 @@ impl<'a> Control<'a> {
     }
 }
 
-/// What one probe sees of every target: its name, then its page; a sealed batch for each.
+/// What one probe sees of every target: its name, then its page; a sealed batch for each. And
+/// of the DNS itself, in one more.
 async fn cycle(
     observatory: &Observatory,
     member: &Member,
@@ -218,6 +219,30 @@ async fn cycle(
             sequence: at,
             created: clock.unix(),
             measurements: measurements.into(),
+        };
+        batches.push(key.seal(Purpose::Batch, &batch));
+    }
+    let mut measurements = Vec::new();
+    for (at, wanted) in (0u64..).zip(observatory.traces()) {
+        let seen = look(&net, &clock, &plan, seed ^ at << 40, &wanted, None).await;
+        let surroundings = Surroundings {
+            id: MeasurementId(draw()),
+            software: software(),
+            driver: Driver::Simulated,
+            network: Some(Blob(token.to_vec())),
+            control: None,
+            consent: 1,
+        };
+        measurements.push(measure(surroundings, seen));
+    }
+    if !measurements.is_empty() {
+        let batch = Batch {
+            schema: SCHEMA_VERSION,
+            probe: key.public().probe_id(),
+            id: BatchId(draw()),
+            sequence: batches.len() as u64,
+            created: clock.unix(),
+            measurements,
         };
         batches.push(key.seal(Purpose::Batch, &batch));
     }

@@ -33,11 +33,19 @@ fn six_countries(entered: &Entered) -> Result<(), Failed> {
     running.cycle(|_| ()).map_err(|e| chain(&e))?;
     let store = Sqlite::open(&folder.path().join("collector.db"))?;
     let report = Report::new(&world, &store)?;
-    let all = 2 * world.measure.len() * world.members()?.len();
-    if report.wrong().is_empty() && report.measurements() == all {
+    let probes = world.members()?.len();
+    let all = 2 * world.measure.len() * probes;
+    // Two top-level domains, where the draw was not twice the same, one that the root does
+    // not have, a special-use name and a check.
+    let traced = (4 * probes..=5 * probes).contains(&report.traces());
+    if report.wrong().is_empty() && report.measurements() == all && traced {
         return Ok(());
     }
-    let found = format!("{} of {all} measurements", report.measurements());
+    let found = format!(
+        "{} of {all} measurements, {} of the DNS itself",
+        report.measurements(),
+        report.traces()
+    );
     Err([report.wrong(), &[found, report.table(&world)]]
         .concat()
         .join("\n")

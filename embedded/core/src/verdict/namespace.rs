@@ -12,7 +12,8 @@
 //! for a day), and policies against malware that block whole top-level domains.
 
 use super::resolver::{
-    Evidence, Opinion, Place, Voice, answers, by_resolver, conclude, control, is_silence, whole,
+    Evidence, Opinion, Place, Seen, Voice, answers, by_resolver, conclude, control, is_silence,
+    whole,
 };
 use super::{Case, Finding, Mechanism, Outcome, Reason, Rule};
 use crate::{
@@ -71,9 +72,6 @@ struct Asked {
     name: String,
     tld: String,
 }
-
-/// A lookup, where it stands among the observations, and how it ended.
-type Seen<'a> = (u16, &'a Lookup, Option<Failure>);
 
 impl Asked {
     fn new(target: &str) -> Self {

@@ -80,7 +80,7 @@ rules! {
     78 Dropped "transparency.dropped" "A plain query is answered, and this one is not, at repeated attempts, where the control's is.",
     79 Altered "transparency.altered" "A plain query is answered, and to this one came another answer than to the control's.",
     80 HostResolver "inconclusive.host_resolver" "The resolvers are not those of the network: their owner chose them, or they stand elsewhere.",
-    81 CustomerEquipment "inconclusive.customer_equipment" "Only a resolver at a private address says so: it may be the customer's own equipment.",
+    81 CustomerEquipment "inconclusive.customer_equipment" "It may be the customer's own equipment: no resolver of the network itself says so.",
     82 ResolverBroken "inconclusive.resolver_broken" "The resolver fails for another top-level domain, too.",
     83 ControlDisagrees "inconclusive.control_disagrees" "The control's resolvers disagree among themselves.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",

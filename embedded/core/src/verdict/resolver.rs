@@ -92,11 +92,14 @@ pub(super) fn control<'a>(
     })
 }
 
+/// A lookup, where it stands among the observations, and how it ended.
+pub(super) type Seen<'a> = (u16, &'a Lookup, Option<Failure>);
+
 /// Lookups at resolvers of a role, by the resolver's address.
 pub(super) fn by_resolver<'a>(
     case: &Case<'a>,
     role: ResolverRole,
-) -> BTreeMap<IpAddr, Vec<(u16, &'a Lookup, Option<Failure>)>> {
+) -> BTreeMap<IpAddr, Vec<Seen<'a>>> {
     let mut groups = BTreeMap::<IpAddr, Vec<_>>::new();
     for (at, seen) in case.seen() {
         if let Step::Lookup(lookup) = &seen.step

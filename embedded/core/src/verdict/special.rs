@@ -20,8 +20,6 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-const NXDOMAIN: u16 = 3;
-
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let special = trace::bare(&case.measurement.target);
     let about = |lookup: &Lookup| trace::tld(&lookup.name) == special;
@@ -92,7 +90,6 @@ fn leads(lookup: &Lookup, failure: Option<Failure>) -> Option<bool> {
         Some(reply) if reply.rcode == 0 => {
             Some(reply.addresses.iter().any(|ip| !is_bogon(ip.0)))
         }
-        Some(reply) if reply.rcode == NXDOMAIN => Some(false),
         Some(_) => Some(false),
         None => failure.filter(|f| !is_silence(*f)).map(|_| false),
     }

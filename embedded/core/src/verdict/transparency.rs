@@ -18,12 +18,11 @@
 //! that lose packets, against which silence takes six tries.
 
 use super::resolver::{
-    Evidence, Opinion, Place, Voice, answers, by_resolver, control, located, whole,
+    Evidence, Opinion, Place, Seen, Voice, answers, by_resolver, control, located, whole,
 };
 use super::{Case, Finding, Mechanism, Outcome, Reason, Rule};
 use crate::{
     dns::{RData, RecordType},
-    failure::Failure,
     observation::{DnsTransport, Lookup, Reply, ResolverRole},
     trace::{self, Check},
 };
@@ -249,10 +248,7 @@ impl Wanted {
     }
 
     /// What the lookups at one resolver come to.
-    fn opinion<'a>(
-        &self,
-        lookups: impl Iterator<Item = &'a (u16, &'a Lookup, Option<Failure>)>,
-    ) -> (Opinion, Vec<u16>) {
+    fn opinion<'a>(&self, lookups: impl Iterator<Item = &'a Seen<'a>>) -> (Opinion, Vec<u16>) {
         let (mut whole, mut altered, mut tried) = (Vec::new(), Vec::new(), Vec::new());
         let (mut silent, mut refused) = (0, 0);
         for (at, lookup, _) in lookups {
