@@ -266,7 +266,11 @@ fn witnesses(cells: &[Cell], last: Day, dimension: Option<Dimension>) -> u32 {
 
 /// What any tenth of the probes could make of a dimension, and whether that is too much to
 /// publish a point.
-fn contested(dimension: Dimension, assessments: &[Assessment], point: f64) -> (Interval, bool) {
+pub fn contested(
+    dimension: Dimension,
+    assessments: &[Assessment],
+    point: f64,
+) -> (Interval, bool) {
     let of = assessments
         .iter()
         .filter(|a| a.spec.dimension == dimension && a.spec.tier.weight() > 0.0);
