@@ -190,6 +190,7 @@ pub fn varied(n: u32) -> Incoming {
         sequence: u64::from(n),
         created: received,
         measurements,
+        ledger: None,
     };
     let enrichment = Enrichment {
         geo: Blob(vec![1]),
