@@ -10,13 +10,17 @@ use faultline_collector::{
     config::Config,
     ingest::{Enricher, Ingest, Nowhere},
     rules::Rules,
-    store::{Judgement, MeasurementRow, sqlite::Sqlite},
+    store::{
+        Enrichment, Facts as _, Incoming, Judgement, Ledger as _, MeasurementRow, ProbeRecord,
+        ReceiptRecord, Source, sqlite::Sqlite,
+    },
     targets,
 };
 use faultline_core::{
     codec::Identity,
     id::{Asn, BatchId, Country, MeasurementId, ProbeId},
     time::UnixTime,
+    value::Blob,
 };
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Instant};
 use tower::ServiceExt as _;
@@ -28,6 +32,10 @@ const COUNTRIES: usize = 150;
 const NETWORKS: usize = 8;
 const PROBES: usize = 5;
 const TARGETS: usize = 52;
+/// Measurements of a batch.
+const BATCH: usize = 50;
+/// Measurements that also lie in the store, for the lists of verdicts.
+const STORED: usize = 150_000;
 
 /// CPU time of this thread, milliseconds.
 fn cpu() -> f64 {
@@ -45,14 +53,18 @@ fn country(at: usize) -> Country {
 fn row(place: usize, at: usize, names: &[String]) -> MeasurementRow {
     let (probe, rest) = (at % (NETWORKS * PROBES), at / (NETWORKS * PROBES));
     let (target, day) = (rest % TARGETS, rest / TARGETS);
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&(place as u64).to_be_bytes());
-    id[8..].copy_from_slice(&(probe as u64).to_be_bytes());
-    // A third of the countries blocks some targets.
-    let blocked = place.is_multiple_of(3) && target % 7 == 0;
+    let number = |of: usize| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&(place as u64).to_be_bytes());
+        id[8..].copy_from_slice(&(of as u64).to_be_bytes());
+        id
+    };
+    let id = number(probe);
+    // A third of the countries blocks some targets; in another third, half of the networks.
+    let blocked = target % 7 == 0 && (place % 3 == 0 || place % 3 == 1 && probe % 2 == 0);
     MeasurementRow {
-        id: MeasurementId(id),
-        batch: BatchId(id),
+        id: MeasurementId(number(at)),
+        batch: BatchId(number(at / BATCH)),
         probe: ProbeId(id),
         started: UnixTime::from_secs(NOW.secs() - (day % 28) as i64 * DAY),
         experiment: "web",
@@ -96,6 +108,7 @@ fn config(folder: &Path) -> Config {
         network_users: Some(keep("users.csv", users)),
         services: Some(keep("services.csv", services)),
         simulated: true,
+        public_evidence: true,
         ..Config::default()
     }
 }
@@ -142,12 +155,55 @@ fn main() {
         "one batch of 50 more     {:>9.1} ms CPU (most {most:.1})",
         sum / 20.0
     );
-    pages(folder.path(), config, &scores);
+    pages(folder.path(), config, &scores, &names);
+}
+
+/// Batches of every country in the store; one key signed them all, which no list shows.
+fn fill(store: &Sqlite, names: &[String]) {
+    let signer = Identity::from_bytes(&[7; 32]).expect("a key").public();
+    store
+        .enrol(&ProbeRecord {
+            id: signer.probe_id(),
+            public_key: signer.to_sec1(),
+            consent: 1,
+            software: "bench".into(),
+            enrolled: NOW,
+            revoked: None,
+            source: Source::Probe,
+        })
+        .expect("a probe");
+    for place in 0..COUNTRIES {
+        for first in (0..STORED / COUNTRIES).step_by(BATCH) {
+            let rows: Vec<_> = (first..first + BATCH)
+                .map(|at| row(place, at, names))
+                .collect();
+            let receipt = ReceiptRecord {
+                batch: rows[0].batch,
+                probe: signer.probe_id(),
+                sequence: (place * STORED + first) as u64,
+                sha256: [0; 32],
+                received: NOW,
+                measurements: BATCH as u32,
+                enrichment: Enrichment {
+                    geo: Blob(vec![]),
+                    addresses: vec![],
+                    places: vec![],
+                },
+            };
+            let incoming = Incoming {
+                receipt,
+                bytes: vec![],
+                rows,
+            };
+            store.append(incoming).expect("a batch");
+        }
+    }
 }
 
 /// Each page's reply, as often as asked for from the same evidence.
-fn pages(folder: &Path, config: Config, scores: &Arc<Scores>) {
+fn pages(folder: &Path, config: Config, scores: &Arc<Scores>, names: &[String]) {
     let store = Arc::new(Sqlite::open(&folder.join("collector.db")).expect("a store"));
+    fill(&store, names);
     let enricher: Arc<dyn Enricher> = Arc::new(Nowhere);
     let identity = Identity::from_bytes(&[9; 32]).expect("a key");
     let ingest = Ingest::new(
@@ -174,17 +230,25 @@ fn pages(folder: &Path, config: Config, scores: &Arc<Scores>) {
         .build()
         .expect("a runtime");
     println!(
-        "{:<34} {:>9} {:>9} {:>9} {:>9}",
+        "{:<50} {:>9} {:>9} {:>9} {:>9}",
         "reply", "first ms", "p50 ms", "p99 ms", "bytes"
     );
     for path in [
         "/v1/world",
         "/v1/coverage",
         "/v1/countries/AA",
+        "/v1/countries/AB",
         "/v1/countries/AA/indicators/U2",
         "/v1/networks/1",
         "/v1/targets",
         "/v1/targets/https%3A%2F%2Ft0.example%2F",
+        "/v1/verdicts?limit=50",
+        "/v1/verdicts?country=AA&limit=50",
+        "/v1/verdicts?country=AA&indicator=U2&since=2026-12-19&until=2027-01-15&limit=50",
+        "/v1/verdicts?country=AC&outcome=anomaly&limit=50",
+        "/v1/verdicts?target=https%3A%2F%2Ft0.example%2F&limit=50",
+        "/v1/verdicts?asn=1&limit=50",
+        "/v1/measurements?country=AA&limit=50",
         "/v1/method",
         "/v1/atlas",
     ] {
@@ -203,7 +267,7 @@ fn pages(folder: &Path, config: Config, scores: &Arc<Scores>) {
         let first = times.remove(0);
         times.sort_unstable_by(f64::total_cmp);
         println!(
-            "{path:<34} {first:>9.1} {:>9.2} {:>9.2} {bytes:>9}",
+            "{path:<50} {first:>9.1} {:>9.2} {:>9.2} {bytes:>9}",
             times[150], times[296]
         );
     }

@@ -98,7 +98,6 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
     );
     let config = Config::parse("").unwrap();
     let service = Service {
-        traces: faultline_collector::traces::Lists::new(&config).unwrap(),
         scores: Arc::new(Scores::new(&config, None).unwrap()),
         vintages: None,
         config,

@@ -6,7 +6,7 @@ use super::{
     cell::Day,
     floors::FLOORS,
     indicator::Dimension,
-    profile::{METHOD, Profile},
+    profile::{Interval, METHOD, Profile},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -37,6 +37,10 @@ pub struct Vintage {
     pub references: BTreeMap<String, String>,
     /// By dimension; null where nothing was published.
     pub dimensions: BTreeMap<String, Option<Triple>>,
+    /// By dimension: what any tenth of the probes could have made of it, whether or not a point
+    /// was published. Vintages of methods before `fep-0.3.0` have none.
+    #[serde(default)]
+    pub contested: BTreeMap<String, Option<Interval>>,
 }
 
 impl Vintage {
@@ -65,6 +69,13 @@ impl Vintage {
             dimensions: Dimension::ALL
                 .into_iter()
                 .map(|d| (d.label().to_owned(), triple(d)))
+                .collect(),
+            contested: Dimension::ALL
+                .into_iter()
+                .map(|d| {
+                    let range = profile.dimension(d).and_then(|d| d.estimate.contested);
+                    (d.label().to_owned(), range)
+                })
                 .collect(),
         }
     }

@@ -37,7 +37,7 @@ const COLUMNS: Column<TimelineDay>[] = [
       head: t(`dimension.${dimension}.short`),
       cell: (r) => {
         const entry = r[dimension];
-        return entry === null ? t("estimate.insufficient") : score(entry[0], [entry[1], entry[2]]);
+        return entry === null ? t("table.none") : score(entry[0], [entry[1], entry[2]]);
       },
       raw: (r) => known(r[dimension]?.[0]),
       numeric: true,

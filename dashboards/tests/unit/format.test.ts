@@ -27,6 +27,13 @@ describe("scores", () => {
     expect(reading(undefined)).toMatchObject({ kind: "insufficient" });
   });
 
+  test("divided is a range and never a number", () => {
+    const divided: Estimate = { ...none, state: "divided", reasons: ["divided"], interval: [0.1, 0.6], contested: [0.12, 0.44] };
+    expect(reading(divided)).toEqual({ kind: "divided", range: [0.12, 0.44] });
+    expect(reading({ ...divided, point: 0.2 })).toMatchObject({ kind: "divided" });
+    expect(reading({ ...divided, contested: null })).toMatchObject({ kind: "insufficient" });
+  });
+
   test("zero is a value", () => {
     const zero: Estimate = { ...none, state: "published", point: 0, interval: [0, 0.34] };
     expect(reading(zero)).toMatchObject({ kind: "published", point: 0, step: 0, certainty: "barely" });
