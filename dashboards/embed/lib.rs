@@ -102,8 +102,8 @@ fn tag(file: &EmbeddedFile) -> String {
     })
 }
 
-/// RFC 9110 section 12.5.3, as far as browsers use it: names, perhaps with `q=0`.
-fn accepts(header: &str, encoding: &str) -> bool {
+/// Whether a reader takes an encoding: RFC 9110 section 12.5.3, as far as browsers use it: names, perhaps with `q=0`.
+pub fn accepts(header: &str, encoding: &str) -> bool {
     header.split(',').any(|item| {
         let (name, weight) = item.split_once(';').unwrap_or((item, ""));
         let refused = weight

@@ -53,8 +53,9 @@ impl Filter {
             id.parse().map_err(|()| unknown())
         });
         let after = self.after.as_deref().map(cursor).transpose()?;
-        let start = time("since", self.since.as_deref(), i64::MIN)?;
-        let end = time("until", self.until.as_deref(), i64::MAX)?;
+        let start = time("since", self.since.as_deref(), moment::parse)?;
+        let end = time("until", self.until.as_deref(), moment::end)?;
+        let (start, end) = (start.unwrap_or(OPEN.start), end.unwrap_or(OPEN.end));
         Ok(Wanted {
             country: country.transpose()?,
             indicator: indicator.transpose()?,
@@ -108,18 +109,24 @@ impl Wanted {
     }
 }
 
+/// All time.
+const OPEN: Range<UnixTime> = UnixTime(i64::MIN)..UnixTime(i64::MAX);
 /// Most rows of a page.
 const PAGE: usize = 1000;
 
-fn time(name: &str, text: Option<&str>, open: i64) -> Result<UnixTime, Refused> {
-    match text {
-        Some(text) => moment::parse(text).ok_or_else(|| {
+fn time(
+    name: &str,
+    text: Option<&str>,
+    read: fn(&str) -> Option<UnixTime>,
+) -> Result<Option<UnixTime>, Refused> {
+    let read = |text| {
+        read(text).ok_or_else(|| {
             Refused::bad_query(format!(
                 "{name} is a date or a time in UTC, like 2026-11-24 or 2026-11-24T01:02:03Z"
             ))
-        }),
-        None => Ok(UnixTime(open)),
-    }
+        })
+    };
+    text.map(read).transpose()
 }
 
 /// `after`: where the page before ended, as its `next` said.
