@@ -1,13 +1,19 @@
 //! Tasks: `cargo x <task>`. One file each; `help` lists them.
 
+mod browse;
 mod core_alone;
 mod demo;
 mod help;
 mod house;
 mod measure;
+mod past;
+mod programs;
 mod web;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, fmt, io::Write as _, path::PathBuf, process::ExitCode};
+
+/// Why a task came to no end.
+type Trouble = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
@@ -17,6 +23,8 @@ fn main() -> ExitCode {
         (Some("house"), []) => house::run(&house::root()),
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
+        (Some("browse"), []) => browse::run("test:collector"),
+        (Some("browse"), [word]) if word == "measure" => browse::run("measure"),
         (Some("demo"), wishes) => demo::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),
@@ -28,7 +36,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         (None, _) => refuse("no task was named"),
-        (Some("house" | "core" | "web" | "help" | "measure-probe"), _) => {
+        (Some("house" | "core" | "browse" | "web" | "help" | "measure-probe"), _) => {
             refuse("too many arguments")
         }
         (Some(unknown), _) => refuse(&format!("there is no task {unknown}")),
@@ -38,4 +46,24 @@ fn main() -> ExitCode {
 fn refuse(why: &str) -> ExitCode {
     eprint!("x: {why}\n{}", help::TEXT);
     ExitCode::from(2)
+}
+
+/// To people, who may have stopped listening.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "x: {what}");
+}
+
+/// An error and its causes on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(inner) = cause {
+            write!(f, ": {inner}")?;
+            cause = inner.source();
+        }
+        Ok(())
+    }
 }
