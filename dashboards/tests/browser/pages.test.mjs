@@ -142,6 +142,19 @@ describe("pages", { skip }, () => {
     });
   });
 
+  test("what a page is told to fetch early is what it needs, and is fetched once", async () => {
+    for (const [name, path] of Object.entries(all)) {
+      await withPage({}, async (page) => {
+        const asked = new Map();
+        page.on("request", (request) => asked.set(request.url(), (asked.get(request.url()) ?? 0) + 1));
+        const [reply] = await Promise.all([page.waitForResponse(base + path), go(page, path)]);
+        const links = (reply.headers()["link"] ?? "").split(", ").map((link) => /^<([^>]+)>/.exec(link)?.[1]);
+        assert.ok(links.length >= 2, `${name} is told of ${links}`);
+        for (const link of links) assert.equal(asked.get(base + link), 1, `${name}: ${link}`);
+      });
+    }
+  });
+
   test("the first view of a country is at most 300 kB on the wire", async () => {
     await withPage({}, async (page) => {
       const session = await page.context().newCDPSession(page);
