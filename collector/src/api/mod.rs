@@ -18,6 +18,7 @@ mod summary;
 mod table;
 mod tally;
 mod vintages;
+mod walk;
 mod wire;
 mod world;
 

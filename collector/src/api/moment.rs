@@ -4,7 +4,7 @@
 use faultline_core::time::UnixTime;
 
 /// Microseconds of a day.
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 /// The first moment after what was named: of a date its whole day belongs to it.
 pub(super) fn end(text: &str) -> Option<UnixTime> {

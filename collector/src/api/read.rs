@@ -12,9 +12,10 @@ use faultline_core::id::MeasurementId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Most rows that one request looks at: where few of them are wanted, the page is short and
-/// `next` says where to go on.
-const LOOKED_AT: usize = 100_000;
+/// Rows that one request looks at in vain, at most, and for each that is wanted: where few of
+/// a day and country fit, the page is short, perhaps empty, and `next` says where to go on.
+const IN_VAIN: usize = 2000;
+const IN_VAIN_EACH: usize = 4;
 
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(json!({
@@ -93,33 +94,24 @@ async fn list(
     let public = operator || service.config.public_evidence;
     let source = (!public).then_some(Source::Import);
     on_disk(move || {
-        let (mut found, mut next) = (Vec::new(), None);
-        let mut query = wanted.query(source);
-        let mut last = query.after;
-        let mut left = LOOKED_AT;
-        'pages: loop {
-            let rows = service.store.select(&query)?;
-            let full = rows.len() == query.limit;
-            for row in rows {
-                let fits = service.may_show(&row, operator) && wanted.fits(&service, &row);
-                if fits && found.len() == wanted.limit {
+        let mut walk = wanted.walk(&service, source);
+        let (mut found, mut next, mut last) = (Vec::new(), None, None);
+        let mut in_vain = IN_VAIN + IN_VAIN_EACH * wanted.limit;
+        while let Some(row) = walk.next()? {
+            if service.may_show(&row, operator) && wanted.fits(&service, &row) {
+                if found.len() == wanted.limit {
                     next = last;
-                    break 'pages;
+                    break;
                 }
-                last = Some((row.started, row.id));
-                if fits {
-                    found.push(show(&service, &row));
-                }
+                found.push(show(&service, &row));
+            } else {
+                in_vain -= 1;
             }
-            left = left.saturating_sub(query.limit);
-            if !full {
-                break;
-            }
-            if left == 0 {
+            last = Some((row.started, row.id));
+            if in_vain == 0 {
                 next = last;
                 break;
             }
-            query.after = last;
         }
         let next = next.map(|(started, id)| format!("{}-{id}", started.0));
         let simulated = service.config.simulated;
