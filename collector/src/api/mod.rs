@@ -2,6 +2,7 @@
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
 mod app;
+mod arrivals;
 mod ask;
 mod country;
 mod evidence;
@@ -22,6 +23,7 @@ mod walk;
 mod wire;
 mod world;
 
+pub use arrivals::Arrivals;
 pub use openapi::document as openapi;
 pub use scores::{Scores, ScoresError};
 pub use vintages::{Vintages, VintagesError};

@@ -3,10 +3,11 @@
 
 use anyhow::{Context as _, Result};
 use faultline_collector::{
-    api::{Scores, Service, Vintages, router},
+    api::{Arrivals, Scores, Service, Vintages, router},
     config::Config,
     control,
     ingest::Ingest,
+    store::sqlite::Sqlite,
     targets,
 };
 use faultline_core::time::UnixTime;
@@ -17,6 +18,9 @@ use faultline_probe::{
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Between two looks at what others stored.
+const NOTICE: std::time::Duration = std::time::Duration::from_secs(2);
+
 pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     let listen = config.listen;
     let listener = std::net::TcpListener::bind(listen)
@@ -24,7 +28,8 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
     // The control must know where its own API is, also where the system chose the port.
     config.listen = listener.local_addr()?;
-    let service = Arc::new(service(config, now)?);
+    let (service, arrivals) = service(config, now)?;
+    let service = Arc::new(service);
     publish(&service);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -36,17 +41,19 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         super::retention::start(Arc::clone(&service.store), &service.config, now);
         println!("listening on http://{}", listener.local_addr()?);
         let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
+        let noticed = tokio::spawn(notice(Arc::clone(&service.store), arrivals));
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, app)
             .with_graceful_shutdown(stop)
             .await
             .context("serving failed")?;
         published.abort();
+        noticed.abort();
         Ok(())
     })
 }
 
-fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
+fn service(config: Config, now: fn() -> UnixTime) -> Result<(Service, Arc<Arrivals>)> {
     let store = super::open(&config)?;
     let path = config.state.join("collector.key");
     let identity = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
@@ -60,16 +67,16 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     };
     let importer = importer.public().probe_id();
     let scores = Arc::new(Scores::new(&config, Some(importer))?);
-    scores.load(&*store)?;
+    let arrivals = Arc::new(Arrivals::load(Arc::clone(&scores), &store)?);
     scores.warm(now());
-    let watch = Arc::clone(&scores);
+    let watch = Arc::clone(&arrivals);
     let ingest = Ingest::new(
         Arc::clone(&store),
         Arc::clone(&enricher),
         super::judge(),
         identity.public(),
     )
-    .watched_by(Arc::new(move |rows| watch.add(rows)));
+    .watched_by(Arc::new(move |rows| watch.hear(rows)));
     let mut targets = targets::parse(&list);
     let services = scores.services().iter();
     let new: Vec<_> = services
@@ -82,7 +89,7 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     } else {
         None
     };
-    Ok(Service {
+    let service = Service {
         targets,
         control,
         importer: Some(importer),
@@ -94,7 +101,26 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         enricher,
         identity,
         now,
-    })
+    };
+    Ok((service, arrivals))
+}
+
+/// Notices what an import, which is a process of its own, stored. Where nothing came, this
+/// is one look at the end of an index.
+async fn notice(store: Arc<Sqlite>, arrivals: Arc<Arrivals>) {
+    let mut looks = tokio::time::interval(NOTICE);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let (store, arrivals) = (Arc::clone(&store), Arc::clone(&arrivals));
+        let done = tokio::task::spawn_blocking(move || arrivals.look(&store)).await;
+        match done {
+            Ok(Ok(0)) => {}
+            Ok(Ok(batches)) => tracing::info!(batches, "took note of what was imported"),
+            Ok(Err(error)) => tracing::error!(%error, "the store was not looked at"),
+            Err(error) => tracing::error!(%error, "the store was not looked at"),
+        }
+    }
 }
 
 /// Publishes what is due. That it failed is no reason not to serve.

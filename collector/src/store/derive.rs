@@ -141,7 +141,7 @@ fn row(m: &Measurement, o: &Observation, scratch: &mut Vec<u8>) -> ObservationRo
 }
 
 /// Payload of an envelope whose signature was checked when the batch came.
-fn payload_of<T: for<'b> minicbor::Decode<'b, ()>>(token: &[u8]) -> Option<T> {
+pub(super) fn payload_of<T: for<'b> minicbor::Decode<'b, ()>>(token: &[u8]) -> Option<T> {
     Envelope::parse(token).ok()?;
     let mut d = minicbor::Decoder::new(token);
     d.tag().ok()?;

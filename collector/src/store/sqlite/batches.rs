@@ -101,7 +101,7 @@ pub(super) fn origin(db: &Connection, key: i64) -> Result<Origin, StoreError> {
         })?)
 }
 
-fn by_key(db: &Connection, key: i64) -> Result<StoredBatch, StoreError> {
+pub(super) fn by_key(db: &Connection, key: i64) -> Result<StoredBatch, StoreError> {
     let corrupt = || StoreError::Corrupt(format!("receipt number {key}"));
     let receipt = db
         .prepare_cached(&format!("{RECEIPT} WHERE r.key = ?1"))?

@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLite file, WAL, `synchronous=FULL`, one writer, readers on
 //! their own connections.
 
+mod arrive;
 mod batches;
 mod count;
 mod desk;
@@ -18,6 +19,7 @@ use super::{
     Appended, Derive, Dropped, Facts, Incoming, MeasurementRow, Query, Retention, Rollup,
     StoreError, StoredBatch, Summary,
 };
+pub use arrive::Arrival;
 use desk::Desk;
 use faultline_core::{
     codec::to_cbor,
@@ -56,6 +58,26 @@ impl Sqlite {
             writer: writer::Writer::start(path, max_pages)?,
             idle: Mutex::default(),
         })
+    }
+
+    /// Everything that is there, by start and identity, and where to go on with
+    /// [`Sqlite::arrived`]: all of one moment.
+    pub fn everything(
+        &self,
+        each: &mut dyn FnMut(MeasurementRow),
+    ) -> Result<Arrival, StoreError> {
+        self.read(|db| arrive::all(db, each))
+    }
+
+    /// The rows of batches that came since, from whichever process, without those that are
+    /// known already; and where to go on.
+    pub fn arrived(
+        &self,
+        since: Arrival,
+        known: &dyn Fn(BatchId) -> bool,
+        each: &mut dyn FnMut(BatchId, Vec<MeasurementRow>),
+    ) -> Result<Arrival, StoreError> {
+        self.read(|db| arrive::after(db, since, known, each))
     }
 
     /// All that `f` reads is of one state of the file.
