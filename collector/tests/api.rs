@@ -340,6 +340,9 @@ async fn lists_are_filtered_by_window_outcome_and_target() {
         ("since=2023-11-14T22:13:20Z", 3),
         ("since=2023-11-14T22:13:20.000001Z", 0),
         ("until=2023-11-14T22:13:20Z", 0),
+        ("until=2023-11-14", 3),
+        ("until=2023-11-13", 0),
+        ("since=2023-11-14&until=2023-11-14", 3),
         (
             "since=2023-11-14&until=2023-11-15&outcome=inconclusive&country=xa",
             3,

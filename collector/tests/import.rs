@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use faultline_collector::{
-    api::{Scores, Service, router},
+    api::{Arrivals, Scores, Service, router},
     config::Config,
     import::{
         Importer, Kept, convert,
@@ -55,18 +55,26 @@ fn keep(store: &Sqlite, document: &Document) -> (MeasurementId, Kept) {
 }
 
 fn app(store: &Arc<Sqlite>) -> Router {
+    app_with_arrivals(store).0
+}
+
+fn app_with_arrivals(store: &Arc<Sqlite>) -> (Router, Arc<Arrivals>) {
     let enricher: Arc<dyn Enricher> = Arc::new(Nowhere);
     let collector = key(9);
+    let config = Config::default();
+    let importer = Some(key(3).public().probe_id());
+    let scores = Arc::new(Scores::new(&config, importer).unwrap());
+    let arrivals = Arc::new(Arrivals::load(Arc::clone(&scores), store).unwrap());
+    let watch = Arc::clone(&arrivals);
     let ingest = Ingest::new(
         Arc::clone(store),
         Arc::clone(&enricher),
         Arc::new(Rules),
         collector.public(),
-    );
-    let config = Config::default();
-    let importer = Some(key(3).public().probe_id());
-    router(Arc::new(Service {
-        scores: Arc::new(Scores::new(&config, importer).unwrap()),
+    )
+    .watched_by(Arc::new(move |rows| watch.hear(rows)));
+    let router = router(Arc::new(Service {
+        scores,
         vintages: None,
         config,
         traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
@@ -79,7 +87,8 @@ fn app(store: &Arc<Sqlite>) -> Router {
         targets: vec![],
         now: || NOW,
     }))
-    .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))))
+    .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))));
+    (router, arrivals)
 }
 
 async fn served(app: &Router, id: MeasurementId) -> Value {
@@ -409,4 +418,47 @@ fn the_commands_take_what_they_can_and_say_what_they_cannot() {
         ),
         "{talk}"
     );
+}
+
+async fn measured(app: &Router) -> Value {
+    let request = Request::get("/v1/targets").body(Body::empty()).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let value: Value = serde_json::from_slice(&body).unwrap();
+    let targets = value["targets"].as_array().unwrap().iter();
+    let count = |target: &Value| (target["target"].clone(), target["measurements"].clone());
+    targets.map(|target| json!(count(target))).collect()
+}
+
+#[tokio::test]
+async fn what_another_process_imports_shows_without_a_restart_and_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = |name: &str, version: &str| Document::new(denied(name, version));
+    let served = open(folder.path());
+    keep(&served, &document("before.example", "0.5.28"));
+    let (app, arrivals) = app_with_arrivals(&served);
+    let before = json!([["https://before.example/", 1]]);
+    assert_eq!(measured(&app).await, before);
+    assert_eq!(arrivals.look(&served).unwrap(), 0);
+    // Another handle on the file is what another process has.
+    let other = open(folder.path());
+    keep(&other, &document("new.example", "0.5.28"));
+    keep(&other, &document("before.example", "0.5.28"));
+    assert_eq!(measured(&app).await, before, "nobody has looked yet");
+    assert_eq!(arrivals.look(&served).unwrap(), 1);
+    let after = json!([["https://before.example/", 1], ["https://new.example/", 1]]);
+    assert_eq!(measured(&app).await, after);
+    assert_eq!(arrivals.look(&served).unwrap(), 0);
+    assert_eq!(measured(&app).await, after);
+    // What this process stored and told is not taken in a second time, in either order.
+    let (id, _) = keep(&served, &document("third.example", "0.5.28"));
+    let row = served.measurement(id).unwrap().unwrap();
+    arrivals.hear(std::slice::from_ref(&row));
+    assert_eq!(arrivals.look(&served).unwrap(), 0);
+    let (id, _) = keep(&served, &document("third.example", "0.4.3"));
+    let row = served.measurement(id).unwrap().unwrap();
+    assert_eq!(arrivals.look(&served).unwrap(), 1);
+    arrivals.hear(&[row]);
+    let third = &measured(&app).await[2];
+    assert_eq!(*third, json!(["https://third.example/", 2]));
 }

@@ -4,7 +4,7 @@
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Request, StatusCode, header},
+    http::{HeaderMap, Request, StatusCode, header},
 };
 use faultline_collector::{
     api::{Scores, Service, Vintages, router},
@@ -22,7 +22,7 @@ use faultline_core::{
     verdict::Reason,
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io::Read as _, path::Path, sync::Arc};
 use tower::ServiceExt as _;
 
 const DAY: i64 = 86_400;
@@ -334,6 +334,95 @@ async fn lists_leave_as_csv_with_their_warning() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let (status, ..) = fetch(&app, "/v1/world?format=csv&table=none").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+/// Headers of a request, and what came: status, headers, bytes as sent.
+async fn raw(
+    app: &Router,
+    path: &str,
+    asked: &[(&str, &str)],
+) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let mut request = Request::get(path);
+    for (name, value) in asked {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::empty()).unwrap();
+    let reply = app.clone().oneshot(request).await.unwrap();
+    let (head, body) = reply.into_parts();
+    let bytes = to_bytes(body, 1 << 24).await.unwrap().to_vec();
+    (head.status, head.headers, bytes)
+}
+
+#[tokio::test]
+async fn replies_are_compressed_and_tagged_by_their_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, scores) = app(folder.path(), "", &rows(ENOUGH, 6, 0..4));
+    for path in [
+        "/v1/world",
+        "/v1/countries/XA",
+        "/v1/countries/XA?format=csv",
+        "/v1/countries/XA/indicators/U2",
+        "/v1/networks/1",
+        "/v1/targets",
+        "/v1/method",
+        "/v1/openapi.json",
+    ] {
+        let (_, plain_head, plain) = raw(&app, path, &[]).await;
+        let br = [("accept-encoding", "br, gzip;q=0")];
+        assert_eq!(raw(&app, path, &br).await.2, plain, "{path}");
+        let takes = ("accept-encoding", "gzip, deflate, br, zstd");
+        let (_, head, packed) = raw(&app, path, &[takes]).await;
+        assert_eq!(plain_head.get(header::CONTENT_ENCODING), None, "{path}");
+        assert_eq!(head[header::CONTENT_ENCODING], "gzip", "{path}");
+        assert_eq!(head[header::CONTENT_TYPE], plain_head[header::CONTENT_TYPE]);
+        assert_eq!(head[header::VARY], "accept-encoding, x-operator-token");
+        assert!(packed.len() < plain.len() / 2, "{path}");
+        let mut unpacked = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(packed.as_slice());
+        decoder.read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, plain, "{path}");
+        // Other bytes, another tag; the same bytes are not sent twice.
+        let (tag, other) = (&head[header::ETAG], &plain_head[header::ETAG]);
+        assert_ne!(tag, other, "{path}");
+        let tags = format!("\"x\", W/{}", tag.to_str().unwrap());
+        let (status, head, none) = raw(&app, path, &[takes, ("if-none-match", &tags)]).await;
+        assert_eq!(
+            (status, none.len()),
+            (StatusCode::NOT_MODIFIED, 0),
+            "{path}"
+        );
+        assert_eq!(&head[header::ETAG], tag);
+        let held = ("if-none-match", other.to_str().unwrap());
+        let (status, ..) = raw(&app, path, &[takes, held]).await;
+        assert_eq!(status, StatusCode::OK, "{path}: another form is held");
+    }
+    // Evidence changes the tag.
+    let before = raw(&app, "/v1/world", &[]).await.1[header::ETAG].clone();
+    scores.add(&rows(ENOUGH, 6, 4..5));
+    let held = [("if-none-match", before.to_str().unwrap())];
+    assert_eq!(raw(&app, "/v1/world", &held).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn browsers_keep_nothing_that_tells_what_was_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = "0123456789abcdef";
+    let settings = format!("operator_token = {token:?}");
+    let (app, _) = app(folder.path(), &settings, &rows(ENOUGH, 6, 0..4));
+    for (path, keep) in [
+        ("/v1/world", "no-cache"),
+        ("/v1/countries/XA", "no-cache"),
+        ("/v1/method", "no-cache"),
+        ("/v1/countries/XA/indicators/U2", "no-store"),
+        ("/v1/networks/1", "no-store"),
+        ("/v1/targets/https%3A%2F%2Fsite0.example%2F", "no-store"),
+        ("/v1/verdicts", "no-store"),
+    ] {
+        let (_, head, _) = raw(&app, path, &[]).await;
+        assert_eq!(head[header::CACHE_CONTROL], keep, "{path}");
+        let (_, head, _) = raw(&app, path, &[("x-operator-token", token)]).await;
+        assert_eq!(head[header::CACHE_CONTROL], "no-store", "{path}");
+    }
 }
 
 #[tokio::test]

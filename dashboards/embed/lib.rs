@@ -3,6 +3,10 @@
 //!
 //! This crate knows no HTTP server: the collector's `api::app` puts what it finds on the wire.
 
+mod preload;
+
+pub use preload::preload;
+
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
 
@@ -40,8 +44,9 @@ pub fn is_built() -> bool {
 /// The file at a path like `/assets/index-abc.js`; `None` for pages of the app and for nothing.
 pub fn asset(path: &str, accept_encoding: &str) -> Option<Asset> {
     let name = path.strip_prefix('/')?;
-    // The page has addresses of its own, and compressed twins are not files for readers.
-    if name == "index.html" || matches!(ending(name), Some("br" | "gz")) {
+    // The page has addresses of its own; lists and compressed twins are not files for readers.
+    if matches!(name, "index.html" | "preload.txt") || matches!(ending(name), Some("br" | "gz"))
+    {
         return None;
     }
     find(name, accept_encoding)
@@ -102,8 +107,8 @@ fn tag(file: &EmbeddedFile) -> String {
     })
 }
 
-/// RFC 9110 section 12.5.3, as far as browsers use it: names, perhaps with `q=0`.
-fn accepts(header: &str, encoding: &str) -> bool {
+/// Whether a reader takes an encoding: RFC 9110 section 12.5.3, as far as browsers use it: names, perhaps with `q=0`.
+pub fn accepts(header: &str, encoding: &str) -> bool {
     header.split(',').any(|item| {
         let (name, weight) = item.split_once(';').unwrap_or((item, ""));
         let refused = weight

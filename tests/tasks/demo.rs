@@ -1,35 +1,33 @@
 //! What does a whole observatory look like? Builds it, lets it measure a simulated world, and
 //! shows what was found: `cargo demo`.
 
-use super::web;
+use super::{
+    Chain, Trouble, past,
+    programs::{self, Collector},
+    say, web,
+};
 use faultline_collector::store::sqlite::Sqlite;
 use faultline_core::time::UnixTime;
 use faultline_internet::{
     live,
     observatory::{
         Observatory,
-        geo::Databases,
-        history::{History, history},
-        lists,
         live::{Programs, start},
         report::Report,
         simulated::simulate,
     },
 };
 use std::{
-    env, fmt, fs,
-    io::{IsTerminal as _, Write as _},
+    io::IsTerminal as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    path::Path,
+    process::ExitCode,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 /// The world that is measured.
 const WORLD: &str = include_str!("../scenarios/world/six_countries.toml");
-/// The world that is looked back on, and then measured on.
-const PAST: &str = include_str!("../scenarios/world/sixty_days.toml");
 /// Of the past, unless others are wished for.
 const DAYS: u32 = 60;
 /// Most days of the past: what scores look at.
@@ -42,6 +40,7 @@ const PORT: u16 = 8080;
 const PAUSE: Duration = Duration::from_mins(10);
 
 /// What was typed.
+#[derive(Debug, PartialEq, Eq)]
 struct Wishes {
     /// End after the table.
     once: bool,
@@ -51,9 +50,6 @@ struct Wishes {
     /// How many days are looked back on.
     days: u32,
 }
-
-/// Why there is no demonstration.
-type Trouble = Box<dyn std::error::Error>;
 
 /// Runs the demonstration as `arguments` wish.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -104,12 +100,13 @@ fn parse(arguments: &[String]) -> Result<Wishes, String> {
 }
 
 fn demonstrate(wishes: &Wishes) -> Result<ExitCode, Trouble> {
-    let world = Observatory::parse(if wishes.once { WORLD } else { PAST })?;
+    let world = Observatory::parse(if wishes.once { WORLD } else { past::WORLD })?;
     if !wishes.once {
         pages();
     }
-    build()?;
-    let folder = fresh_folder()?;
+    say("building the probe and the collector");
+    programs::build()?;
+    let folder = programs::fresh_folder("demo")?;
     // Of this machine's own network: a door into the world's, where one is wanted.
     let door = if wishes.once {
         None
@@ -145,15 +142,15 @@ fn on_sockets(
     door: Option<TcpListener>,
 ) -> Result<ExitCode, Trouble> {
     let programs = Programs {
-        probe: binary("faultline-probe")?,
-        collector: binary("faultline-collector")?,
+        probe: programs::binary("faultline-probe")?,
+        collector: programs::binary("faultline-collector")?,
     };
     if days > 0 {
-        look_back(&world, folder, days)?;
+        past::look_back(&world, folder, days)?;
         world = world.today(days, TARGETS);
     }
     let world = &world;
-    let started = now()?;
+    let started = past::now()?;
     let running = start(world, folder, &programs)?;
     let probes = world.members()?.len();
     let terminal = std::io::stderr().is_terminal();
@@ -174,7 +171,7 @@ fn on_sockets(
     announce(&door)?;
     running.relay(door)?;
     loop {
-        let started = now()?;
+        let started = past::now()?;
         measure()?;
         tell(world, folder, started)?;
         std::thread::sleep(PAUSE);
@@ -189,7 +186,7 @@ fn in_process(
     door: Option<TcpListener>,
 ) -> Result<ExitCode, Trouble> {
     if days > 0 {
-        look_back(world, folder, days)?;
+        past::look_back(world, folder, days)?;
     } else {
         let store = Arc::new(Sqlite::open(&folder.join("collector.db"))?);
         simulate(world, &store, folder)?;
@@ -200,33 +197,6 @@ fn in_process(
     announce(&door)?;
     serve(world, folder, door)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Fills the store with days that end yesterday, made in virtual time.
-fn look_back(world: &Observatory, folder: &Path, days: u32) -> Result<(), Trouble> {
-    say(&format!("making {days} days of history in virtual time"));
-    let store = Arc::new(Sqlite::open(&folder.join("collector.db"))?);
-    let wanted = History {
-        days,
-        until: UnixTime::from_secs(now()?.secs() - 86_400),
-        ..History::default()
-    };
-    let terminal = std::io::stderr().is_terminal();
-    let made = history(world, &wanted, &store, folder, &mut |day| {
-        if terminal {
-            eprint!("\rdemo: {} of {days} days", day + 1);
-        }
-    })?;
-    if terminal {
-        eprintln!();
-    }
-    say(&format!("{} measurements in it", made.measurements));
-    Ok(())
-}
-
-fn now() -> Result<UnixTime, Trouble> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok(UnixTime::from_secs(i64::try_from(since.as_secs())?))
 }
 
 /// Builds the pages where that can be done. Without them the collector says how to.
@@ -284,93 +254,45 @@ fn verdict(report: &Report) -> ExitCode {
 fn serve(world: &Observatory, folder: &Path, door: TcpListener) -> Result<(), Trouble> {
     let listen = door.local_addr()?;
     drop(door);
-    let databases = Databases::in_folder(folder);
-    let settings = folder.join("collector.toml");
-    let mut table = collector_settings(listen, folder, &databases);
-    for (key, path) in lists::write(world, folder)?.settings() {
-        table.insert(key.to_owned(), path.to_string_lossy().into_owned().into());
+    Collector::start(world, folder, listen)?.wait()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(words: &str) -> Result<Wishes, String> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
     }
-    fs::write(&settings, table.to_string())?;
-    let mut collector = collector(&settings)?;
-    collector.wait()?;
-    Ok(())
-}
 
-fn collector_settings(listen: SocketAddr, state: &Path, geo: &Databases) -> toml::Table {
-    let path = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned());
-    toml::Table::from_iter([
-        ("listen".to_owned(), listen.to_string().into()),
-        ("state".to_owned(), path(state)),
-        ("country_db".to_owned(), path(&geo.country)),
-        ("asn_db".to_owned(), path(&geo.asn)),
-        ("simulated".to_owned(), true.into()),
-        ("public_evidence".to_owned(), true.into()),
-    ])
-}
-
-fn collector(settings: &Path) -> Result<Child, Trouble> {
-    let program = binary("faultline-collector")?;
-    let child = Command::new(&program)
-        .args(["--config".as_ref(), settings.as_os_str()])
-        .arg("serve")
-        .env("RUST_LOG", "warn")
-        .stdout(Stdio::null())
-        .spawn();
-    Ok(child.map_err(|e| format!("cannot start {}: {e}", program.display()))?)
-}
-
-/// Builds what is started.
-fn build() -> Result<(), Trouble> {
-    say("building the probe and the collector");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "-p", "faultline-probe"])
-        .args(["-p", "faultline-collector"])
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("the build failed; its messages are above".into())
-    }
-}
-
-/// A program that was built beside this one.
-fn binary(name: &str) -> Result<PathBuf, Trouble> {
-    let here = env::current_exe()?;
-    let path = here.with_file_name(name);
-    if path.exists() {
-        Ok(path)
-    } else {
-        Err(format!("{} is not there; run cargo demo", path.display()).into())
-    }
-}
-
-/// An empty folder below the build products, so that nothing is left elsewhere.
-fn fresh_folder() -> Result<PathBuf, Trouble> {
-    let here = env::current_exe()?;
-    let folder = here.with_file_name("demo");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
-fn say(what: &str) {
-    let _ = writeln!(std::io::stderr(), "demo: {what}");
-}
-
-/// An error and its causes on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(inner) = cause {
-            write!(f, ": {inner}")?;
-            cause = inner.source();
+    #[test]
+    fn days_are_wished_for_within_what_scores_look_at() {
+        assert_eq!(typed("").unwrap().days, DAYS);
+        assert_eq!(typed("--days 1").unwrap().days, 1);
+        let all = typed("--simulated --days 365 --port 9 --once").unwrap();
+        let wishes = Wishes {
+            once: true,
+            simulated: true,
+            port: 9,
+            days: 365,
+        };
+        assert_eq!(all, wishes);
+        for wrong in [
+            "--days",
+            "--days 0",
+            "--days 366",
+            "--days -1",
+            "--days many",
+        ] {
+            let said = typed(wrong).unwrap_err();
+            assert!(said.contains("1 to 365"), "{wrong}: {said}");
         }
-        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said() {
+        assert!(typed("--port 65536").unwrap_err().contains("65535"));
+        assert!(typed("--day 3").unwrap_err().contains("--day"));
     }
 }

@@ -10,6 +10,8 @@ usage: cargo x <task>
                     look back on N days of six countries, then measure them over real sockets
                     in namespaces, and serve the pages (cargo demo); --once measures once,
                     without a past, and ends after the table; --simulated sends no packets
+  browse [measure]  drive a browser over the pages of a collector that serves a month of
+                    simulated history; or measure how soon pages are readable on a slow phone
   firmware          build the images of boards, and say where the emulated one is
   sizes             what the emulated board's image takes of flash and RAM, in a life
   power-cuts [--times N]

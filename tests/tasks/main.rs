@@ -1,5 +1,6 @@
 //! Tasks: `cargo x <task>`. One file each; `help` lists them.
 
+mod browse;
 mod core_alone;
 mod demo;
 mod dist;
@@ -7,9 +8,14 @@ mod firmware;
 mod help;
 mod house;
 mod measure;
+mod past;
+mod programs;
 mod web;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, fmt, io::Write as _, path::PathBuf, process::ExitCode};
+
+/// Why a task came to no end.
+type Trouble = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
@@ -19,6 +25,8 @@ fn main() -> ExitCode {
         (Some("house"), []) => house::run(&house::root()),
         (Some("house"), [checkout]) => house::run(&PathBuf::from(checkout)),
         (Some("core"), []) => core_alone::run(),
+        (Some("browse"), []) => browse::run("test:collector"),
+        (Some("browse"), [word]) if word == "measure" => browse::run("measure"),
         (Some("demo"), wishes) => demo::run(wishes),
         (Some("dist"), wishes) => dist::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
@@ -42,8 +50,8 @@ fn main() -> ExitCode {
         (None, _) => refuse("no task was named"),
         (
             Some(
-                "house" | "core" | "web" | "help" | "measure-probe" | "firmware" | "sizes"
-                | "power-cuts",
+                "house" | "core" | "browse" | "web" | "help" | "measure-probe" | "firmware"
+                | "sizes" | "power-cuts",
             ),
             _,
         ) => refuse("too many arguments"),
@@ -54,4 +62,24 @@ fn main() -> ExitCode {
 fn refuse(why: &str) -> ExitCode {
     eprint!("x: {why}\n{}", help::TEXT);
     ExitCode::from(2)
+}
+
+/// To people, who may have stopped listening.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "x: {what}");
+}
+
+/// An error and its causes on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(inner) = cause {
+            write!(f, ": {inner}")?;
+            cause = inner.source();
+        }
+        Ok(())
+    }
 }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use faultline_dashboards::{Asset, CONTENT_SECURITY_POLICY, asset, is_page, page};
+use faultline_dashboards::{Asset, CONTENT_SECURITY_POLICY, asset, is_page, page, preload};
 
 /// Whatever no route of the API takes.
 pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
@@ -27,7 +27,11 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         return send(StatusCode::OK, found, &headers);
     }
     if is_page(path) {
-        return send(StatusCode::OK, page(encodings), &headers);
+        let mut response = send(StatusCode::OK, page(encodings), &headers);
+        if let Ok(links) = HeaderValue::from_str(&preload(path)) {
+            response.headers_mut().insert(header::LINK, links);
+        }
+        return response;
     }
     // People get the app, which says that there is no such page; programs get a refusal.
     if accept(header::ACCEPT).is_some_and(|types| types.contains("text/html")) {
@@ -112,6 +116,10 @@ mod tests {
             );
             assert_eq!(head[header::CACHE_CONTROL], "no-cache");
             assert_eq!(head[header::CONTENT_TYPE], "text/html; charset=utf-8");
+            assert!(
+                head[header::LINK].to_str().unwrap().contains("</v1/"),
+                "{path}"
+            );
             let tag = head[header::ETAG].to_str().unwrap().to_owned();
             let again = [(header::IF_NONE_MATCH, tag)];
             let asked = again

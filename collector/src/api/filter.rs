@@ -1,13 +1,19 @@
 //! Which measurements are asked for? The filters that lists of measurements and verdicts
-//! share. The store applies what it has an index for, the rest is applied to what it finds.
+//! share. The store applies what it has an index for; for the rest, the facts in memory say
+//! where to look, and it is applied to what is found there.
 
-use super::{Service, moment, refused::Refused};
+use super::{Service, moment, refused::Refused, walk::Walk};
 use crate::{
-    score::{cell::votes, indicator::Indicator, services::host},
-    store::{MeasurementRow, Query, Source},
+    score::{
+        cell::{self, Day, Vote, votes},
+        index::{Kind, Sought},
+        indicator::Indicator,
+        services::host,
+    },
+    store::{MeasurementRow, Query, Source, sqlite::Sqlite},
 };
 use faultline_core::{
-    id::{Country, MeasurementId},
+    id::{Asn, Country, MeasurementId},
     time::UnixTime,
 };
 use serde::Deserialize;
@@ -53,8 +59,9 @@ impl Filter {
             id.parse().map_err(|()| unknown())
         });
         let after = self.after.as_deref().map(cursor).transpose()?;
-        let start = time("since", self.since.as_deref(), i64::MIN)?;
-        let end = time("until", self.until.as_deref(), i64::MAX)?;
+        let start = time("since", self.since.as_deref(), moment::parse)?;
+        let end = time("until", self.until.as_deref(), moment::end)?;
+        let (start, end) = (start.unwrap_or(OPEN.start), end.unwrap_or(OPEN.end));
         Ok(Wanted {
             country: country.transpose()?,
             indicator: indicator.transpose()?,
@@ -67,26 +74,81 @@ impl Filter {
 }
 
 impl Wanted {
-    /// What the store can answer of it. One row more than wanted tells whether there is more;
-    /// where most rows may not fit, they come in large pages.
-    pub(super) fn query(&self, source: Option<Source>) -> Query {
+    /// The way through the store along what may fit, after the page before.
+    pub(super) fn walk<'a>(
+        &self,
+        service: &'a Service,
+        source: Option<Source>,
+    ) -> Walk<'a, dyn Store> {
         let w = &self.words;
-        let all_fit = self.indicator.is_none()
+        let indexed = self.indicator.is_none()
             && w.asn.is_none()
             && w.experiment.is_none()
             && w.mechanism.is_none();
-        Query {
+        let wanted = Query {
             after: self.after,
-            country: self.country,
             target: w.target.clone(),
             outcome: w.outcome.clone(),
             source,
             observations: false,
-            ..Query::within(
-                self.window.clone(),
-                if all_fit { self.limit + 1 } else { PAGE },
-            )
+            ..Query::within(OPEN, 0)
+        };
+        let streams = if indexed {
+            vec![(self.country, vec![self.window.clone()])]
+        } else {
+            self.streams(service, source)
+        };
+        // One row more than wanted tells whether there is more.
+        let at_once = (self.limit + 1).div_ceil(streams.len().max(1));
+        let limit = if indexed { at_once } else { at_once.max(LEAST) };
+        Walk::new(&*service.store, Query { limit, ..wanted }, streams)
+    }
+
+    /// By country, the days on which something stands that fits.
+    fn streams(
+        &self,
+        service: &Service,
+        source: Option<Source>,
+    ) -> Vec<(Option<Country>, Vec<Range<UnixTime>>)> {
+        let w = &self.words;
+        let is = |wanted: &Option<String>, word: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == word)
+        };
+        let kind = |kind: &Kind, votes: &[Vote]| {
+            is(&w.experiment, kind.experiment)
+                && is(&w.outcome, &kind.outcome)
+                && is(&w.mechanism, kind.mechanism.as_deref().unwrap_or(""))
+                && (self.indicator).is_none_or(|id| votes.iter().any(|v| v.indicator == id))
+        };
+        let sought = Sought {
+            asn: w.asn.map(Asn),
+            target: w.target.as_deref(),
+            source: source.map(|source| match source {
+                Source::Import => cell::Source::Import,
+                Source::Probe => cell::Source::Own,
+            }),
+            kind: &kind,
+        };
+        let start = (self.after).map_or(self.window.start, |(at, _)| at.max(self.window.start));
+        let days = cell::day(start.0)..=cell::day(self.window.end.0.saturating_sub(1));
+        if days.is_empty() {
+            return Vec::new();
         }
+        let index = service.scores.index();
+        let standing = index.standing(self.country, days, &sought);
+        let mut streams: Vec<_> = standing
+            .into_iter()
+            .map(|(country, days)| (Some(country), windows(&days, &self.window)))
+            .collect();
+        // Measurements of an unknown place are not among the facts: nothing is said of them.
+        let nowhere = Some(Country::UNKNOWN);
+        if w.asn.is_none_or(|asn| asn == 0)
+            && self.indicator.is_none()
+            && (self.country.is_none() || self.country == nowhere)
+        {
+            streams.push((nowhere, vec![self.window.clone()]));
+        }
+        streams
     }
 
     /// Whether a row of the store's answer is asked for.
@@ -108,18 +170,40 @@ impl Wanted {
     }
 }
 
+/// The windows of days, as far as they lie in `window`; days that follow each other share one.
+fn windows(days: &[Day], window: &Range<UnixTime>) -> Vec<Range<UnixTime>> {
+    let mut windows: Vec<Range<UnixTime>> = Vec::new();
+    for day in days {
+        let start = UnixTime(i64::from(*day) * moment::DAY);
+        let end = UnixTime(start.0 + moment::DAY).min(window.end);
+        match windows.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => windows.push(start.max(window.start)..end),
+        }
+    }
+    windows
+}
+
+/// All time.
+const OPEN: Range<UnixTime> = UnixTime(i64::MIN)..UnixTime(i64::MAX);
+/// Rows that are read at a time where not all may fit, at least.
+const LEAST: usize = 16;
 /// Most rows of a page.
 const PAGE: usize = 1000;
 
-fn time(name: &str, text: Option<&str>, open: i64) -> Result<UnixTime, Refused> {
-    match text {
-        Some(text) => moment::parse(text).ok_or_else(|| {
+fn time(
+    name: &str,
+    text: Option<&str>,
+    read: fn(&str) -> Option<UnixTime>,
+) -> Result<Option<UnixTime>, Refused> {
+    let read = |text| {
+        read(text).ok_or_else(|| {
             Refused::bad_query(format!(
                 "{name} is a date or a time in UTC, like 2026-11-24 or 2026-11-24T01:02:03Z"
             ))
-        }),
-        None => Ok(UnixTime(open)),
-    }
+        })
+    };
+    text.map(read).transpose()
 }
 
 /// `after`: where the page before ended, as its `next` said.

@@ -2,6 +2,9 @@
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
 mod app;
+mod arrivals;
+mod ask;
+mod country;
 mod evidence;
 mod filter;
 mod lists;
@@ -16,7 +19,11 @@ mod summary;
 mod table;
 mod tally;
 mod vintages;
+mod walk;
+mod wire;
+mod world;
 
+pub use arrivals::Arrivals;
 pub use openapi::document as openapi;
 pub use scores::{Scores, ScoresError};
 pub use vintages::{Vintages, VintagesError};
@@ -83,13 +90,13 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/measurements", get(read::measurements))
         .route("/v1/measurements/{id}", get(read::measurement))
         .route("/v1/verdicts", get(read::verdicts))
-        .route("/v1/atlas", get(pages::atlas))
-        .route("/v1/world", get(pages::world))
-        .route("/v1/coverage", get(pages::coverages))
-        .route("/v1/countries/{country}", get(pages::country))
+        .route("/v1/atlas", get(world::atlas))
+        .route("/v1/world", get(world::world))
+        .route("/v1/coverage", get(world::coverages))
+        .route("/v1/countries/{country}", get(country::country))
         .route(
             "/v1/countries/{country}/indicators/{indicator}",
-            get(pages::indicator),
+            get(country::indicator),
         )
         .route("/v1/countries/{country}/vintages", get(vintages::vintages))
         .route("/v1/networks/{asn}", get(lists::network))

@@ -3,6 +3,16 @@
 
 use faultline_core::time::UnixTime;
 
+/// Microseconds of a day.
+pub(super) const DAY: i64 = 86_400_000_000;
+
+/// The first moment after what was named: of a date its whole day belongs to it.
+pub(super) fn end(text: &str) -> Option<UnixTime> {
+    let UnixTime(start) = parse(text)?;
+    let day = if text.contains('T') { 0 } else { DAY };
+    Some(UnixTime(start + day))
+}
+
 /// `2026-11-24`, `2026-11-24T01:02:03Z` or with a fraction.
 pub(super) fn parse(text: &str) -> Option<UnixTime> {
     let (date, time) = match text.split_once('T') {
@@ -55,6 +65,9 @@ mod tests {
             parse("2024-02-29T00:00:00.5Z"),
             Some(UnixTime(day.0 + 500_000))
         );
+        assert_eq!(end("2024-02-29"), parse("2024-03-01"));
+        let noon = "2024-02-29T12:00:00Z";
+        assert_eq!(end(noon), parse(noon));
         let more = parse("2024-02-29T00:00:00.000000999Z");
         assert_eq!(more, Some(day), "cut, not rounded");
     }

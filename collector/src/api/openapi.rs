@@ -1,7 +1,8 @@
 //! Which addresses are there, in the words of OpenAPI 3.1? Built from one table of routes;
 //! `collector/openapi.json` is the committed copy, and a test compares them.
 
-use axum::Json;
+use super::{refused::Refused, wire};
+use axum::{http::HeaderMap, response::Response};
 use serde_json::{Map, Value, json};
 
 struct Route {
@@ -26,7 +27,10 @@ const FILTER: &[(&str, &str)] = &[
         "since",
         "started then or later: a date or a time in UTC, RFC 3339",
     ),
-    ("until", "started before then, likewise"),
+    (
+        "until",
+        "started before then, likewise; a date is its whole day",
+    ),
     ("limit", "1 to 1000, 100 unless given"),
     ("after", "`next` of the page before"),
     ("format", "json or csv"),
@@ -151,8 +155,8 @@ const ROUTES: &[Route] = &[
     get("/v1/openapi.json", "This document", &[]),
 ];
 
-pub(super) async fn serve() -> Json<Value> {
-    Json(document())
+pub(super) async fn serve(headers: HeaderMap) -> Result<Response, Refused> {
+    wire::json(&headers, &document())
 }
 
 /// The whole document.

@@ -1,12 +1,10 @@
-//! What do the pages of the world and of a country show? Profiles, coverage and lists, in
-//! the shapes that the dashboards know; as CSV with `?format=csv`, where `table` picks one
-//! of several lists. Values are rounded to four decimals, and what is not published is null.
+//! How are a profile and what lies behind it put into JSON? In the shapes that the dashboards
+//! know. Values are rounded to four decimals, and what is not published is null.
 
 use super::{
-    Service, on_disk,
+    ask::Page,
     refused::Refused,
     scores::Outline,
-    table,
     tally::{Line, Tallies, Tally},
 };
 use crate::score::{
@@ -15,328 +13,15 @@ use crate::score::{
     explain::{self, Account},
     floors::FLOORS,
     indicator::{self, Dimension, Indicator},
-    profile::{Estimate, IndicatorScore, Interval, METHOD, Profile},
-    vintage::{first, hex},
-};
-use axum::{
-    body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    profile::{Estimate, IndicatorScore, Interval, Profile},
+    vintage::first,
 };
 use faultline_core::{
     id::{Asn, Country},
     time::UnixTime,
-    verdict::RULES_VERSION,
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// How a reply is wanted.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Wanted {
-    format: Option<String>,
-    table: Option<String>,
-}
-
-pub(super) type Asked = Result<Query<Wanted>, QueryRejection>;
-
-/// One request of a page.
-pub(super) struct Page<'a> {
-    pub(super) service: &'a Service,
-    /// Whether everything may be shown.
-    pub(super) open: bool,
-    /// The last day of the window.
-    pub(super) last: Day,
-}
-
-/// Makes a reply, or gives the one that was made from the same evidence.
-pub(super) async fn reply(
-    service: Arc<Service>,
-    headers: HeaderMap,
-    asked: Asked,
-    key: String,
-    list: &'static str,
-    generation: impl FnOnce(&Service) -> u64 + Send + 'static,
-    make: impl FnOnce(&Page<'_>) -> Result<Value, Refused> + Send + 'static,
-) -> Result<Response, Refused> {
-    let Query(wanted) = asked.map_err(|e| Refused::bad_query(e.body_text()))?;
-    let csv = super::read::wants_csv(wanted.format.as_deref())?;
-    let open = service.is_operator(&headers) || service.config.public_evidence;
-    let bytes = on_disk(move || {
-        let last = service.scores.last((service.now)());
-        let table = wanted.table.as_deref().unwrap_or(list);
-        let key = format!("{key} {open} {last} {csv} {table}");
-        let page = Page {
-            service: &service,
-            open,
-            last,
-        };
-        service.scores.rendered(key, generation(&service), || {
-            let value = make(&page)?;
-            if csv {
-                return table::csv(&value, table);
-            }
-            serde_json::to_vec(&value).map_err(|e| Refused::internal(&e))
-        })
-    })
-    .await?;
-    let kind = if csv {
-        "text/csv; charset=utf-8"
-    } else {
-        "application/json"
-    };
-    let body = Body::from(bytes.as_ref().clone());
-    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
-}
-
-/// The evidence of all countries.
-pub(super) fn of_all(service: &Service) -> u64 {
-    service.scores.index().generation()
-}
-
-pub(super) async fn atlas(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Refused> {
-    reply(
-        service,
-        headers,
-        asked,
-        "atlas".into(),
-        "countries",
-        |_| 0,
-        |page| {
-            let countries = page.service.scores.names.countries();
-            let countries = countries.map(|(code, name)| json!({ "code": code, "name": name }));
-            Ok(json!({
-                "simulated": page.simulated(),
-                "kind": if page.simulated() { "simulated" } else { "earth" },
-                "countries": countries.collect::<Vec<_>>(),
-            }))
-        },
-    )
-    .await
-}
-
-pub(super) async fn world(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Refused> {
-    reply(
-        service,
-        headers,
-        asked,
-        "world".into(),
-        "countries",
-        of_all,
-        |page| {
-            let (mut countries, mut changes) = (Vec::new(), Vec::new());
-            for country in page.countries() {
-                let Some(total) = page.total(country) else {
-                    continue;
-                };
-                let profile = page.service.scores.profile(country, page.last);
-                countries.push(json!({
-                    "country": country,
-                    "name": page.service.scores.names.country(country),
-                    "dimensions": dimensions(&profile),
-                    "coverage": coverage(&total, &profile),
-                }));
-                changes.extend(page.changes(country));
-            }
-            Ok(json!({
-                "simulated": page.simulated(),
-                "method": METHOD,
-                "disclaimer": crate::score::method::DISCLAIMER,
-                "window": window(page.last),
-                "countries": countries,
-                "changes": changes,
-            }))
-        },
-    )
-    .await
-}
-
-pub(super) async fn coverages(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Refused> {
-    reply(
-        service,
-        headers,
-        asked,
-        "coverage".into(),
-        "countries",
-        of_all,
-        |page| {
-            let countries = page.countries().into_iter().filter_map(|country| {
-                let total = page.total(country)?;
-                let view = page.service.scores.view(country, page.last);
-                let profile = page.service.scores.profile(country, page.last);
-                Some(json!({
-                    "country": country,
-                    "name": page.service.scores.names.country(country),
-                    "coverage": coverage(&total, &profile),
-                    "networks": page.networks(view.networks.clone()),
-                    "days": days(view.days.clone().public(page.open)),
-                }))
-            });
-            Ok(json!({
-                "simulated": page.simulated(),
-                "window": window(page.last),
-                "countries": countries.collect::<Vec<_>>(),
-            }))
-        },
-    )
-    .await
-}
-
-pub(super) async fn country(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    Path(code): Path<String>,
-    asked: Asked,
-) -> Result<Response, Refused> {
-    let country = parse_country(&code)?;
-    let key = format!("country {country}");
-    let generation = move |s: &Service| s.scores.index().generation_of(country);
-    reply(
-        service,
-        headers,
-        asked,
-        key,
-        "indicators",
-        generation,
-        move |page| {
-            let (total, scores) = (page.known(country)?, &page.service.scores);
-            let profile = scores.profile(country, page.last);
-            let view = scores.view(country, page.last);
-            let mut networks = page.networks(view.networks.clone());
-            for (id, tallies) in &view.indicators {
-                page.add_indicator(&mut networks, &profile, *id, tallies.clone());
-            }
-            let indicators = profile
-                .indicators
-                .iter()
-                .map(|i| page.indicator(country, i));
-            Ok(json!({
-                "simulated": page.simulated(),
-                "country": country,
-                "name": scores.names.country(country),
-                "method": METHOD,
-                "disclaimer": crate::score::method::DISCLAIMER,
-                "code_version": env!("CARGO_PKG_VERSION"),
-                "rules": RULES_VERSION.to_string(),
-                "seed": format!("{:016x}", profile.seed),
-                "window": window(page.last),
-                "vintage": {
-                    "computed": (page.service.now)().to_string(),
-                    "digest": hex(&profile.digest),
-                    "references": page.service.references(),
-                },
-                "dimensions": dimensions(&profile),
-                "coverage": coverage(&total, &profile),
-                "indicators": indicators.collect::<Vec<_>>(),
-                "networks": networks,
-                "targets": page.targets(view.targets.clone()),
-                "timeline": timeline(&scores.timeline(country, page.last)),
-                "changes": page.changes(country),
-            }))
-        },
-    )
-    .await
-}
-
-pub(super) async fn indicator(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    Path((code, id)): Path<(String, String)>,
-    asked: Asked,
-) -> Result<Response, Refused> {
-    let country = parse_country(&code)?;
-    let id: Indicator = id
-        .parse()
-        .map_err(|()| Refused::not_found("no such indicator: /v1/method lists them"))?;
-    let key = format!("indicator {country} {}", id.label());
-    let generation = move |s: &Service| s.scores.index().generation_of(country);
-    reply(
-        service,
-        headers,
-        asked,
-        key,
-        "networks",
-        generation,
-        move |page| {
-            page.known(country)?;
-            let scores = &page.service.scores;
-            let profile = scores.profile(country, page.last);
-            let score = profile
-                .indicator(id)
-                .ok_or_else(|| Refused::not_found("no such indicator"))?;
-            let (mut targets, mut by_day) = (Tallies::default(), Tallies::default());
-            let mut networks = Tallies::default();
-            for seen in scores.index().seen(country, first(page.last)..=page.last) {
-                for vote in seen.votes().iter().filter(|vote| vote.indicator == id) {
-                    let text = if vote.by_name {
-                        crate::score::services::host(&seen.target.text)
-                    } else {
-                        seen.target.text.clone()
-                    };
-                    targets.add(text, &seen, vote.deviates);
-                    by_day.add(seen.day, &seen, vote.deviates);
-                    networks.add(seen.asn, &seen, vote.deviates);
-                }
-            }
-            let rates = &score.assessment.rates.networks;
-            let networks = networks.public(page.open).into_iter().map(|line| {
-                let rate = rates
-                    .iter()
-                    .find(|n| n.asn == line.key)
-                    .map(|n| rounded(n.own));
-                json!({
-                    "asn": line.key,
-                    "name": scores.names.network(line.key),
-                    "probes": line.probes(),
-                    "imported": line.imported,
-                    "measurements": line.tally.measurements,
-                    "deviations": line.tally.deviations,
-                    "raw": rate,
-                })
-            });
-            let targets = targets.public(page.open).into_iter().map(|line| {
-                json!({
-                    "target": line.key,
-                    "category": page.service.category(&line.key),
-                    "measurements": line.tally.measurements,
-                    "deviations": line.tally.deviations,
-                    "networks": line.tally.networks.len(),
-                    "imported": line.imported,
-                    "mechanisms": line.tally.mechanisms,
-                })
-            });
-            Ok(json!({
-                "simulated": page.simulated(),
-                "country": country,
-                "name": scores.names.country(country),
-                "method": METHOD,
-                "disclaimer": crate::score::method::DISCLAIMER,
-                "window": window(page.last),
-                "indicator": page.indicator(country, score),
-                "networks": networks.collect::<Vec<_>>(),
-                "targets": targets.collect::<Vec<_>>(),
-                "days": days(by_day.public(page.open)),
-                "evidence": evidence(country, id, page.last),
-            }))
-        },
-    )
-    .await
-}
 
 impl Page<'_> {
     pub(super) fn simulated(&self) -> bool {
@@ -378,7 +63,7 @@ impl Page<'_> {
     }
 
     /// What each network's line says to an indicator.
-    fn add_indicator(
+    pub(super) fn add_indicator(
         &self,
         networks: &mut [Value],
         profile: &Profile,
@@ -429,7 +114,7 @@ impl Page<'_> {
         lines.collect()
     }
 
-    fn changes(&self, country: Country) -> Vec<Value> {
+    pub(super) fn changes(&self, country: Country) -> Vec<Value> {
         let scores = &self.service.scores;
         let changes = scores.changes(country, self.last);
         let one = |c: &crate::score::change::Change| {
@@ -458,7 +143,7 @@ impl Page<'_> {
     }
 
     /// One indicator with its account. Counts below the floor are nobody's business.
-    fn indicator(&self, country: Country, score: &IndicatorScore) -> Value {
+    pub(super) fn indicator(&self, country: Country, score: &IndicatorScore) -> Value {
         let a = &score.assessment;
         let shown = self.open
             || a.evidence.imported
@@ -493,13 +178,13 @@ pub(super) fn parse_country(code: &str) -> Result<Country, Refused> {
 }
 
 /// Where the verdicts behind an indicator are listed.
-fn evidence(country: Country, id: Indicator, last: Day) -> String {
+pub(super) fn evidence(country: Country, id: Indicator, last: Day) -> String {
     let (since, until) = (date(first(last)), date(last));
     let id = id.label();
     format!("/v1/verdicts?country={country}&indicator={id}&since={since}&until={until}")
 }
 
-fn dimensions(profile: &Profile) -> Map<String, Value> {
+pub(super) fn dimensions(profile: &Profile) -> Map<String, Value> {
     let one = |dimension: Dimension| {
         let score = profile.dimension(dimension)?;
         let mut value = estimate(&score.estimate);
@@ -548,7 +233,7 @@ pub(super) fn coverage(total: &Tally, profile: &Profile) -> Value {
     })
 }
 
-fn timeline(days: &[(Day, Arc<Outline>)]) -> Vec<Value> {
+pub(super) fn timeline(days: &[(Day, Arc<Outline>)]) -> Vec<Value> {
     let one = |(day, outline): &(Day, Arc<Outline>)| {
         let of = |dimension: Dimension| {
             let (point, (low, high)) = outline.get(dimension as usize).copied().flatten()?;

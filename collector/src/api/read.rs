@@ -1,20 +1,21 @@
 //! What can be read, one measurement after the other?
 
-use super::{Service, evidence, filter::Filter, on_disk, refused::Refused, table};
+use super::{Service, evidence, filter::Filter, on_disk, refused::Refused, table, wire};
 use crate::store::{Facts, MeasurementRow, Source};
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    http::HeaderMap,
+    response::Response,
 };
 use faultline_core::id::MeasurementId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Most rows that one request looks at: where few of them are wanted, the page is short and
-/// `next` says where to go on.
-const LOOKED_AT: usize = 100_000;
+/// Rows that one request looks at in vain, at most, and for each that is wanted: where few of
+/// a day and country fit, the page is short, perhaps empty, and `next` says where to go on.
+const IN_VAIN: usize = 2000;
+const IN_VAIN_EACH: usize = 4;
 
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(json!({
@@ -31,7 +32,7 @@ pub(super) async fn measurements(
     headers: HeaderMap,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    list(service, &headers, filter, "measurements", evidence::brief).await
+    list(service, headers, filter, "measurements", evidence::brief).await
 }
 
 /// Verdicts of the measurements that may be shown.
@@ -40,7 +41,7 @@ pub(super) async fn verdicts(
     headers: HeaderMap,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    list(service, &headers, filter, "verdicts", |service, row| {
+    list(service, headers, filter, "verdicts", |service, row| {
         json!({
             "measurement": row.id,
             "started": row.started.to_string(),
@@ -62,7 +63,7 @@ pub(super) async fn measurement(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Response, Refused> {
     let id: MeasurementId = id
         .parse()
         .map_err(|_| Refused::bad_query("a measurement's id is 32 hexadecimal digits"))?;
@@ -73,75 +74,52 @@ pub(super) async fn measurement(
         let row = row
             .filter(|row| service.may_show(row, operator))
             .ok_or_else(|| Refused::not_found("no such measurement, or it is not public"))?;
-        evidence::whole(&service, &row).map(Json)
+        wire::json(&headers, &evidence::whole(&service, &row)?)
     })
     .await
 }
 
 async fn list(
     service: Arc<Service>,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     filter: Result<Query<Filter>, QueryRejection>,
     name: &'static str,
     show: fn(&Service, &MeasurementRow) -> Value,
 ) -> Result<Response, Refused> {
     let Query(filter) = filter.map_err(|e| Refused::bad_query(e.body_text()))?;
-    let csv = wants_csv(filter.format.as_deref())?;
+    let csv = wire::wants_csv(filter.format.as_deref())?;
     let wanted = filter.read()?;
-    let operator = service.is_operator(headers);
+    let operator = service.is_operator(&headers);
     // The store passes over what may not be shown, so that a page costs what it holds.
     let public = operator || service.config.public_evidence;
     let source = (!public).then_some(Source::Import);
     on_disk(move || {
-        let (mut found, mut next) = (Vec::new(), None);
-        let mut query = wanted.query(source);
-        let mut last = query.after;
-        let mut left = LOOKED_AT;
-        'pages: loop {
-            let rows = service.store.select(&query)?;
-            let full = rows.len() == query.limit;
-            for row in rows {
-                let fits = service.may_show(&row, operator) && wanted.fits(&service, &row);
-                if fits && found.len() == wanted.limit {
+        let mut walk = wanted.walk(&service, source);
+        let (mut found, mut next, mut last) = (Vec::new(), None, None);
+        let mut in_vain = IN_VAIN + IN_VAIN_EACH * wanted.limit;
+        while let Some(row) = walk.next()? {
+            if service.may_show(&row, operator) && wanted.fits(&service, &row) {
+                if found.len() == wanted.limit {
                     next = last;
-                    break 'pages;
+                    break;
                 }
-                last = Some((row.started, row.id));
-                if fits {
-                    found.push(show(&service, &row));
-                }
+                found.push(show(&service, &row));
+            } else {
+                in_vain -= 1;
             }
-            left = left.saturating_sub(query.limit);
-            if !full {
-                break;
-            }
-            if left == 0 {
+            last = Some((row.started, row.id));
+            if in_vain == 0 {
                 next = last;
                 break;
             }
-            query.after = last;
         }
         let next = next.map(|(started, id)| format!("{}-{id}", started.0));
         let simulated = service.config.simulated;
         let value = json!({ "simulated": simulated, name: found, "next": next });
         if csv {
-            return Ok(csv_reply(table::csv(&value, name)?));
+            return wire::once(&headers, wire::media_type(csv), table::csv(&value, name)?);
         }
-        Ok(Json(value).into_response())
+        wire::json(&headers, &value)
     })
     .await
-}
-
-/// Whether a list is wanted as CSV.
-pub(super) fn wants_csv(format: Option<&str>) -> Result<bool, Refused> {
-    match format {
-        None | Some("json") => Ok(false),
-        Some("csv") => Ok(true),
-        Some(_) => Err(Refused::bad_query("format is json or csv")),
-    }
-}
-
-/// A table on its way out.
-fn csv_reply(bytes: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response()
 }

@@ -1,9 +1,9 @@
 //! What is known of each country and target, in numbers that name nobody? Read from what the
 //! store counts as results come in; a request costs as much as its answer is long.
 
-use super::{Service, on_disk, refused::Refused};
+use super::{Service, on_disk, refused::Refused, wire};
 use crate::store::{Facts, Source, Summary};
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use faultline_core::time::UnixTime;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const PROBES: u64 = 3;
 pub(super) async fn summary(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Response, Refused> {
     let whole = service.is_operator(&headers) || service.config.public_evidence;
     on_disk(move || {
         // Imports have lines of their own: a difference of two lines would tell the rest.
@@ -26,10 +26,11 @@ pub(super) async fn summary(
             .filter(|s| whole || s.source == Source::Import || s.probes >= PROBES)
             .map(line)
             .collect();
-        Ok(Json(json!({
+        let value = json!({
             "simulated": service.config.simulated,
             "summary": rows,
-        })))
+        });
+        wire::json(&headers, &value)
     })
     .await
 }

@@ -3,19 +3,16 @@
 //! and day in `vintages.jsonl`; a line is never changed.
 
 use super::{
-    Scores, Service,
-    pages::{Asked, date, of_all, parse_country, reply, rounded},
+    Scores,
+    ask::{Ask, of_all},
+    pages::{date, parse_country, rounded},
     refused::Refused,
 };
 use crate::score::{
     indicator::Dimension,
     vintage::{Archive, ArchiveError, Vintage, due},
 };
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use faultline_core::{time::UnixTime, verdict::RULES_VERSION};
 use serde_json::{Value, json};
 use std::{
@@ -23,7 +20,7 @@ use std::{
     fs::{File, OpenOptions},
     io::Write as _,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 /// Why vintages cannot be kept.
@@ -124,51 +121,42 @@ impl Vintages {
     }
 }
 
-pub(super) async fn vintages(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    Path(code): Path<String>,
-    asked: Asked,
-) -> Result<Response, Refused> {
+pub(super) async fn vintages(ask: Ask, Path(code): Path<String>) -> Result<Response, Refused> {
     let country = parse_country(&code)?;
     // Publishing changes no evidence: the newest day belongs to the key.
-    let published = service.vintages.as_ref().map(|v| v.of(country.as_str()));
+    let published = ask
+        .service
+        .vintages
+        .as_ref()
+        .map(|v| v.of(country.as_str()));
     let mut published = published.unwrap_or_default();
     // The latest; the file has all.
     published.drain(..published.len().saturating_sub(MOST));
     let newest = published.last().map_or(0, |v| v.day);
     let key = format!("vintages {country} {newest}");
-    reply(
-        service,
-        headers,
-        asked,
-        key,
-        "as_published",
-        of_all,
-        move |page| {
-            page.known(country)?;
-            let today = |vintage: &Vintage| {
-                let profile = page.service.scores.profile(country, vintage.day);
-                let of = |dimension: Dimension| {
-                    let estimate = &profile.dimension(dimension)?.estimate;
-                    let (low, high) = estimate.interval?;
-                    Some([estimate.point?, low, high].map(rounded))
-                };
-                let values = Dimension::ALL.map(|d| (d.label(), of(d)));
-                json!({ "day": date(vintage.day), "dimensions": BTreeMap::from(values) })
+    ask.reply(key, "as_published", of_all, move |page| {
+        page.known(country)?;
+        let today = |vintage: &Vintage| {
+            let profile = page.service.scores.profile(country, vintage.day);
+            let of = |dimension: Dimension| {
+                let estimate = &profile.dimension(dimension)?.estimate;
+                let (low, high) = estimate.interval?;
+                Some([estimate.point?, low, high].map(rounded))
             };
-            let shown = |vintage: &Vintage| {
-                let mut value = json!(vintage);
-                value["day"] = json!(date(vintage.day));
-                value
-            };
-            Ok(json!({
-                "simulated": page.simulated(),
-                "country": country,
-                "as_published": published.iter().map(shown).collect::<Vec<Value>>(),
-                "as_recomputed": published.iter().map(today).collect::<Vec<Value>>(),
-            }))
-        },
-    )
+            let values = Dimension::ALL.map(|d| (d.label(), of(d)));
+            json!({ "day": date(vintage.day), "dimensions": BTreeMap::from(values) })
+        };
+        let shown = |vintage: &Vintage| {
+            let mut value = json!(vintage);
+            value["day"] = json!(date(vintage.day));
+            value
+        };
+        Ok(json!({
+            "simulated": page.simulated(),
+            "country": country,
+            "as_published": published.iter().map(shown).collect::<Vec<Value>>(),
+            "as_recomputed": published.iter().map(today).collect::<Vec<Value>>(),
+        }))
+    })
     .await
 }

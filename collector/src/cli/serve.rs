@@ -5,10 +5,11 @@ use super::hearts;
 use anyhow::{Context as _, Result};
 use axum::serve::ListenerExt as _;
 use faultline_collector::{
-    api::{Scores, Service, Vintages, router},
+    api::{Arrivals, Scores, Service, Vintages, router},
     config::Config,
     control,
     ingest::Ingest,
+    store::Store,
     targets, tls,
     traces::Lists,
 };
@@ -19,6 +20,9 @@ use faultline_probe::{
 };
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Between two looks at what others stored.
+const NOTICE: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     let listen = config.listen;
@@ -37,7 +41,8 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     if let Some(socket) = &hearts {
         config.beats.listen = Some(socket.local_addr()?);
     }
-    let service = Arc::new(service(config, now)?);
+    let (service, arrivals) = service(config, now)?;
+    let service = Arc::new(service);
     publish(&service);
     if let (Some(socket), Some(ward)) = (hearts, service.ingest.ward()) {
         hearts::listen(socket, Arc::clone(ward), now)?;
@@ -53,6 +58,7 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         super::retention::start(Arc::clone(&service.store), &service.config, now);
         let at = listener.local_addr()?;
         let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
+        let noticed = tokio::spawn(notice(Arc::clone(&service.store), arrivals));
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
         let served = if let Some(secure) = secure {
             let shaken = tls::Shaken::listen(listener, secure)?.tap_io(|_| {});
@@ -66,11 +72,12 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         };
         served.context("serving failed")?;
         published.abort();
+        noticed.abort();
         Ok(())
     })
 }
 
-fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
+fn service(config: Config, now: fn() -> UnixTime) -> Result<(Service, Arc<Arrivals>)> {
     let store = super::open(&config)?;
     let path_of_key = config.state.join("collector.key");
     let identity = identity::load_or_create(&path_of_key, &mut |bytes| OsEntropy.fill(bytes))?;
@@ -84,16 +91,16 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     };
     let importer = importer.public().probe_id();
     let scores = Arc::new(Scores::new(&config, Some(importer))?);
-    scores.load(&*store)?;
+    let arrivals = Arc::new(Arrivals::load(Arc::clone(&scores), &*store)?);
     scores.warm(now());
-    let watch = Arc::clone(&scores);
+    let watch = Arc::clone(&arrivals);
     let ingest = Ingest::new(
         Arc::clone(&store),
         Arc::clone(&enricher),
         super::judge(&config)?,
         identity.public(),
     )
-    .watched_by(Arc::new(move |rows| watch.add(rows)));
+    .watched_by(Arc::new(move |rows| watch.hear(rows)));
     let ingest = match hearts::ward(&config, &store, &enricher, &path_of_key)? {
         Some(ward) => ingest.hearing(ward),
         None => ingest,
@@ -110,7 +117,7 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     } else {
         None
     };
-    Ok(Service {
+    let service = Service {
         traces: Lists::new(&config)?,
         targets,
         control,
@@ -123,7 +130,26 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         enricher,
         identity,
         now,
-    })
+    };
+    Ok((service, arrivals))
+}
+
+/// Notices what an import, which is a process of its own, stored. Where nothing came, this
+/// is one look at the end of an index.
+async fn notice(store: Arc<dyn Store>, arrivals: Arc<Arrivals>) {
+    let mut looks = tokio::time::interval(NOTICE);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let (store, arrivals) = (Arc::clone(&store), Arc::clone(&arrivals));
+        let done = tokio::task::spawn_blocking(move || arrivals.look(&*store)).await;
+        match done {
+            Ok(Ok(0)) => {}
+            Ok(Ok(batches)) => tracing::info!(batches, "took note of what was imported"),
+            Ok(Err(error)) => tracing::error!(%error, "the store was not looked at"),
+            Err(error) => tracing::error!(%error, "the store was not looked at"),
+        }
+    }
 }
 
 /// Publishes what is due. That it failed is no reason not to serve.

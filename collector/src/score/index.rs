@@ -82,6 +82,18 @@ impl Seen<'_> {
     }
 }
 
+/// What measurements are looked for.
+pub struct Sought<'a> {
+    /// In this network.
+    pub asn: Option<Asn>,
+    /// Of this target, as measured.
+    pub target: Option<&'a str>,
+    /// Of these probes.
+    pub source: Option<Source>,
+    /// Of these kinds, with what they say to indicators.
+    pub kind: &'a dyn Fn(&Kind, &[Vote]) -> bool,
+}
+
 /// Everything of one country.
 #[derive(Clone, Debug, Default)]
 struct Of {
@@ -265,6 +277,42 @@ impl Index {
                 })
             })
         })
+    }
+
+    /// Where something that is sought stands: days in order, each country's apart.
+    pub fn standing(
+        &self,
+        country: Option<Country>,
+        days: RangeInclusive<Day>,
+        sought: &Sought<'_>,
+    ) -> BTreeMap<Country, Vec<Day>> {
+        let target = match sought.target {
+            Some(text) => match self.target_numbers.get(text) {
+                Some(number) => Some(*number),
+                None => return BTreeMap::new(),
+            },
+            None => None,
+        };
+        // Kinds are few: each is looked at once, and a fact costs a few comparisons.
+        let kinds: Vec<[bool; 2]> = (self.kinds.iter())
+            .map(|(kind, votes)| votes.each_ref().map(|votes| (sought.kind)(kind, votes)))
+            .collect();
+        let fits = |fact: &Fact| {
+            let service = |t: &Target| usize::from(t.is_service);
+            let service = self.targets.get(fact.target as usize).map_or(0, service);
+            sought.asn.is_none_or(|asn| asn == fact.asn)
+                && sought.source.is_none_or(|source| source == fact.source)
+                && target.is_none_or(|target| target == fact.target)
+                && kinds.get(fact.kind as usize).is_some_and(|k| k[service])
+        };
+        let here = self.countries.iter();
+        let here = here.filter(|(code, _)| country.is_none_or(|country| country == **code));
+        here.map(|(code, of)| {
+            let days = of.days.range(days.clone());
+            let days = days.filter(|(_, of)| of.facts.iter().any(fits));
+            (*code, days.map(|(day, _)| *day).collect())
+        })
+        .collect()
     }
 
     /// Cells of a country in these days.

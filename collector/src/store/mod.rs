@@ -7,6 +7,7 @@
 //! both in one SQLite file, so that a receipt and its rows live or die together. The other
 //! keeps the ledger there and the facts in ClickHouse.
 
+mod arrive;
 pub mod beats;
 pub mod clickhouse;
 pub mod contract;
@@ -17,6 +18,7 @@ mod rebuild;
 pub mod sqlite;
 mod writer;
 
+pub use arrive::{Arrival, rows_of};
 pub use copy::copy_facts;
 pub(crate) use derive::payload_of;
 pub use derive::{EARLIEST, Judge, Judgement, MeasurementRow, ObservationRow, derive};
@@ -231,6 +233,14 @@ pub trait Ledger: Send + Sync {
     ) -> Result<(), StoreError>;
     fn receipt(&self, batch: BatchId) -> Result<Option<ReceiptRecord>, StoreError>;
     fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError>;
+    /// How far the order of arrival reaches by now.
+    fn newest(&self) -> Result<Arrival, StoreError>;
+    /// Batches that came later, by whichever process, in order of arrival.
+    fn after(
+        &self,
+        since: Arrival,
+        each: &mut dyn FnMut(Arrival, BatchId),
+    ) -> Result<(), StoreError>;
 }
 
 /// Large, append-mostly, read by window of time.
@@ -293,6 +303,16 @@ impl<S: Ledger + ?Sized> Ledger for Arc<S> {
     }
     fn audit(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
         (**self).audit(at, what)
+    }
+    fn newest(&self) -> Result<Arrival, StoreError> {
+        (**self).newest()
+    }
+    fn after(
+        &self,
+        since: Arrival,
+        each: &mut dyn FnMut(Arrival, BatchId),
+    ) -> Result<(), StoreError> {
+        (**self).after(since, each)
     }
 }
 

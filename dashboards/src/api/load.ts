@@ -35,7 +35,8 @@ export function onSimulated(listener: Listener): () => void {
 export async function readJson<T>(path: string, signal?: AbortSignal): Promise<T> {
   let reply: Response;
   try {
-    reply = await fetch(path, { headers: { accept: "application/json" }, signal: signal ?? null });
+    // Without headers of its own, so that it is what the page's `Link` header had asked for.
+    reply = await fetch(path, { signal: signal ?? null });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw { status: 0, message: null } satisfies Problem;

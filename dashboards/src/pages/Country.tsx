@@ -115,8 +115,8 @@ function indicatorColumns(country: string): Column<IndicatorValue>[] {
       key: "id", head: t("column.indicator"), heads: true, raw: (r) => r.id,
       cell: (r) => <a href={to.indicator(country, r.id)}>{indicatorName(r.id)}</a>,
     },
-    { key: "dimension", head: t("column.dimension"), cell: (r) => t(`dimension.${r.dimension}.short`), raw: (r) => r.dimension },
     { key: "score", head: t("column.score"), cell: (r) => <Value estimate={r.score} />, raw: (r) => r.score.point },
+    { key: "dimension", head: t("column.dimension"), cell: (r) => t(`dimension.${r.dimension}.short`), raw: (r) => r.dimension },
     {
       key: "raw", head: t("column.rate"), numeric: true, raw: (r) => r.raw,
       cell: (r) => (r.raw === null ? t("table.none") : share(r.raw, r.measurements)),

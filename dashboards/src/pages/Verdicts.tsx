@@ -31,7 +31,7 @@ export default function Verdicts() {
               </li>
             ))}
           </ul>
-          {data.verdicts.length === 0 ? <Empty>{t("evidence.empty")}</Empty> : <Rows key={path} path={path} first={data} />}
+          {data.verdicts.length === 0 && data.next === null ? <Empty>{t("evidence.empty")}</Empty> : <Rows key={path} path={path} first={data} />}
           <Downloads path={path} tables={["verdicts"]} />
         </Page>
       )}

@@ -27,10 +27,10 @@ export function Evidence({ path, title }: { path: string; title: string }) {
           <button type="button" onClick={from.retry}>{t("error.retry")}</button>
         </p>
       )}
-      {from.state === "ready" && from.data.verdicts.length === 0 && <p class="empty">{t("evidence.empty")}</p>}
-      {from.state === "ready" && from.data.verdicts.length > 0 && (
+      {from.state === "ready" && from.data.verdicts.length === 0 && from.data.next === null && <p class="empty">{t("evidence.empty")}</p>}
+      {from.state === "ready" && (from.data.verdicts.length > 0 || from.data.next !== null) && (
         <>
-          <VerdictTable caption={title} rows={from.data.verdicts} />
+          {from.data.verdicts.length > 0 && <VerdictTable caption={title} rows={from.data.verdicts} />}
           <p><a href={pageOf(path)}>{t("evidence.all")}</a></p>
         </>
       )}

@@ -71,3 +71,37 @@ fn quoted(text: &str) -> String {
         text.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use faultline_collector::{api::Scores, config::Config};
+    use faultline_core::id::{Asn, Country};
+
+    #[test]
+    fn a_collector_takes_the_settings_as_they_are() {
+        let text = include_str!("../../scenarios/world/sixty_days.toml");
+        let world = Observatory::parse(text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let lists = write(&world, folder.path()).unwrap();
+        let mut settings = toml::Table::new();
+        for (key, path) in lists.settings() {
+            settings.insert(key.to_owned(), path.to_string_lossy().into_owned().into());
+        }
+        assert_eq!(settings.len(), 4);
+        let config = Config::parse(&settings.to_string()).unwrap();
+        let scores = Scores::new(&config, None).unwrap();
+        assert_eq!(scores.names.country(Country::new("XB").unwrap()), "Borsia");
+        let network = scores.names.network(Asn(64_496));
+        assert_eq!(network, Some("Alvania Telecom"));
+        assert_eq!(scores.services().iter().count(), world.service.len());
+        let users = std::fs::read_to_string(&lists.network_users).unwrap();
+        assert!(users.contains("XA,64496,4200000\n"), "{users}");
+    }
+
+    #[test]
+    fn names_with_commas_and_quotes_stay_one_field() {
+        assert_eq!(quoted("a"), "a");
+        assert_eq!(quoted("a, \"b\""), "\"a, \"\"b\"\"\"");
+    }
+}

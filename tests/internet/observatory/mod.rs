@@ -9,7 +9,9 @@ pub mod geo;
 pub mod history;
 pub mod lists;
 pub mod live;
+mod reception;
 pub mod report;
+mod round;
 pub mod simulated;
 
 use crate::scenario::{
@@ -305,6 +307,36 @@ mod tests {
         addresses.sort();
         addresses.dedup();
         assert_eq!(addresses.len(), members.len());
+    }
+
+    /// Boxes and targets of a day after so many days of a world with three events.
+    fn today(days: u32, targets: usize) -> (usize, usize) {
+        let event = |from: u32, until: &str| {
+            format!(
+                "[[event]]\nfrom = {from}\n{until}\n\
+                 middlebox = {{ kind = \"sni_drop\", asn = 64496, names = [\"a.example\"] }}\n"
+            )
+        };
+        let events = [
+            event(0, "until = 10"),
+            event(10, ""),
+            event(40, "until = 50"),
+        ];
+        let world = Observatory::parse(&format!("{SIX}\n{}", events.concat())).unwrap();
+        let boxes = world.middlebox.len();
+        let today = world.today(days, targets);
+        assert!(today.event.is_empty(), "what is under way stays");
+        (today.middlebox.len() - boxes, today.measure.len())
+    }
+
+    #[test]
+    fn today_has_the_boxes_of_events_under_way_and_a_few_targets() {
+        assert_eq!(today(10, 3), (1, 3), "the tenth day is number nine");
+        assert_eq!(today(11, 3).0, 1, "one ended when the other began");
+        assert_eq!(today(41, 3).0, 2);
+        assert_eq!(today(50, 3).0, 2);
+        assert_eq!(today(51, 3).0, 1);
+        assert_eq!(today(0, 1000), today(1, 1000), "no day is before the first");
     }
 
     #[test]

@@ -161,3 +161,69 @@ fn words(found: &Found) -> String {
     };
     entries.iter().map(one).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observatory::{
+        history::{History, history},
+        simulated::simulate,
+    };
+    use faultline_collector::store::sqlite::Sqlite;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_was_measured_before_is_not_in_it() {
+        let text = include_str!("../../scenarios/world/sixty_days.toml");
+        let mut world = Observatory::parse(text).unwrap();
+        world.fleet.truncate(1);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("collector.db")).unwrap());
+        let until = UnixTime::from_secs(1_790_000_000);
+        let wanted = History {
+            days: 2,
+            until,
+            targets: 1,
+        };
+        let made = history(&world, &wanted, &store, folder.path(), &mut |_| {}).unwrap();
+        let count = |start| {
+            Report::since(&world, &*store, start)
+                .unwrap()
+                .measurements()
+        };
+        let all = usize::try_from(made.measurements).unwrap();
+        assert_eq!(Report::new(&world, &*store).unwrap().measurements(), all);
+        let yesterday = UnixTime::from_secs(until.secs() - 86_400);
+        assert_eq!(count(yesterday), all / 2);
+        assert_eq!(
+            count(until + faultline_core::time::Duration::from_hours(24)),
+            0
+        );
+    }
+
+    #[test]
+    fn what_the_outlook_does_not_expect_is_wrong() {
+        let text = include_str!("../../scenarios/world/six_countries.toml");
+        let mut world = Observatory::parse(text).unwrap();
+        world.fleet.truncate(1);
+        world.measure.truncate(1);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("collector.db")).unwrap());
+        simulate(&world, &store, folder.path()).unwrap();
+        let as_expected = Report::new(&world, &*store).unwrap();
+        assert_eq!(as_expected.wrong(), <[String; 0]>::default());
+        world.outlook.insert(
+            0,
+            crate::observatory::Outlook {
+                country: None,
+                networks: vec![],
+                target: world.measure[0].target.clone(),
+                name: None,
+                page: Some("tls.reset.sni".into()),
+            },
+        );
+        let wrong = Report::new(&world, &*store).unwrap();
+        assert_eq!(wrong.wrong().len(), usize::from(world.fleet[0].probes));
+        assert!(wrong.wrong()[0].contains("expected tls.reset.sni, found ok"));
+    }
+}

@@ -157,9 +157,7 @@ pub(crate) fn hearing() -> Hearing {
     }
 }
 
-async fn here_with(
-    more: impl FnOnce((&Arc<Sqlite>, &Path), Ingest) -> Ingest,
-) -> Here {
+async fn here_with(more: impl FnOnce((&Arc<Sqlite>, &Path), Ingest) -> Ingest) -> Here {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Sqlite::open(&folder.path().join("collector.db")).unwrap());
     let enricher: Arc<dyn Enricher> = Arc::new(Loopback);

@@ -1,7 +1,7 @@
 //! Who are the probes, and what was acknowledged? The small tables with unique keys.
 
 use super::{
-    super::{Ledger, ProbeRecord, ReceiptRecord, StoreError},
+    super::{Arrival, Ledger, ProbeRecord, ReceiptRecord, StoreError},
     batches,
     read::{source_number, source_of},
 };
@@ -106,6 +106,31 @@ impl<F: File + Send + Sync> Ledger for F {
                 "INSERT INTO audit (at, what) VALUES (?1, ?2)",
                 params![at.0, what],
             )?;
+            Ok(())
+        })
+    }
+
+    fn newest(&self) -> Result<Arrival, StoreError> {
+        self.look(|db| {
+            let last = db
+                .prepare_cached("SELECT max(key) FROM receipt")?
+                .query_row([], |r| r.get::<_, Option<i64>>(0))?;
+            Ok(Arrival(last.unwrap_or(i64::MIN)))
+        })
+    }
+
+    fn after(
+        &self,
+        since: Arrival,
+        each: &mut dyn FnMut(Arrival, BatchId),
+    ) -> Result<(), StoreError> {
+        self.look(|db| {
+            let mut new = db
+                .prepare_cached("SELECT key, batch FROM receipt WHERE key > ?1 ORDER BY key")?;
+            let mut new = new.query([since.0])?;
+            while let Some(row) = new.next()? {
+                each(Arrival(row.get(0)?), BatchId(row.get(1)?));
+            }
             Ok(())
         })
     }
