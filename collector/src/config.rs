@@ -50,6 +50,39 @@ pub struct Config {
     pub batch_retention_days: Option<u32>,
     /// The control role.
     pub control: Control,
+    /// Heartbeats.
+    pub beats: Beats,
+}
+
+/// Settings of heartbeats.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Beats {
+    /// UDP address to hear them on; without one, none are heard.
+    pub listen: Option<SocketAddr>,
+    /// Where probes reach it, where that is not the host of the collector's URL.
+    pub address: Option<IpAddr>,
+    /// The port under which they do, where it is not that of `listen`.
+    pub port: Option<u16>,
+    /// Seconds between two beats.
+    pub interval: u16,
+    /// Hosts that tell probes how far the network reaches, CSV; without one, none are asked.
+    pub anchors: Option<PathBuf>,
+    /// Days for which it is kept when probes were heard and what they noted.
+    pub retention_days: u32,
+}
+
+impl Default for Beats {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            address: None,
+            port: None,
+            interval: 60,
+            anchors: None,
+            retention_days: 400,
+        }
+    }
 }
 
 /// Settings of the control role.
@@ -120,6 +153,7 @@ impl Default for Config {
             retention_days: None,
             batch_retention_days: None,
             control: Control::default(),
+            beats: Beats::default(),
         }
     }
 }
@@ -177,6 +211,16 @@ impl Config {
                 )));
             }
         }
+        if !(30..=3600).contains(&config.beats.interval) {
+            return Err(ConfigError::Content(
+                "beats.interval is between 30 and 3600 seconds".into(),
+            ));
+        }
+        if config.beats.retention_days == 0 {
+            return Err(ConfigError::Content(
+                "beats.retention_days is at least 1: remove beats.listen to keep none".into(),
+            ));
+        }
         let days = [config.retention_days, config.batch_retention_days];
         if days.contains(&Some(0)) {
             return Err(ConfigError::Content(
@@ -217,6 +261,10 @@ mod tests {
             .replace("# network_users", "network_users")
             .replace("# country_names", "country_names")
             .replace("# operator_token", "operator_token")
+            .replace("# listen = \"0", "listen = \"0")
+            .replace("# address", "address")
+            .replace("# port", "port")
+            .replace("# anchors", "anchors")
             .replace("# extra_roots", "extra_roots")
             .replace("# retention_days", "retention_days")
             .replace("# batch_retention_days", "batch_retention_days");
@@ -229,12 +277,19 @@ mod tests {
         assert!(config.network_users.is_some() && config.country_names.is_some());
         assert!(config.control.extra_roots.is_some());
         // Every key that the parser knows is there.
-        for nonsense in ["no_such_key = 1", "[control]\nno_such_key = 1"] {
+        for nonsense in [
+            "no_such_key = 1",
+            "[control]\nno_such_key = 1",
+            "[beats]\nno_such_key = 1",
+        ] {
             let told = Config::parse(nonsense).unwrap_err().to_string();
             let expected = told.split_once("expected").map(|(_, keys)| keys).unwrap();
             let keys: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
             assert!(keys.len() > 5, "{told}");
-            for key in keys.iter().filter(|key| **key != "control") {
+            for key in keys
+                .iter()
+                .filter(|key| !["control", "beats"].contains(key))
+            {
                 assert!(
                     whole.contains(&format!("\n{key} = ")),
                     "{key} is not in the example"
@@ -254,6 +309,9 @@ mod tests {
             "operator_token = 'short'",
             "[control]\nat_once = 0",
             "retention_days = 0",
+            "[beats]\ninterval = 1",
+            "[beats]\nretention_days = 0",
+            "[beats]\nlisten = 'everywhere'",
             "batch_retention_days = -1",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");

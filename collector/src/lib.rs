@@ -4,6 +4,7 @@
 // `cli` is written as a user of this library.
 extern crate self as faultline_collector;
 
+pub mod anchors;
 pub mod api;
 pub mod cli;
 pub mod config;

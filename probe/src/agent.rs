@@ -6,7 +6,8 @@ use crate::{
     budget::Budget,
     consent::{Consent, ConsentError, Group},
     experiment::{self, Plan, Surroundings, World},
-    learned::{Fingerprint, Learned},
+    learned::{Beating, Fingerprint, Learned},
+    ledger::Beats,
     net::{Clock, Network},
     scrub::Scrubber,
     spool::{Spool, SpoolError},
@@ -15,13 +16,16 @@ use crate::{
 use faultline_core::{
     codec::{Envelope, Identity, Purpose},
     dns::is_bogon,
+    engine::ledger::{Fix, Source},
     id::{BatchId, MeasurementId},
     measurement::{Batch, ControlReport, Driver, Measurement, SCHEMA_VERSION},
     observation::Observation,
-    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk, TargetItem},
+    protocol::{
+        BeatTerms, CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk, TargetItem,
+    },
     value::Blob,
 };
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf, rc::Rc};
 
 /// What a probe is made of.
 pub struct Agent<'a, N, C> {
@@ -51,6 +55,8 @@ pub struct Agent<'a, N, C> {
     pub learned: Learned,
     /// The network in which the collector was asked last.
     pub asked_in: Option<Fingerprint>,
+    /// Beats beside the cycles, and keeps the link ledger.
+    pub beats: Option<Rc<Beats>>,
     /// Whether the collector was out of reach when it was asked last. Waiting for it again at
     /// each target would cost a minute each where it is blocked.
     pub away: bool,
@@ -93,6 +99,10 @@ const LEAST: u64 = 64 << 10;
 const NAMES: u64 = 64 << 10;
 /// The same for a page.
 const PAGE: u64 = 1 << 20;
+/// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
+/// portions, as those of a thousand other probes do.
+const EPOCHS: usize = 2000;
+const PAGES: u32 = 20;
 
 impl<N: Network, C: Clock> Agent<'_, N, C> {
     /// Makes the probe known and asks what to measure and which network this is.
@@ -125,7 +135,13 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             clock: clock.unix(),
         };
         let sealed = self.identity.seal(Purpose::Request, &check_in);
+        let sent = clock.uptime();
         let reply: CheckInReply = collector.ask(net, clock, "/v1/check-in", sealed).await?;
+        let fix = Fix::between(sent, clock.uptime(), reply.time, Source::Collector);
+        let beating = match &reply.beat {
+            Some(terms) => beating(net, collector, terms).await,
+            None => None,
+        };
         // The token is of the network that the request left from: only where that was the
         // same all the while is it known which.
         let here = (net.attach().network == before.network).then_some(before.network);
@@ -134,12 +150,20 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         let noted = self
             .learned
             .learn_key(enrolled.collector_key)
+            .and_then(|()| self.learned.learn_beating(beating))
             .and_then(|()| self.learned.learn_token(token, here.flatten()))
             .and_then(|()| match reply.address {
                 Some(ip) => self.learned.learn_address(ip.0),
                 None => Ok(()),
             });
         noted.map_err(AgentError::Learned)?;
+        if let Some(beats) = &self.beats {
+            let (beating, key) = (self.learned.beating(), self.learned.collector_key());
+            beats.learn(clock.uptime(), beating, key);
+            if collector.is_authenticated() {
+                beats.fix(fix);
+            }
+        }
         Ok(Some(reply))
     }
 
@@ -229,6 +253,34 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             ledger: None,
         };
         self.spool.push(&self.identity.seal(Purpose::Batch, &batch))
+    }
+
+    /// Hands in what of the link ledger the collector has not, oldest first. It does not wait
+    /// behind measurements: after an outage there are many, and this says what happened.
+    pub async fn hand_in_ledger(&mut self) -> Result<(), AgentError> {
+        let (Some(collector), Some(beats)) = (&self.collector, &self.beats) else {
+            return Ok(());
+        };
+        let (net, clock) = (self.world.net, self.world.clock);
+        let mut pages = 0;
+        while pages < PAGES
+            && let Some(page) = beats.page(EPOCHS)
+        {
+            let batch = Batch {
+                schema: SCHEMA_VERSION,
+                probe: self.identity.public().probe_id(),
+                id: BatchId(self.random()),
+                sequence: self.spool.reserve()?,
+                created: clock.unix(),
+                measurements: Vec::new(),
+                ledger: Some(page.part.clone()),
+            };
+            let sealed = self.identity.seal(Purpose::Batch, &batch);
+            uplink::deliver(net, clock, collector, sealed, batch.id).await?;
+            beats.sent(&page);
+            pages += 1;
+        }
+        Ok(())
     }
 
     /// Uploads what waits.
@@ -326,6 +378,24 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         self.world.entropy.borrow_mut().fill(&mut bytes);
         bytes
     }
+}
+
+/// Where the collector hears beats: where it said, or beside its URL.
+async fn beating<N: Network>(
+    net: &N,
+    collector: &Collector,
+    terms: &BeatTerms,
+) -> Option<Beating> {
+    let host = collector.host().trim_matches(['[', ']']);
+    let address = match (terms.address, host.parse()) {
+        (Some(address), _) => address.0,
+        (None, Ok(ip)) => ip,
+        (None, Err(_)) => *net.resolve(host).await.ok()?.first()?,
+    };
+    Some(Beating {
+        to: SocketAddr::new(address, terms.port),
+        terms: terms.clone(),
+    })
 }
 
 /// Name and version of this software, as measurements carry it.

@@ -8,21 +8,33 @@
 use crate::durable;
 use faultline_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, io, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeMap, fs, io, path::PathBuf, rc::Rc};
 
 /// Days that are remembered; the earliest are forgotten first.
 const DAYS: usize = 32;
 
-/// Bytes per UTC day.
-#[derive(Debug)]
+/// Bytes per UTC day. Clones spend from one account.
+#[derive(Clone, Debug)]
 pub struct Budget {
+    shared: Rc<RefCell<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
     path: PathBuf,
     per_day: u64,
     account: Account,
     held: Option<(i64, u64)>,
     /// The file is there and cannot be read: what was spent is not known.
     lost: bool,
+    /// Bytes that are not in the file yet.
+    unnoted: u64,
+    /// Bytes of each day that measuring leaves to the heartbeat.
+    kept_back: u64,
 }
+
+/// What may stand in memory alone: the heartbeat would write the file at each minute.
+const UNNOTED: u64 = 64 << 10;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Account {
@@ -37,31 +49,77 @@ impl Budget {
             Err(_) => None,
             Ok(bytes) => serde_json::from_slice(&bytes).ok(),
         };
-        Self {
+        let shared = Shared {
             path,
             per_day,
             lost: read.is_none(),
             account: read.unwrap_or_default(),
             held: None,
+            unnoted: 0,
+            kept_back: 0,
+        };
+        Self {
+            shared: Rc::new(RefCell::new(shared)),
         }
     }
 
     /// Bytes that are left today.
     pub fn left(&self, now: UnixTime) -> u64 {
+        self.shared.borrow().left(now)
+    }
+
+    /// Charges what a measurement will need at least, before it starts; `false`, and nothing
+    /// is charged, where less than `least` is left beside what is kept back.
+    pub fn hold(&mut self, now: UnixTime, least: u64, bytes: u64) -> io::Result<bool> {
+        self.shared.borrow_mut().hold(now, least, bytes)
+    }
+
+    /// Notes bytes spent, in the place of those held.
+    pub fn spend(&mut self, now: UnixTime, bytes: u64) -> io::Result<()> {
+        self.shared.borrow_mut().spend(now, bytes)
+    }
+
+    /// Leaves so many bytes of each day to the heartbeat, but at most a tenth of it.
+    pub fn keep_back(&self, bytes: u64) {
+        let mut shared = self.shared.borrow_mut();
+        shared.kept_back = bytes.min(shared.per_day / 10);
+    }
+
+    /// Whether the heartbeat may spend so many.
+    pub fn can_beat(&self, now: UnixTime, bytes: u64) -> bool {
+        self.left(now) >= bytes
+    }
+
+    /// Notes bytes of the heartbeat; the file follows when many have come together.
+    pub fn beat(&self, now: UnixTime, bytes: u64) -> io::Result<()> {
+        let mut shared = self.shared.borrow_mut();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let spent = shared.account.days.entry(day(now)).or_default();
+        *spent = spent.saturating_add(bytes);
+        shared.unnoted = shared.unnoted.saturating_add(bytes);
+        if shared.unnoted < UNNOTED {
+            return Ok(());
+        }
+        shared.note(now)
+    }
+}
+
+impl Shared {
+    fn left(&self, now: UnixTime) -> u64 {
         let spent = self.account.days.get(&day(now)).copied().unwrap_or(0);
         self.per_day
             .saturating_sub(if self.lost { u64::MAX } else { spent })
     }
 
-    /// Charges what a measurement will need at least, before it starts; `false`, and nothing
-    /// is charged, where less than `least` is left.
-    pub fn hold(&mut self, now: UnixTime, least: u64, bytes: u64) -> io::Result<bool> {
+    fn hold(&mut self, now: UnixTime, least: u64, bytes: u64) -> io::Result<bool> {
         if self.lost {
             self.account.days.insert(day(now), self.per_day);
             self.note(now)?;
             self.lost = false;
         }
-        if self.left(now) < least {
+        if self.left(now).saturating_sub(self.kept_back) < least {
             return Ok(false);
         }
         self.charge(now, bytes)?;
@@ -69,8 +127,7 @@ impl Budget {
         Ok(true)
     }
 
-    /// Notes bytes spent, in the place of those held.
-    pub fn spend(&mut self, now: UnixTime, bytes: u64) -> io::Result<()> {
+    fn spend(&mut self, now: UnixTime, bytes: u64) -> io::Result<()> {
         if let Some((day, held)) = self.held.take()
             && let Some(spent) = self.account.days.get_mut(&day)
         {
@@ -92,7 +149,9 @@ impl Budget {
         {
             self.account.days.remove(&first);
         }
-        durable::write(&self.path, &serde_json::to_vec(&self.account)?, 0o644)
+        durable::write(&self.path, &serde_json::to_vec(&self.account)?, 0o644)?;
+        self.unnoted = 0;
+        Ok(())
     }
 }
 
@@ -139,6 +198,29 @@ mod tests {
         assert_eq!((budget.left(at(0)), budget.left(at(1))), (100, 80));
         assert!(!budget.hold(at(1), 81, 81).unwrap());
         assert_eq!(budget.left(at(1)), 80, "a refusal costs nothing");
+    }
+
+    #[test]
+    fn the_heartbeat_has_its_share_and_is_noted_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("budget.json");
+        let mut budget = Budget::open(path.clone(), 10 << 20);
+        let heart = budget.clone();
+        heart.keep_back(1 << 20);
+        assert!(budget.hold(at(1), 1, 9 << 20).unwrap());
+        assert!(
+            !budget.hold(at(1), 1, 1).unwrap(),
+            "the rest is the heart's"
+        );
+        assert!(heart.can_beat(at(1), 1 << 20));
+        for _ in 0..100 {
+            heart.beat(at(1), 1024).unwrap();
+        }
+        assert_eq!(budget.left(at(1)), (1 << 20) - 100 * 1024);
+        let noted = Budget::open(path, 10 << 20).left(at(1));
+        assert!(noted - budget.left(at(1)) <= UNNOTED);
+        heart.keep_back(5 << 20);
+        assert!(budget.hold(at(2), 8 << 20, 1).unwrap(), "a tenth at most");
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub struct Config {
     /// Time between two cycles of `run`.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
+    /// Whether the line is paid by the byte: heartbeats are then sent every five minutes.
+    pub metered: bool,
+    /// Bytes of the link ledger on disk.
+    pub ledger_cap: ByteSize,
     /// URLs to measure beside those that the collector sends.
     pub targets: Vec<String>,
     /// Public resolvers to ask over UDP.
@@ -145,6 +149,8 @@ impl Default for Config {
             spool_cap: ByteSize::mb(200),
             spool_keep: ByteSize::mb(50),
             every: Duration::from_hours(1),
+            metered: false,
+            ledger_cap: ByteSize::mb(2),
             targets: Vec::new(),
             public_resolvers: ["1.1.1.1:53", "9.9.9.9:53"]
                 .into_iter()

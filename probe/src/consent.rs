@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
 /// Version of [`TEXT`]. A change of meaning takes a new number, and asks again.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// What the owner reads before agreeing.
 pub const TEXT: &str = "\
@@ -29,6 +29,13 @@ What Faultline does on this machine, and what it may mean for you
 Groups:
   dns    looks up names at your network's resolvers and at public ones
   web    opens the pages themselves; implies traffic to every listed site
+  beat   once a minute, tells the collector with one small signed packet that this machine
+         runs, and looks how far the Internet reaches: your router, your network's resolver,
+         and a few hosts at home and abroad that the collector names, 1.5 MB a day in all;
+         while nothing else gets through it notes what it sees, and hands that over later.
+         Whoever watches your line sees each of these packets and that they are Faultline's;
+         the collector learns when your machine and your connection were on and off, and
+         publishes only what at least three probes saw alike
 ";
 
 /// A group of tests that can be agreed to.
@@ -39,6 +46,8 @@ pub enum Group {
     Dns,
     /// Page fetches.
     Web,
+    /// Heartbeat and link ledger.
+    Beat,
 }
 
 /// What the owner agreed to.

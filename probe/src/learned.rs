@@ -12,11 +12,16 @@ use crate::durable;
 use faultline_core::{
     codec::{Envelope, PublicKey, Purpose},
     measurement::NetworkEpoch,
+    protocol::BeatTerms,
     time::UnixTime,
     value::Blob,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, io, net::IpAddr, path::PathBuf};
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// What tells one network from others; `None` where the driver cannot.
 pub type Fingerprint = Option<[u8; 32]>;
@@ -37,6 +42,16 @@ struct Kept {
     collector_key: Option<Blob>,
     epoch: Option<Epoch>,
     addresses: Vec<IpAddr>,
+    beat: Option<Beating>,
+}
+
+/// How to beat, and where to: a probe that starts in the dark must know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beating {
+    /// Where the collector hears beats.
+    pub to: SocketAddr,
+    /// The rest of what it said.
+    pub terms: BeatTerms,
 }
 
 /// A token and where it holds.
@@ -75,6 +90,16 @@ impl Learned {
             .as_ref()
             .filter(|epoch| epoch.network == network && now <= epoch.until)
             .map(|epoch| &epoch.token)
+    }
+
+    /// How the collector wants to hear of this probe.
+    pub fn beating(&self) -> Option<&Beating> {
+        self.kept.beat.as_ref()
+    }
+
+    /// Notes how to beat; `None` where the collector does not listen.
+    pub fn learn_beating(&mut self, beat: Option<Beating>) -> io::Result<()> {
+        self.change(|kept| kept.beat = beat)
     }
 
     /// Notes the collector's key.

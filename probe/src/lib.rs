@@ -12,6 +12,7 @@ pub mod durable;
 pub mod experiment;
 pub mod identity;
 pub mod learned;
+pub mod ledger;
 pub mod net;
 pub mod random;
 pub mod scrub;

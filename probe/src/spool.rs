@@ -134,7 +134,7 @@ impl Spool {
             });
         }
         let held = self.held()?;
-        if held.saturating_add(bytes) > self.cap {
+        if bytes > 0 && held.saturating_add(bytes) > self.cap {
             return Err(SpoolError::Full {
                 held,
                 cap: self.cap,
@@ -151,6 +151,17 @@ impl Spool {
         self.next = self.next.saturating_add(1);
         let path = self.folder.join(file_name(sequence));
         write(&path, sealed)?;
+        Ok(sequence)
+    }
+
+    /// Uses up a number for a batch that waits elsewhere, durably.
+    pub fn reserve(&mut self) -> Result<u64, SpoolError> {
+        self.room_for(0)?;
+        let sequence = self.next;
+        let next = sequence.saturating_add(1);
+        let path = self.folder.join("sequence");
+        write(&path, next.to_string().as_bytes())?;
+        (self.next, self.noted) = (next, Cell::new(next));
         Ok(sequence)
     }
 
@@ -312,6 +323,16 @@ mod tests {
         assert!(first.kept().unwrap().is_empty(), "nothing kept by request");
         drop(first);
         assert_eq!(spool(folder.path()).next_sequence(), 1);
+    }
+
+    #[test]
+    fn a_reserved_number_is_used_by_no_batch_even_in_a_full_spool() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = Spool::open(folder.path(), 3, 0).unwrap();
+        first.push(b"abc").unwrap();
+        assert_eq!(first.reserve().unwrap(), 1);
+        drop(first);
+        assert_eq!(spool(folder.path()).next_sequence(), 2);
     }
 
     #[test]

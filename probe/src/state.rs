@@ -70,6 +70,10 @@ impl State {
     pub fn look(&self) -> Result<Spool, SpoolError> {
         Spool::look(&self.folder.join("spool"))
     }
+    /// The link ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.folder.join("ledger")
+    }
     /// Bytes spent today.
     pub fn budget(&self, config: &Config) -> Budget {
         Budget::open(self.folder.join("budget.json"), config.budget.as_u64())

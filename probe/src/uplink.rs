@@ -90,6 +90,16 @@ impl Collector {
         Ok(Self { base: url, tls })
     }
 
+    /// Its name or address.
+    pub fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    /// Whether what it says is known to come from it.
+    pub fn is_authenticated(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
     /// The base URL.
     pub fn base(&self) -> &str {
         self.base.as_str()
@@ -302,6 +312,29 @@ pub async fn drain<N: Network, C: Clock>(
         }
     }
     Ok(done)
+}
+
+/// Sends one sealed batch that waits elsewhere than in the spool, and comes back once the
+/// collector has it.
+pub async fn deliver<N: Network, C: Clock>(
+    net: &N,
+    clock: &C,
+    collector: &Collector,
+    sealed: Vec<u8>,
+    batch: BatchId,
+) -> Result<(), UplinkError> {
+    let reply = collector.post(net, clock, "/v1/batches", sealed).await?;
+    match understand(&reply, batch) {
+        Answer::Has { .. } => Ok(()),
+        Answer::Never(refusal) | Answer::NotNow(refusal) => {
+            let Refusal { code, message, .. } = refusal;
+            Err(UplinkError::Refused { code, message })
+        }
+        Answer::Stranger => Err(UplinkError::Stranger {
+            at: collector.base.to_string(),
+            status: reply.status,
+        }),
+    }
 }
 
 enum Answer {

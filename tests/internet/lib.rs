@@ -17,6 +17,7 @@ pub mod live;
 pub mod middlebox;
 pub mod network;
 pub mod observatory;
+pub mod outage;
 pub mod path;
 pub mod resolver;
 pub mod run;

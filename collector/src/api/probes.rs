@@ -83,13 +83,17 @@ pub(super) async fn check_in(
         if let Some(token) = &token {
             service.store.record_epoch(asked.probe, now, token)?;
         }
+        let beat = match service.ingest.ward() {
+            Some(ward) => Some(ward.terms(asked.probe, address)?),
+            None => None,
+        };
         Ok(to_cbor(&CheckInReply {
             time: now,
             network: token.map(Blob),
             targets: service.targets.clone(),
             next: service.config.check_in_every,
             address: address.map(Ip),
-            beat: None,
+            beat,
         }))
     });
     reply(&headers, done.await)

@@ -1,5 +1,6 @@
 //! What can an operator ask of the collector? Arguments, action, exit status.
 
+mod hearts;
 mod import;
 mod retention;
 mod serve;

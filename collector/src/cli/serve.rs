@@ -1,6 +1,7 @@
 //! How is the API brought up and taken down? The address is bound before anything is said,
 //! so that port 0 works; on a signal, requests under way are finished.
 
+use super::hearts;
 use anyhow::{Context as _, Result};
 use axum::serve::ListenerExt as _;
 use faultline_collector::{
@@ -27,8 +28,20 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         .with_context(|| format!("cannot listen on {listen}: is it taken?"))?;
     // The control must know where its own API is, also where the system chose the port.
     config.listen = listener.local_addr()?;
+    // So must probes, of where hearts are heard.
+    let hearts = match config.beats.listen {
+        Some(at) => Some(hearts::bind(at)?),
+        None => None,
+    };
+    if let Some(socket) = &hearts {
+        config.beats.listen = Some(socket.local_addr()?);
+    }
     let service = Arc::new(service(config, now)?);
     publish(&service);
+    if let (Some(socket), Some(ward)) = (hearts, service.ingest.ward()) {
+        hearts::listen(socket, Arc::clone(ward), now)?;
+        hearts::forget_daily(Arc::clone(ward), service.config.beats.retention_days, now)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,8 +71,8 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
 
 fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
     let store = super::open(&config)?;
-    let path = config.state.join("collector.key");
-    let identity = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
+    let path_of_key = config.state.join("collector.key");
+    let identity = identity::load_or_create(&path_of_key, &mut |bytes| OsEntropy.fill(bytes))?;
     let enricher = super::enricher(&config)?;
     let path = config.state.join(super::import::KEY);
     let importer = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
@@ -80,6 +93,10 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<Service> {
         identity.public(),
     )
     .watched_by(Arc::new(move |rows| watch.add(rows)));
+    let ingest = match hearts::ward(&config, &store, &enricher, &path_of_key)? {
+        Some(ward) => ingest.hearing(ward),
+        None => ingest,
+    };
     let mut targets = targets::parse(&list);
     let services = scores.services().iter();
     let new: Vec<_> = services

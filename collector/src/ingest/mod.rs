@@ -2,12 +2,14 @@
 //! that an upload comes from plays no part: where a measurement was taken is what its
 //! network-epoch token says.
 
+mod beats;
 mod control;
 mod decode;
 mod enrich;
 mod network;
 mod verified;
 
+pub use beats::{Silence, Terms, Ward};
 pub use decode::{MAX_BATCH, Refusal};
 pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
 pub use network::{Network, issue};
@@ -43,6 +45,7 @@ pub struct Ingest<S> {
     epochs: Verified<NetworkEpoch>,
     reports: control::Reports,
     watch: Option<Watch>,
+    ward: Option<Arc<Ward>>,
 }
 
 impl<S: Ledger + Facts> Ingest<S> {
@@ -60,6 +63,7 @@ impl<S: Ledger + Facts> Ingest<S> {
             epochs: Verified::new(),
             reports: Verified::new(),
             watch: None,
+            ward: None,
         }
     }
 
@@ -70,9 +74,25 @@ impl<S: Ledger + Facts> Ingest<S> {
         self
     }
 
+    /// Likewise, keeping the link ledgers that come in batches where heartbeats are kept.
+    #[must_use]
+    pub fn hearing(mut self, ward: Arc<Ward>) -> Self {
+        self.ward = Some(ward);
+        self
+    }
+
+    /// Where hearts are listened to, if they are.
+    pub fn ward(&self) -> Option<&Arc<Ward>> {
+        self.ward.as_ref()
+    }
+
     /// Takes a sealed batch. A receipt means that it is durable.
     pub fn accept(&self, bytes: &[u8], received: UnixTime) -> Result<Receipt, Refusal> {
         let batch = decode::open(bytes, |id| self.store.probe(id))?;
+        // Before the receipt, and again where that fails: entries know themselves again.
+        if let (Some(ward), Some(part)) = (&self.ward, &batch.ledger) {
+            ward.beats().record(batch.probe, part, received)?;
+        }
         let enrichment = self.enrich(&batch, received);
         let rows = derive(&batch, &enrichment, &*self.judge);
         let measurements = batch.measurements.len() as u32;

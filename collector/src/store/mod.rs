@@ -6,6 +6,7 @@
 //! probes, tokens, receipts; the [`Facts`] hold batches and rows. The embedded engine keeps
 //! both in one SQLite file, so that a receipt and its rows live or die together.
 
+pub mod beats;
 pub mod contract;
 mod derive;
 mod query;

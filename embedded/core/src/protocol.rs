@@ -90,11 +90,13 @@ fact! {
         1 address: Option<Ip>,
         /// Seconds between two beats.
         2 interval: u16,
-        /// The newest run of this probe that the collector knows: a probe that lost its ledger
-        /// must begin behind it, or its beats count as repeated.
+        /// The run of the newest beat of this probe that the collector heard: a probe that lost
+        /// its ledger must begin behind it, or its beats count as repeated.
         3 run: u32,
         /// Hosts that tell how far the network reaches from where the probe is.
         4 anchors: Vec<AnchorItem>,
+        /// The number of that beat in its run.
+        5 count: u32,
     }
 }
 fact! {

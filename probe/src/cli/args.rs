@@ -81,7 +81,8 @@ pub enum Action {
     },
     /// Show what this probe saw; works without a network.
     Show {
-        /// Only measurements whose target contains this.
+        /// Only measurements whose target contains this; or `ledger`: when this machine and
+        /// its connection were on and how far the Internet reached.
         filter: Option<String>,
     },
 }

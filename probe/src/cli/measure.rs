@@ -176,7 +176,20 @@ fn preview<N: Network, C: Clock>(
     })
 }
 
-async fn hand_over<N: Network, C: Clock>(agent: &Agent<'_, N, C>) -> Exit {
+async fn hand_over<N: Network, C: Clock>(agent: &mut Agent<'_, N, C>) -> Exit {
+    let handed = agent.hand_in_ledger().await;
+    if let Err(e) = &handed {
+        say(&e);
+    }
+    let exit = if handed.is_ok() {
+        Exit::Fine
+    } else {
+        Exit::Failed
+    };
+    exit.max(upload(agent).await)
+}
+
+async fn upload<N: Network, C: Clock>(agent: &Agent<'_, N, C>) -> Exit {
     match agent.upload().await {
         Ok(done) if done.set_aside > 0 => {
             say(&format_args!(

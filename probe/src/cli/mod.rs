@@ -12,10 +12,12 @@ pub use args::{Action, Args, Format};
 
 use crate::{
     agent::Agent,
+    budget::Budget,
     config::{Config, EncryptedTransport},
     consent::{Consent, ConsentError},
     experiment::{CaptiveCheck, EncryptedResolver, Plan, World},
     identity,
+    ledger::{self, Beats, boot_id},
     net::{Clock, Network},
     random::Entropy,
     scrub::Scrubber,
@@ -23,8 +25,11 @@ use crate::{
     trust,
     uplink::Collector,
 };
-use faultline_core::{measurement::Driver, observation::DnsTransport};
-use std::{cell::RefCell, io::Write, sync::Arc};
+use anyhow::Context as _;
+use faultline_core::{
+    engine::ledger::BootId, measurement::Driver, observation::DnsTransport, time::Instant,
+};
+use std::{cell::RefCell, io::Write, rc::Rc, sync::Arc};
 
 /// How a run ends; the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +55,10 @@ pub async fn run<N: Network, C: Clock>(
     match args.action {
         Action::Consent { choice } => {
             consent::consent(&state, choice, clock.unix(), out)?;
+            return Ok(Exit::Fine);
+        }
+        Action::Show { filter } if filter.as_deref() == Some("ledger") => {
+            show::ledger(&state, args.format, out)?;
             return Ok(Exit::Fine);
         }
         Action::Show { filter } => {
@@ -95,6 +104,21 @@ pub async fn run<N: Network, C: Clock>(
     let own = config.own_addresses.iter().chain(learned.addresses());
     // Before the key: two at once would draw one each.
     let spool = state.spool(&config)?;
+    let budget = state.budget(&config);
+    let identity = identity::load_or_create(&state.key(), &mut |bytes| {
+        entropy.borrow_mut().fill(bytes);
+    })?;
+    let beats = match args.action {
+        Action::Run { .. } => {
+            let mut drawn = [0; 16];
+            entropy.borrow_mut().fill(&mut drawn);
+            let boot = boot_id(clock, identity.public().probe_id(), drawn);
+            let beats = beats(&config, &state, &budget, boot, clock.uptime())?;
+            beats.learn(clock.uptime(), learned.beating(), learned.collector_key());
+            Some(Rc::new(beats))
+        }
+        _ => None,
+    };
     let mut agent = Agent {
         world: World {
             net,
@@ -103,18 +127,17 @@ pub async fn run<N: Network, C: Clock>(
         },
         plan: plan(&config)?,
         driver: Driver::Sockets,
-        identity: identity::load_or_create(&state.key(), &mut |bytes| {
-            entropy.borrow_mut().fill(bytes);
-        })?,
+        identity,
         consent,
         consent_file: state.consent(),
         collector: if no_upload { None } else { collector(&config)? },
         spool,
-        budget: state.budget(&config),
+        budget,
         scrubber: Scrubber::new(own.copied()),
         own_targets: config.targets.clone(),
         learned,
         asked_in: None,
+        beats: beats.clone(),
         away: false,
     };
     match args.action {
@@ -122,10 +145,43 @@ pub async fn run<N: Network, C: Clock>(
             measure::once(&mut agent, targets, args.format, out).await
         }
         Action::Run { cycles } => {
-            measure::run(&mut agent, config.every, cycles, args.format, out).await
+            let Some(beats) = beats else {
+                return Ok(Exit::Failed);
+            };
+            let world = World {
+                net,
+                clock,
+                entropy,
+            };
+            // The same key again: the agent keeps its own to itself.
+            let key = identity::load(&state.key())?;
+            tokio::select! {
+                ended = measure::run(&mut agent, config.every, cycles, args.format, out) => ended,
+                () = beats.run(&world, &key, &say) => Ok(Exit::Failed),
+            }
         }
         Action::Consent { .. } | Action::Show { .. } | Action::Doctor => Ok(Exit::Fine),
     }
+}
+
+fn beats(
+    config: &Config,
+    state: &State,
+    budget: &Budget,
+    boot: BootId,
+    now: Instant,
+) -> anyhow::Result<Beats> {
+    let settings = ledger::Settings {
+        path: state.ledger(),
+        cap: config.ledger_cap.as_u64(),
+        consent: state.consent(),
+        metered: config.metered,
+        special: config.contact_special,
+    };
+    let path = settings.path.display().to_string();
+    Beats::open(settings, budget.clone(), boot, now).with_context(|| {
+        format!("cannot use the ledger {path}; make room on the disk, or move the file away")
+    })
 }
 
 /// Says something on standard error, whether or not anybody can hear it: a log on a full disk

@@ -1,7 +1,8 @@
 //! `faultline-probe show`: everything this probe saw, without a network.
 
 use super::{args, output::Output, say};
-use crate::{identity, state::State};
+use crate::{identity, ledger, show as writing, state::State};
+use anyhow::Context as _;
 use faultline_core::{
     codec::{Envelope, Purpose},
     measurement::Batch,
@@ -42,6 +43,30 @@ pub(super) fn show(
     }
     if let (false, Some(part)) = (shown, filter) {
         say(&format_args!("no target that was measured contains {part}"));
+    }
+    Ok(())
+}
+
+/// `faultline-probe show ledger`: the story of this machine's connection.
+pub(super) fn ledger(
+    state: &State,
+    format: args::Format,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let path = state.ledger();
+    let read = ledger::look(&path)
+        .with_context(|| format!("cannot read the ledger {}", path.display()))?;
+    if read.book.epochs().next().is_none() {
+        say(
+            &"the ledger is empty; it is kept by `faultline-probe run` with consent to the group \
+              beat",
+        );
+        return Ok(());
+    }
+    match format {
+        args::Format::Human => writing::story(out, &read.book, read.damaged)?,
+        args::Format::Json => writing::story_json(out, &read.book)?,
+        args::Format::Csv => writing::story_csv(out, &read.book)?,
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ impl Link {
 }
 
 /// A route that everything takes: through what, and to which gateway.
-type Way = (String, Option<IpAddr>);
+pub(super) type Way = (String, Option<IpAddr>);
 
 impl Tables {
     pub(super) fn read(sources: Vec<IpAddr>, resolvers: Vec<IpAddr>) -> Option<Self> {
@@ -94,7 +94,7 @@ impl Tables {
     }
 
     pub(super) fn attachment(&self) -> Attachment {
-        let defaults: BTreeSet<Way> = self.defaults4().chain(self.defaults6()).collect();
+        let defaults: BTreeSet<Way> = self.ways();
         let through = |link: &Link| {
             defaults.iter().any(|(name, _)| *name == link.name)
                 || link.addresses.iter().any(|ip| self.sources.contains(ip))
@@ -111,6 +111,11 @@ impl Tables {
                 .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
                 .collect(),
         }
+    }
+
+    /// The interfaces that everything leaves through, and their gateways.
+    pub(super) fn ways(&self) -> BTreeSet<Way> {
+        self.defaults4().chain(self.defaults6()).collect()
     }
 
     fn digest(&self, defaults: &BTreeSet<Way>, leaving: &[&Link]) -> [u8; 32] {

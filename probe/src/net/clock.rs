@@ -3,7 +3,11 @@
 //! The only file that reads the operating system's clocks.
 
 use super::Clock;
-use faultline_core::time::{ClockQuality, Duration, Instant, UnixTime};
+use faultline_core::{
+    id::BatchId,
+    time::{ClockQuality, Duration, Instant, UnixTime},
+};
+use nix::time::{ClockId, clock_gettime};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +18,9 @@ const SYNCHRONIZED: [&str; 3] = [
     "/run/chrony/chronyd.pid",
     "/run/chrony/chronyd.sock",
 ];
+
+/// Drawn anew by the kernel at each boot (random(4)).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The operating system's clocks.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +64,19 @@ impl Clock for SystemClock {
         }
     }
 
+    fn uptime(&self) -> Instant {
+        clock_gettime(ClockId::CLOCK_BOOTTIME).map_or_else(
+            |_| self.now(),
+            |time| Instant(std::time::Duration::from(time).as_micros() as u64),
+        )
+    }
+
+    fn boot(&self) -> Option<[u8; 16]> {
+        let text = std::fs::read_to_string(BOOT_ID).ok()?;
+        let digits = text.trim().replace('-', "");
+        digits.parse().ok().map(|id: BatchId| id.0)
+    }
+
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
@@ -65,4 +85,22 @@ impl Clock for SystemClock {
 /// The runtime's monotonic clock, for deadlines inside the operating system's driver.
 pub(super) fn instant() -> tokio::time::Instant {
     tokio::time::Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_has_a_name_and_its_clock_does_not_run_backwards() {
+        let clock = SystemClock::new();
+        let (first, second) = (clock.uptime(), clock.uptime());
+        assert!(first > Instant(0) && first <= second);
+        assert_eq!(clock.boot(), SystemClock::new().boot());
+        let Some(boot) = clock.boot() else {
+            println!("skipped: no {BOOT_ID} here");
+            return;
+        };
+        assert_ne!(boot, [0; 16]);
+    }
 }

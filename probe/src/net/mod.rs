@@ -7,11 +7,13 @@
 mod attachment;
 mod clock;
 mod failure;
+mod ground;
 mod os;
 
 pub use attachment::Attachment;
 pub use clock::SystemClock;
 pub use failure::{at_layer, from_errno};
+pub use ground::Ground;
 pub use os::OsNetwork;
 
 use faultline_core::{
@@ -29,6 +31,16 @@ pub trait Clock {
     fn unix(&self) -> UnixTime;
     /// How far [`Self::unix`] can be trusted.
     fn quality(&self) -> ClockQuality;
+    /// Time since the machine booted, sleep included; where that is not known, since an
+    /// arbitrary moment.
+    fn uptime(&self) -> Instant {
+        self.now()
+    }
+    /// The system's name for this boot of the machine, which it shows nobody outside; where
+    /// there is none, every start of the program counts as a boot.
+    fn boot(&self) -> Option<[u8; 16]> {
+        None
+    }
     /// Returns once `duration` has passed on the monotonic clock.
     async fn sleep(&self, duration: Duration);
 }
@@ -91,5 +103,15 @@ pub trait Network {
     /// addresses. Resolvers stay those of the last look.
     fn attach(&self) -> Attachment {
         Attachment::default()
+    }
+
+    /// What is nearest: carrier, power, gateways. Sends nothing.
+    fn ground(&self) -> Ground {
+        Ground::default()
+    }
+
+    /// Whether the kernel has just heard this neighbour; `None` where it does not say.
+    fn neighbour(&self, _: IpAddr) -> Option<bool> {
+        None
     }
 }

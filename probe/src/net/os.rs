@@ -5,7 +5,7 @@
 
 use super::attachment::Tables;
 use super::clock::instant;
-use super::{Attachment, Datagram, Exchange, Network, Patience, from_errno};
+use super::{Attachment, Datagram, Exchange, Ground, Network, Patience, from_errno, ground};
 use faultline_core::{
     failure::{Failure, Layer},
     time::Duration,
@@ -180,6 +180,15 @@ impl Network for OsNetwork {
         let resolvers = resolvers.iter().map(SocketAddr::ip).collect();
         let tables = Tables::read(sources(), resolvers);
         tables.map(|tables| tables.attachment()).unwrap_or_default()
+    }
+
+    fn ground(&self) -> Ground {
+        let ways = Tables::read(Vec::new(), Vec::new()).map(|tables| tables.ways());
+        ground::read(&ways.unwrap_or_default())
+    }
+
+    fn neighbour(&self, gateway: IpAddr) -> Option<bool> {
+        ground::neighbour(gateway)
     }
 }
 

@@ -1,9 +1,11 @@
 //! How does a person read what the probe saw?
 
 mod human;
+mod story;
 
 pub use human::human;
 pub(crate) use human::printable;
+pub use story::{story, story_csv, story_json, what};
 
 use faultline_core::{measurement::Measurement, observation::Step};
 use std::io::{self, Write};

@@ -116,6 +116,7 @@ async fn measure(folder: &Path) -> Vec<(Batch, Vec<u8>, u64)> {
         consent_file: folder.join("consent.json"),
         learned,
         asked_in: None,
+        beats: None,
         away: false,
     };
     let mut left = Vec::new();

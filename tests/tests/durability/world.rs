@@ -3,16 +3,22 @@
 
 use crate::process;
 use faultline_collector::{
+    anchors::Anchors,
     api::{Scores, Service, router},
     config::Config,
-    ingest::{Enricher, Ingest},
+    ingest::{Enricher, Ingest, Terms, Ward},
     rules::Rules,
-    store::{Facts as _, MeasurementRow, StoredBatch, sqlite::Sqlite},
+    store::{
+        Facts as _, MeasurementRow, StoredBatch,
+        beats::{Beats as _, Heard},
+        sqlite::{Sqlite, SqliteBeats},
+    },
 };
 use faultline_core::{
     codec::Identity,
     dns::{Data, Message, ResponseBuilder},
-    id::{Asn, Country},
+    engine::ledger::Book,
+    id::{Asn, Country, ProbeId},
     time::UnixTime,
 };
 use faultline_probe::net::{Clock as _, SystemClock};
@@ -88,6 +94,72 @@ pub(crate) fn collector_key() -> Identity {
 
 /// A collector with an empty store.
 pub(crate) async fn here() -> Here {
+    here_with(|_, ingest| ingest).await
+}
+
+/// One that hears heartbeats, too.
+pub(crate) struct Hearing {
+    pub(crate) url: String,
+    beats: Arc<SqliteBeats>,
+    // Serves on its own threads as long as it is there.
+    _runtime: tokio::runtime::Runtime,
+    _here: Here,
+}
+
+impl Hearing {
+    /// What is kept of a probe's ledger.
+    pub(crate) fn book(&self, probe: ProbeId) -> Book {
+        self.beats.book(probe).unwrap()
+    }
+
+    /// The newest beat of a probe.
+    pub(crate) fn last(&self, probe: ProbeId) -> Option<Heard> {
+        self.beats.last(probe).unwrap()
+    }
+}
+
+/// A collector that hears heartbeats.
+pub(crate) fn hearing() -> Hearing {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let mut kept = None;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let here = runtime.block_on(here_with(|store, ingest| {
+        let folder = store.1;
+        let beats = Arc::new(SqliteBeats::open(&folder.join("beats.db")).unwrap());
+        let terms = Terms {
+            port,
+            address: None,
+            interval: 60,
+            anchors: Anchors::default(),
+        };
+        let (probes, kept_beats) = (Arc::clone(store.0), Arc::clone(&beats));
+        let key = collector_key();
+        let ward = Ward::new(probes, kept_beats, Arc::new(Loopback), key, terms);
+        let ward = Arc::new(ward);
+        kept = Some((Arc::clone(&ward), beats));
+        ingest.hearing(ward)
+    }));
+    let (ward, beats) = kept.unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            if let Ok(answer) = ward.hear(from, &buffer[..length], now()) {
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    Hearing {
+        url: format!("http://{}", here.at),
+        beats,
+        _runtime: runtime,
+        _here: here,
+    }
+}
+
+async fn here_with(
+    more: impl FnOnce((&Arc<Sqlite>, &Path), Ingest<Sqlite>) -> Ingest<Sqlite>,
+) -> Here {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Sqlite::open(&folder.path().join("collector.db")).unwrap());
     let enricher: Arc<dyn Enricher> = Arc::new(Loopback);
@@ -98,6 +170,7 @@ pub(crate) async fn here() -> Here {
         Arc::new(Rules),
         identity.public(),
     );
+    let ingest = more((&store, folder.path()), ingest);
     let config = Config::parse("").unwrap();
     let service = Service {
         scores: Arc::new(Scores::new(&config, None).unwrap()),

@@ -308,6 +308,7 @@ impl Draw {
                 network: Asn(draw.u32()),
                 name: draw.option(Self::text),
             }),
+            count: self.u32(),
         }
     }
 

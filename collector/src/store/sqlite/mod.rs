@@ -2,6 +2,7 @@
 //! their own connections.
 
 mod batches;
+mod beats;
 mod count;
 mod desk;
 mod ledger;
@@ -18,6 +19,7 @@ use super::{
     Appended, Derive, Dropped, Facts, Incoming, MeasurementRow, Query, Retention, Rollup,
     StoreError, StoredBatch, Summary,
 };
+pub use beats::SqliteBeats;
 use desk::Desk;
 use faultline_core::{
     codec::to_cbor,

@@ -82,6 +82,11 @@ impl Heart {
         }
     }
 
+    /// Run and number of the newest beat that was made.
+    pub const fn newest(&self) -> (u32, u32) {
+        (self.run, self.count)
+    }
+
     /// When the next beat is due.
     pub const fn poll_at(&self) -> Instant {
         self.due
@@ -124,6 +129,17 @@ impl Heart {
         sealed
     }
 
+    /// This beat is not sent; the next is due in step with the last, unless some were missed:
+    /// then an interval from now.
+    pub fn skip(&mut self, now: Instant) {
+        let next = self.due + self.interval;
+        self.due = if next > now {
+            next
+        } else {
+            now + self.interval
+        };
+    }
+
     /// A datagram came back: what time it is, if it is the collector's answer to the beat that
     /// is waited for. Anything else changes nothing.
     pub fn handle(
@@ -152,6 +168,11 @@ impl Heart {
                 self.collector = Reach::Bad;
             }
         }
+    }
+
+    /// Whether the newest beat was answered.
+    pub const fn answered(&self) -> bool {
+        self.silent == 0 && self.pending.is_none()
     }
 
     /// Whether the collector is there: one lost answer does not change that, two do.

@@ -94,7 +94,7 @@ fn check(book: &Book, known: &Known) {
     }
 }
 
-const LIFE: [u64; 4] = [40, 60, 1, 60];
+const LIFE: [u64; 4] = [40, 90, 1, 120];
 
 #[test]
 fn a_cut_at_any_write_leaves_the_newest_entry() {

@@ -24,13 +24,16 @@ pub struct Run {
     pub started: Instant,
 }
 
+/// Run and number: numbers alone begin anew where a ledger was lost.
+type Key = (u32, u64);
+
 /// Everything that records say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
     runs: BTreeMap<u32, Run>,
-    epochs: BTreeMap<u64, (u32, Epoch)>,
-    fixes: BTreeMap<u64, (u32, Fix)>,
-    steps: BTreeMap<u64, (u32, Instant, UnixTime, UnixTime)>,
+    epochs: BTreeMap<Key, Epoch>,
+    fixes: BTreeMap<Key, Fix>,
+    steps: BTreeMap<Key, (Instant, UnixTime, UnixTime)>,
     sent: Option<u64>,
     lost: Option<(u64, u32)>,
     /// Number and run of the newest entry that says what was sent and lost.
@@ -77,16 +80,16 @@ impl Book {
                 });
             }
             Body::Epoch(epoch) => {
-                let known = self.epochs.entry(number).or_insert((run, epoch));
-                if epoch.until >= known.1.until {
-                    *known = (run, epoch);
+                let known = self.epochs.entry((run, number)).or_insert(epoch);
+                if epoch.until >= known.until {
+                    *known = epoch;
                 }
             }
             Body::Fix(fix) => {
-                self.fixes.insert(number, (run, fix));
+                self.fixes.insert((run, number), fix);
             }
             Body::Step { at, from, to } => {
-                self.steps.insert(number, (run, at, from, to));
+                self.steps.insert((run, number), (at, from, to));
             }
             Body::Sent { through } => self.sent = self.sent.max(Some(through)),
             Body::Lost { through, epochs } => {
@@ -114,16 +117,14 @@ impl Book {
 
     /// Fixes with the boot that they are of, oldest first.
     pub fn fixes(&self) -> impl Iterator<Item = (BootId, Fix)> {
-        let of = |(run, fix): &(u32, Fix)| Some((self.boot(*run)?, *fix));
-        self.fixes.values().filter_map(of)
+        let all = self.fixes.iter();
+        all.filter_map(|((run, _), fix)| Some((self.boot(*run)?, *fix)))
     }
 
     /// Jumps of the wall clock, oldest first: boot, when, from what, to what.
     pub fn steps(&self) -> impl Iterator<Item = (BootId, Instant, UnixTime, UnixTime)> {
-        let of = |step: &(u32, Instant, UnixTime, UnixTime)| {
-            Some((self.boot(step.0)?, step.1, step.2, step.3))
-        };
-        self.steps.values().filter_map(of)
+        let all = self.steps.iter();
+        all.filter_map(|((run, _), (at, from, to))| Some((self.boot(*run)?, *at, *from, *to)))
     }
 
     /// Up to which number the collector has the epochs.
@@ -139,14 +140,14 @@ impl Book {
     /// Every epoch, oldest first.
     pub fn epochs(&self) -> impl DoubleEndedIterator<Item = (u64, u32, Epoch)> {
         let all = self.epochs.iter();
-        all.map(|(number, (run, epoch))| (*number, *run, *epoch))
+        all.map(|((run, number), epoch)| (*number, *run, *epoch))
     }
 
     /// Epochs that the collector has not, oldest first.
     pub fn unsent(&self) -> impl DoubleEndedIterator<Item = (u64, u32, Epoch)> {
-        let from = self.sent.map_or(0, |sent| sent.saturating_add(1));
-        let rest = self.epochs.range(from..);
-        rest.map(|(number, (run, epoch))| (*number, *run, *epoch))
+        let sent = self.sent;
+        self.epochs()
+            .filter(move |(number, ..)| Some(*number) > sent)
     }
 
     /// The boot that a run was in; unknown where its entry is damaged.
@@ -184,16 +185,16 @@ impl Book {
 
     /// The records of this book, as few as say it all, and no more than `most` frames.
     pub fn compact(mut self, most: usize) -> Vec<Record> {
-        let last = self.epochs.last_key_value().map(|(number, _)| *number);
+        let last = self.epochs.last_key_value().map(|(key, _)| *key);
         self.thin();
         if self.frames() > most {
             let sent = self.sent;
-            let keep = |number: &u64| Some(*number) > sent || Some(*number) == last;
+            let keep = |key: &Key| Some(key.1) > sent || Some(*key) == last;
             let mut from = core::mem::take(&mut self.epochs);
             let mut over = (self.frames() + from.len()).saturating_sub(most);
             // Oldest first, and only as many as there must be room for.
-            from.retain(|number, _| {
-                let stays = over == 0 || keep(number);
+            from.retain(|key, _| {
+                let stays = over == 0 || keep(key);
                 over -= usize::from(!stays);
                 stays
             });
@@ -214,19 +215,16 @@ impl Book {
 
     /// Of each boot the first fix and the last of the best source: the others add little.
     fn thin(&mut self) {
-        let mut ends: BTreeMap<(BootId, bool), (u64, u64)> = BTreeMap::new();
-        for (number, (run, fix)) in &self.fixes {
-            if let Some(boot) = self.runs.get(run).map(|run| run.boot) {
+        let mut ends: BTreeMap<(BootId, bool), (Key, Key)> = BTreeMap::new();
+        for (key, fix) in &self.fixes {
+            if let Some(boot) = self.boot(key.0) {
                 let best = fix.source == super::place::Source::Collector;
-                let known = ends.entry((boot, best)).or_insert((*number, *number));
-                *known = (known.0.min(*number), known.1.max(*number));
+                let known = ends.entry((boot, best)).or_insert((*key, *key));
+                *known = (known.0.min(*key), known.1.max(*key));
             }
         }
-        let kept = |number: &u64| {
-            ends.values()
-                .any(|ends| ends.0 == *number || ends.1 == *number)
-        };
-        self.fixes.retain(|number, _| kept(number));
+        let kept = |key: &Key| ends.values().any(|ends| ends.0 == *key || ends.1 == *key);
+        self.fixes.retain(|key, _| kept(key));
     }
 
     /// What belongs to runs of which no epoch is left goes, except to the newest, and fixes of
@@ -234,7 +232,7 @@ impl Book {
     fn forget(&mut self) {
         let used: alloc::collections::BTreeSet<BootId> = self
             .epochs
-            .values()
+            .keys()
             .filter_map(|(run, _)| self.boot(*run))
             .collect();
         let newest = self.runs.last_key_value().map(|(run, _)| *run);
@@ -242,8 +240,8 @@ impl Book {
         self.runs
             .retain(|run, what| Some(*run) == newest || boots.contains(&what.boot));
         let runs = &self.runs;
-        self.fixes.retain(|_, (run, _)| runs.contains_key(run));
-        self.steps.retain(|_, step| runs.contains_key(&step.0));
+        self.fixes.retain(|(run, _), _| runs.contains_key(run));
+        self.steps.retain(|(run, _), _| runs.contains_key(run));
     }
 
     /// Merges neighbours of one run, oldest first, in rounds, so that what is older is coarser.
@@ -257,16 +255,16 @@ impl Book {
                 break;
             }
             let before = self.epochs.len();
-            let mut merged: BTreeMap<u64, (u32, Epoch)> = BTreeMap::new();
+            let mut merged: BTreeMap<Key, Epoch> = BTreeMap::new();
             let mut all = core::mem::take(&mut self.epochs).into_iter().peekable();
-            while let Some((number, (run, epoch))) = all.next() {
+            while let Some((key, epoch)) = all.next() {
                 let pair = all
-                    .next_if(|(_, (next, _))| over > 0 && *next == run)
-                    .map(|(second, (_, other))| (second, both(epoch, other)));
+                    .next_if(|((run, _), _)| over > 0 && *run == key.0)
+                    .map(|(second, other)| (second, both(epoch, other)));
                 over -= usize::from(pair.is_some());
                 // The number of the later one: what was sent of it is sent again.
-                let (number, epoch) = pair.unwrap_or((number, epoch));
-                merged.insert(number, (run, epoch));
+                let (key, epoch) = pair.unwrap_or((key, epoch));
+                merged.insert(key, epoch);
             }
             self.epochs = merged;
             if self.epochs.len() == before {
@@ -277,22 +275,22 @@ impl Book {
     }
 
     /// Last resort: a machine that boots again and again.
-    fn drop_oldest(&mut self, most: usize, last: Option<u64>) {
+    fn drop_oldest(&mut self, most: usize, last: Option<Key>) {
         while self.frames() > most
-            && let Some((number, _)) = self.epochs.first_key_value()
-            && Some(*number) != last
+            && let Some((key, _)) = self.epochs.first_key_value()
+            && Some(*key) != last
         {
             // A tenth at a time: what follows looks at everything.
             let count = (self.epochs.len() / 10).max(1);
             for _ in 0..count {
-                let Some((number, _)) = self.epochs.first_key_value() else {
+                let Some((key, _)) = self.epochs.first_key_value() else {
                     break;
                 };
-                let number = *number;
-                if Some(number) == last {
+                let (run, number) = *key;
+                if Some((run, number)) == last {
                     break;
                 }
-                self.epochs.remove(&number);
+                self.epochs.remove(&(run, number));
                 if Some(number) > self.sent {
                     let known = self.lost.unwrap_or_default();
                     self.lost = Some((known.0.max(number), known.1.saturating_add(1)));
@@ -311,10 +309,10 @@ impl Book {
             record(what.number, *run, Body::Run { boot, started })
         }));
         let epochs = self.epochs.iter();
-        all.extend(epochs.map(|(n, (run, epoch))| record(*n, *run, Body::Epoch(*epoch))));
+        all.extend(epochs.map(|((run, n), epoch)| record(*n, *run, Body::Epoch(*epoch))));
         let fixes = self.fixes.iter();
-        all.extend(fixes.map(|(n, (run, fix))| record(*n, *run, Body::Fix(*fix))));
-        all.extend(self.steps.iter().map(|(n, (run, at, from, to))| {
+        all.extend(fixes.map(|((run, n), fix)| record(*n, *run, Body::Fix(*fix))));
+        all.extend(self.steps.iter().map(|((run, n), (at, from, to))| {
             let (at, from, to) = (*at, *from, *to);
             record(*n, *run, Body::Step { at, from, to })
         }));

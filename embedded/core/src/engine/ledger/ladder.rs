@@ -3,9 +3,9 @@
 //! The nearest first. Gateway, a host in the country and one abroad are tried at each beat;
 //! resolver, region and canaries take turns as the purse allows. Each beat brings
 //! [`PURSE`] bytes of IP packets in both directions, the heartbeat and its answer included;
-//! what is left over is saved up for what is dear. Silence is cheap, so that the walk in which
-//! something goes silent looks at every rung, whoever's turn it is: what changed together must
-//! be seen together.
+//! what is left over is saved up for what is dear. The walk in which something goes silent, or
+//! is back, looks at every rung, whoever's turn it is: what changes together must be seen
+//! together.
 //!
 //! One answer makes a rung good. It is bad when [`TRIES`] tries failed, abroad only when hosts
 //! on [`NETWORKS`] networks did: a single host that is down is no shutdown. With fewer
@@ -19,8 +19,9 @@
 
 use super::state::{Reach, Rung, State};
 
-/// Bytes of IP packets that a beat may cost on average, in both directions.
-pub const PURSE: i32 = 1024;
+/// Bytes of IP packets that a beat may cost on average, in both directions: a kibibyte, but for
+/// what the costs of TCP connections are estimated too low.
+pub const PURSE: i32 = 1000;
 /// Tries that make a rung bad.
 pub const TRIES: usize = 2;
 /// Networks abroad that must be silent together.
@@ -30,6 +31,8 @@ const SAVED: i32 = 16 * PURSE;
 const OWED: i32 = -4 * PURSE;
 /// Walks after which what was seen of a rung is too old to be repeated.
 const STALE: u8 = 12;
+/// The same for canaries, whose TLS handshakes are dear.
+const RARE: u8 = 120;
 /// Hosts of one rung that are tried in one walk at most.
 const MOST: usize = 6;
 
@@ -84,7 +87,7 @@ struct Climb {
     todo: u16,
     /// Rungs settled, a bit each.
     done: u16,
-    /// A rung that was good is bad.
+    /// A rung that was good is bad, or the other way round.
     alarm: bool,
     /// Tries of the rung at hand.
     tries: usize,
@@ -102,7 +105,7 @@ impl Default for Ladder {
             purse: 0,
             turn: 0,
             cursors: [0; RUNGS],
-            ages: [STALE; RUNGS],
+            ages: [RARE; RUNGS],
             state: State::default(),
             climb: Climb::default(),
         }
@@ -116,13 +119,14 @@ impl Ladder {
         let mut state = self.state;
         for (age, rung) in self.ages.iter_mut().zip(Rung::ALL) {
             *age = age.saturating_add(1);
-            if *age > STALE {
+            let stale = if rung == Rung::Canary { RARE } else { STALE };
+            if *age > stale {
                 state = state.with(rung, Reach::Untested);
             }
         }
         state = state.with(Rung::Power, power).with(Rung::Link, link);
         self.climb = Climb {
-            alarm: self.state.at(Rung::Link) == Reach::Good && link == Reach::Bad,
+            alarm: self.state.at(Rung::Link) == Reach::Bad && link != Reach::Bad,
             ..Climb::default()
         };
         if link == Reach::Bad {
@@ -165,8 +169,9 @@ impl Ladder {
         let rung = target.rung;
         self.spend(bytes);
         self.climb.walk.checks += 1;
+        // The next time the next: one host's trouble is its own.
+        self.remember(rung, at + 1);
         if answered {
-            self.remember(rung, at);
             self.settle(rung, Reach::Good);
             return;
         }
@@ -176,7 +181,6 @@ impl Ladder {
             *silent = target.network;
         }
         self.climb.tries = tries + 1;
-        self.remember(rung, at + 1);
         let enough = match rung {
             Rung::Foreign => self.networks() >= NETWORKS,
             _ => self.climb.tries >= TRIES,
@@ -195,8 +199,11 @@ impl Ladder {
         self.purse = self.purse.saturating_sub(bytes).max(OWED);
     }
 
-    /// Whether the collector acknowledged; belongs to the walk that ended last, too.
-    pub fn collector(&mut self, reach: Reach) {
+    /// Whether the collector is there, and whether it answered this time. That it was there
+    /// before says nothing in a walk in which other things changed.
+    pub fn collector(&mut self, reach: Reach, answered: bool) {
+        let stale = reach == Reach::Good && !answered && self.climb.alarm;
+        let reach = if stale { Reach::Untested } else { reach };
         self.settle(Rung::Collector, reach);
     }
 
@@ -224,18 +231,24 @@ impl Ladder {
         if TURNS.iter().any(|rung| self.climb.todo & bit(*rung) != 0) {
             return false;
         }
-        for _ in 0..TURNS.len() {
-            let rung = TURNS.get(self.turn % TURNS.len()).copied();
-            let rung = rung.unwrap_or(Rung::Resolver);
+        // The first whose turn it is and that can be paid. What is too dear keeps its turn and
+        // saves up, while others go on before it only so often that they stay fresh.
+        for ahead in 0..TURNS.len() {
+            let turn = (self.turn + ahead) % TURNS.len();
+            let Some(rung) = TURNS.get(turn).copied() else {
+                break;
+            };
             let Some(at) = self.candidate(rung, targets) else {
-                self.turn = (self.turn + 1) % TURNS.len();
                 continue;
             };
             let cost = targets.get(at).map_or(0, |target| i32::from(target.cost));
-            if cost > self.purse {
-                return false; // it saves up: its turn stays
+            let age = self.ages.get(rung.index()).copied().unwrap_or(STALE);
+            if cost > self.purse || (ahead > 0 && age < STALE / 2) {
+                continue;
             }
-            self.turn = (self.turn + 1) % TURNS.len();
+            if ahead == 0 {
+                self.turn = (turn + 1) % TURNS.len();
+            }
             self.climb.todo |= bit(rung);
             return true;
         }
@@ -278,7 +291,10 @@ impl Ladder {
     fn settle(&mut self, rung: Rung, reach: Reach) {
         self.climb.done |= bit(rung);
         self.climb.tries = 0;
-        self.climb.alarm |= self.state.at(rung) == Reach::Good && reach == Reach::Bad;
+        self.climb.alarm |= matches!(
+            (self.state.at(rung), reach),
+            (Reach::Good, Reach::Bad) | (Reach::Bad, Reach::Good)
+        );
         self.state = self.state.with(rung, reach);
         if let Some(age) = self.ages.get_mut(rung.index()) {
             *age = 0;

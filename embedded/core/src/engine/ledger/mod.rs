@@ -109,6 +109,11 @@ impl Ledger {
         (ledger, first)
     }
 
+    /// Walks come at another pace from now on.
+    pub const fn follow(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// The start of the program, counted from 1.
     pub const fn run(&self) -> u32 {
         self.run

@@ -1,0 +1,71 @@
+//! What is kept of heartbeats and link ledgers? When each probe was heard and what it said last;
+//! what it noted itself, and handed in later. Nothing here is public: who reads it sees when
+//! somebody's machine was on.
+
+use super::StoreError;
+use faultline_core::{
+    engine::ledger::{Book, BootId, State},
+    id::{Asn, Country, ProbeId},
+    measurement::LedgerPart,
+    protocol::Beat,
+    time::UnixTime,
+};
+use std::ops::Range;
+
+/// A beat that was believed, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub probe: ProbeId,
+    pub received: UnixTime,
+    pub beat: Beat,
+    /// Of the address that it came from, which is not kept.
+    pub country: Country,
+    pub asn: Asn,
+}
+
+/// A time in which a probe beat without a pause, in one state and one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    pub probe: ProbeId,
+    /// The first beat.
+    pub from: UnixTime,
+    /// The last.
+    pub until: UnixTime,
+    pub beats: u32,
+    /// The longest time between two of them, seconds.
+    pub longest_gap: u32,
+    /// Seconds between two, as the probe says.
+    pub interval: u16,
+    pub state: State,
+    pub run: u32,
+    pub boot: BootId,
+    pub country: Country,
+    pub asn: Asn,
+}
+
+/// Heartbeats and ledgers.
+pub trait Beats: Send + Sync {
+    /// Keeps a beat; `false` where it, or a later one of the probe, was kept already.
+    fn hear(&self, heard: &Heard) -> Result<bool, StoreError>;
+    /// The newest beat of a probe.
+    fn last(&self, probe: ProbeId) -> Result<Option<Heard>, StoreError>;
+    /// What was present in the window, by probe and start; `each` returns whether to go on.
+    fn presences(
+        &self,
+        window: Range<UnixTime>,
+        each: &mut dyn FnMut(Presence) -> bool,
+    ) -> Result<(), StoreError>;
+    /// Keeps a part of a probe's ledger, durably. Parts may come again and in any order.
+    fn record(
+        &self,
+        probe: ProbeId,
+        part: &LedgerPart,
+        received: UnixTime,
+    ) -> Result<(), StoreError>;
+    /// All that is known of a probe's ledger.
+    fn book(&self, probe: ProbeId) -> Result<Book, StoreError>;
+    /// Probes whose ledger grew in the window of arrival.
+    fn told(&self, window: Range<UnixTime>) -> Result<Vec<ProbeId>, StoreError>;
+    /// Drops presences and ledger entries that are older; the newest beat of each probe stays.
+    fn forget(&self, before: UnixTime) -> Result<(), StoreError>;
+}
