@@ -21,7 +21,7 @@ use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, signal::Signal};
 use faultline_core::{
     codec::{Identity, PublicKey, Purpose},
-    dns::{NameBuf, Query, RecordType},
+    dns::{NameBuf, Query, RecordType, is_bogon},
     engine::{
         handshake::{Greeting, Trial},
         heartbeat::{Heart, PATIENCE, Vitals},
@@ -68,7 +68,7 @@ impl Told {
     }
 }
 
-/// Beats for ever. Without room for a ledger there are no beats: their numbers could not be
+/// Beats for ever, where the owner agreed to it. Without room for a ledger there are no beats: their numbers could not be
 /// kept from being used twice.
 pub(crate) async fn beat<B: Board>(
     board: &Shared<B>,
@@ -76,10 +76,10 @@ pub(crate) async fn beat<B: Board>(
     settings: &Settings,
     told: &Told,
 ) -> ! {
-    if settings.consent.is_some() {
-        match Pulse::begin(board, line, told).await {
+    if settings.consent.is_some_and(|consent| consent.beat) {
+        match Pulse::begin(board, line, told, settings.contact_special).await {
             Ok(mut pulse) => loop {
-                clock::until(pulse.due).await;
+                clock::until(pulse.heart.poll_at()).await;
                 if let Err(error) = pulse.once().await {
                     board.lock().await.note(&Note::Store(error));
                 }
@@ -101,7 +101,7 @@ struct Pulse<'a, B> {
     ladder: Ladder,
     heart: Heart,
     interval: Duration,
-    due: faultline_core::time::Instant,
+    special: bool,
 }
 
 impl<'a, B: Board> Pulse<'a, B> {
@@ -109,6 +109,7 @@ impl<'a, B: Board> Pulse<'a, B> {
         board: &'a Shared<B>,
         line: Line<'a>,
         told: &'a Told,
+        special: bool,
     ) -> Result<Self, StoreError> {
         let mut own = board.lock().await;
         let mut chance = Chance::draw(&mut *own).map_err(|_| StoreError::Flash)?;
@@ -138,7 +139,7 @@ impl<'a, B: Board> Pulse<'a, B> {
             ladder: Ladder::default(),
             heart: Heart::new(run, INTERVAL, now),
             interval: INTERVAL,
-            due: now,
+            special,
         })
     }
 
@@ -149,11 +150,13 @@ impl<'a, B: Board> Pulse<'a, B> {
         if let Some(terms) = &terms {
             self.agree(terms).await?;
         }
-        let now = clock::now();
-        // In step with the last, unless beats were missed.
-        self.due = (self.due + self.interval).max(now + self.interval / 2);
-        let walk = self.walk(terms.as_ref()).await;
-        let now = clock::now();
+        self.walk(terms.as_ref()).await;
+        let known = known.and_then(|(key, terms, at)| Some((key, terms?, at)));
+        match known {
+            Some((key, terms, at)) => self.exchange(&key, &terms, at).await?,
+            None => self.heart.skip(clock::now()),
+        }
+        let (now, walk) = (clock::now(), self.ladder.finish());
         let entries: Vec<Entry> = self.ledger.note(now, walk).collect();
         for entry in entries {
             self.append(&entry).await?;
@@ -161,9 +164,6 @@ impl<'a, B: Board> Pulse<'a, B> {
         let wall = self.board.lock().await.wall();
         if let Some(entry) = self.ledger.wall(now, wall.time) {
             self.append(&entry).await?;
-        }
-        if let Some((key, Some(terms), at)) = known {
-            self.exchange(&key, &terms, at, walk.state).await?;
         }
         self.deliver().await
     }
@@ -173,7 +173,8 @@ impl<'a, B: Board> Pulse<'a, B> {
         let interval = terms.interval.clamp(BOUNDS.0, BOUNDS.1);
         self.interval = Duration::from_secs(interval.into());
         self.heart.every(self.interval);
-        if terms.run < self.ledger.run() || self.heart.collector() != Reach::Untested {
+        // Beats that this run did not send: the ledger was lost, or went back with its flash.
+        if (terms.run, terms.count) <= self.heart.newest() {
             return Ok(());
         }
         let mut own = self.board.lock().await;
@@ -189,10 +190,7 @@ impl<'a, B: Board> Pulse<'a, B> {
     }
 
     /// Tries what the ladder asks for.
-    async fn walk(
-        &mut self,
-        terms: Option<&BeatTerms>,
-    ) -> faultline_core::engine::ledger::Walk {
+    async fn walk(&mut self, terms: Option<&BeatTerms>) {
         let link = if self.line.stack.is_link_up() {
             Reach::Good
         } else {
@@ -216,7 +214,10 @@ impl<'a, B: Board> Pulse<'a, B> {
                 name: None,
             });
         }
-        for anchor in terms.iter().flat_map(|terms| &terms.anchors).take(ANCHORS) {
+        let named = terms.iter().flat_map(|terms| &terms.anchors);
+        // A list from elsewhere must not send a board to devices in its owner's home.
+        let allowed = |item: &&AnchorItem| self.special || !is_bogon(item.address.0);
+        for anchor in named.filter(allowed).take(ANCHORS) {
             targets.push(Target {
                 rung: anchor.rung,
                 network: anchor.network.0,
@@ -235,8 +236,6 @@ impl<'a, B: Board> Pulse<'a, B> {
             };
             self.ladder.report(&targets, at, answered, octets);
         }
-        self.ladder.collector(self.heart.collector());
-        self.ladder.finish()
     }
 
     /// Whether a host answers, and what asking it cost.
@@ -309,9 +308,9 @@ impl<'a, B: Board> Pulse<'a, B> {
         key: &PublicKey,
         terms: &BeatTerms,
         at: Ipv4Addr,
-        state: faultline_core::engine::ledger::State,
     ) -> Result<(), StoreError> {
         let before = self.heart.collector();
+        let state = self.ladder.finish().state;
         let ip = match terms.address {
             Some(faultline_core::value::Ip(IpAddr::V4(ip))) => ip,
             _ => at,
@@ -347,13 +346,11 @@ impl<'a, B: Board> Pulse<'a, B> {
         let fix = self.datagram(to, &beat, PATIENCE, &mut acknowledges).await;
         self.heart = heart;
         self.ladder.spend(bytes);
-        match fix {
-            None => self.heart.give_up(),
-            Some(fix) => {
-                if let Some(entry) = self.ledger.fix(fix) {
-                    self.append(&entry).await?;
-                }
-            }
+        self.heart.give_up();
+        let (reach, answered) = (self.heart.collector(), self.heart.answered());
+        self.ladder.collector(reach, answered);
+        if let Some(entry) = fix.and_then(|fix| self.ledger.fix(fix)) {
+            self.append(&entry).await?;
         }
         if before != Reach::Good && self.heart.collector() == Reach::Good {
             self.told.news.signal(());
@@ -388,6 +385,7 @@ impl<'a, B: Board> Pulse<'a, B> {
         };
         let sealed = self.identity.seal(Purpose::Batch, &batch);
         store.push(sequence, &sealed).await?;
+        // A cut here sends these epochs twice, under the same numbers.
         let sent = self.ledger.sent(page.through);
         self.log.append(own.flash(), &sent.record).await?;
         own.note(&Note::Kept { sequence });

@@ -31,6 +31,29 @@ pub struct Settings {
     pub timeouts: Timeouts,
 }
 
+impl Default for Settings {
+    /// Nothing is agreed to and nobody known.
+    fn default() -> Self {
+        Self {
+            consent: None,
+            collector: CollectorAt {
+                host: String::new(),
+                port: 443,
+                tls: true,
+                address: None,
+            },
+            targets: Vec::new(),
+            public_resolvers: Vec::new(),
+            non_resolver: None,
+            neutral_name: "example.com".into(),
+            captive: None,
+            every: Duration::from_hours(1),
+            contact_special: false,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
 /// How long each step may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -68,6 +91,9 @@ pub struct Consent {
     pub names: bool,
     /// Connections to the sites of targets.
     pub sites: bool,
+    /// Heartbeats, and walks up the ladder of reach: a datagram to the collector and a few to
+    /// the hosts that it names, every minute, for as long as the board is on.
+    pub beat: bool,
     /// The riskiest targets that are measured.
     pub risk: Risk,
 }

@@ -11,7 +11,7 @@ use faultline_core::{
     verdict::{Outcome, judge},
 };
 use faultline_firmware::{
-    Captive, Chance, CollectorAt, Settings, Timeouts,
+    Captive, Chance, Settings, Timeouts,
     host::on_link,
     measure::{self, Seen},
 };
@@ -236,14 +236,6 @@ fn settings(plan: &Plan) -> Settings {
     let check = CHECK.strip_prefix("http://").unwrap_or(CHECK);
     let (host, path) = check.split_once('/').unwrap_or((check, ""));
     Settings {
-        consent: None,
-        collector: CollectorAt {
-            host: String::new(),
-            port: 0,
-            tls: false,
-            address: None,
-        },
-        targets: Vec::new(),
         public_resolvers: plan.public_resolvers.iter().filter_map(four).collect(),
         non_resolver: plan.non_resolver.as_ref().and_then(four),
         neutral_name: NEUTRAL.to_owned(),
@@ -252,7 +244,6 @@ fn settings(plan: &Plan) -> Settings {
             path: format!("/{path}"),
             status: 204,
         }),
-        every: std::time::Duration::from_hours(1),
         contact_special: plan.contact_bogons,
         timeouts: Timeouts {
             dns: plan.timeouts.dns,
@@ -261,6 +252,7 @@ fn settings(plan: &Plan) -> Settings {
             tls: plan.timeouts.tls,
             http: plan.timeouts.http,
         },
+        ..Settings::default()
     }
 }
 

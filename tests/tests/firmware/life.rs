@@ -2,8 +2,13 @@
 //! it: a collector that is away, power that is cut, a stranger that answers in its place?
 
 use crate::{Entered, chain, possible};
-use faultline_collector::store::{Facts as _, MeasurementRow, sqlite::Sqlite};
-use faultline_core::time::UnixTime;
+use faultline_collector::store::{
+    Facts as _, MeasurementRow,
+    beats::Beats as _,
+    sqlite::{Sqlite, SqliteBeats},
+};
+use faultline_core::{codec::to_cbor, measurement::Limit, observation::Step, time::UnixTime};
+use faultline_firmware::{Chance, Settings, host::on_link, measure};
 use faultline_internet::{
     live::{HostSpec, Internet},
     scenario::Scenario,
@@ -12,7 +17,7 @@ use faultline_internet::{
 use libtest_mimic::{Failed, Trial};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -27,11 +32,13 @@ type Check = fn() -> Result<(), Failed>;
 
 /// All trials.
 pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
-    let checks: [(&str, Check); 4] = [
+    let checks: [(&str, Check); 6] = [
         ("measures_and_the_collector_judges", judged),
         ("keeps_its_evidence_when_power_is_cut", power_cuts),
         ("uploads_nothing_to_strangers", strangers),
         ("sends_nothing_without_consent", no_consent),
+        ("beats_and_hands_its_ledger_in", beats),
+        ("keeps_little_of_a_flood", flood),
     ];
     let trial = |(name, check): (&str, Check)| {
         let entered = Arc::clone(entered);
@@ -72,7 +79,7 @@ impl Stage {
         std::fs::write(&targets, format!("url,category_code\n{TARGET},NEWS\n"))?;
         let collector = format!(
             "listen = \"{ADDRESS}:{PORT}\"\nstate = \"{state}\"\ntargets = \"{}\"\n\
-             simulated = true\n[control]\nenabled = true\n\
+             simulated = true\n[beats]\nlisten = \"{ADDRESS}:{PORT}\"\ninterval = 30\n[control]\nenabled = true\n\
              resolvers = [\"{VANTAGE_RESOLVER}:53\"]\nvantage = \"XZ\"\n\
              extra_roots = \"{}\"\nown_addresses = [\"{ADDRESS}\"]\n",
             targets.display(),
@@ -326,5 +333,92 @@ fn no_consent() -> Result<(), Failed> {
     board.hear("Attached")?;
     board.cut()?;
     assert_ne!(sent()?, "0", "the counter counts");
+    Ok(())
+}
+
+/// The collector hears the board's heart over UDP, and what the ledger noted in a life that
+/// was cut off arrives in the next one, as an epoch of a run of its own.
+fn beats() -> Result<(), Failed> {
+    let stage = Stage::build()?;
+    let collector = stage.collector()?;
+    let mut board = stage.board("board.toml")?;
+    board.hear("Cycle")?;
+    let first = board.cut()?;
+    let mut board = stage.board("board.toml")?;
+    // The batch with the ledger comes when the collector has answered a beat.
+    while !board.hear("Acknowledged")?.contains("sequence: 2 ") {}
+    let second = board.cut()?;
+    drop(collector);
+    let rows = stage.stored()?;
+    let probe = rows.first().ok_or("nothing came")?.probe;
+    let beats = SqliteBeats::open(&stage.path("beats.db"))?;
+    let last = beats.last(probe)?.ok_or("no beat was heard")?;
+    assert_eq!(last.beat.run, 2, "{first:?} {second:?}");
+    let book = beats.book(probe)?;
+    let runs: BTreeSet<u32> = book.epochs().map(|(_, run, _)| run).collect();
+    assert!(runs.contains(&1), "{book:?}");
+    Ok(())
+}
+
+/// Whoever floods a question with answers makes a board keep a bounded part of them, and say
+/// so.
+fn flood() -> Result<(), Failed> {
+    let stage = Stage::build()?;
+    let (ready, listening) = std::sync::mpsc::channel();
+    let flooder = stage
+        .internet
+        .begin("collector", move || -> std::io::Result<()> {
+            let socket = UdpSocket::bind((ADDRESS, 53))?;
+            let _ = ready.send(());
+            let mut query = [0; 512];
+            loop {
+                let (length, from) = socket.recv_from(&mut query)?;
+                // The end of the test.
+                if length == 0 {
+                    return Ok(());
+                }
+                let mut reply = query[..length].to_vec();
+                reply[2] |= 0x80;
+                reply.resize(1200, 0);
+                for _ in 0..400 {
+                    // A full buffer loses some, as it should.
+                    let _ = socket.send_to(&reply, from);
+                }
+            }
+        });
+    let flooder = flooder.map_err(|error| chain(&error))?;
+    listening.recv()?;
+    let job = || {
+        on_link("up0", 5, async |line| {
+            line.attach().await;
+            let settings = Settings {
+                public_resolvers: vec![SocketAddrV4::new(ADDRESS, 53); 6],
+                ..Settings::default()
+            };
+            let mut chance = Chance::of([5; 32]);
+            measure::names(line, &settings, &mut chance, "news.example").await
+        })
+    };
+    let seen = stage
+        .internet
+        .on("board", job)
+        .map_err(|error| chain(&error))??;
+    let size = to_cbor(&seen.observations).len();
+    assert!(size < 20 * 1024, "{size} octets are kept");
+    assert!(seen.limits.contains(&Limit::Cap), "{:?}", seen.limits);
+    let most = seen
+        .observations
+        .iter()
+        .filter_map(|seen| match &seen.step {
+            Step::Lookup(lookup) => Some(lookup.replies.len()),
+            _ => None,
+        });
+    assert_eq!(most.max(), Some(16));
+    let end = move || UdpSocket::bind((ADDRESS, 0))?.send_to(&[], (ADDRESS, 53));
+    stage
+        .internet
+        .on("collector", end)
+        .map_err(|error| chain(&error))??;
+    flooder.join().map_err(|_| "the flooder panicked")??;
     Ok(())
 }

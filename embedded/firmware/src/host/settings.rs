@@ -65,9 +65,10 @@ pub(super) fn read(text: &str) -> anyhow::Result<Settings> {
         }
     });
     let consent = Consent {
-        version: 1,
+        version: 2,
         names: true,
         sites: true,
+        beat: true,
         risk: Risk::Low,
     };
     Ok(Settings {
