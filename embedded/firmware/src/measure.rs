@@ -226,7 +226,7 @@ impl<'a> Run<'a> {
     fn limit(&mut self, limit: Limit) {
         if !self.limits.contains(&limit) {
             self.limits.push(limit);
-            self.limits.sort();
+            self.limits.sort_unstable();
         }
     }
 

@@ -125,6 +125,9 @@ struct Agreed {
     sites: bool,
     #[n(3)]
     risk: Risk,
+    #[n(4)]
+    #[cbor(default)]
+    beat: bool,
 }
 
 #[derive(Encode, Decode)]
@@ -177,6 +180,7 @@ impl From<&Provision> for Written {
                 names: consent.names,
                 sites: consent.sites,
                 risk: consent.risk,
+                beat: consent.beat,
             }),
             host: settings.collector.host,
             port: settings.collector.port,
@@ -219,6 +223,7 @@ impl From<Written> for Provision {
                     names: agreed.names,
                     sites: agreed.sites,
                     risk: agreed.risk,
+                    beat: agreed.beat,
                 }),
                 collector: CollectorAt {
                     host: written.host,
@@ -260,6 +265,7 @@ mod tests {
                     names: true,
                     sites: false,
                     risk: Risk::Medium,
+                    beat: true,
                 }),
                 collector: CollectorAt {
                     host: "collector.example".into(),

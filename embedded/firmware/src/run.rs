@@ -502,7 +502,7 @@ fn told(seen: &Seen) -> Vec<Ip> {
         .flat_map(|reply| reply.addresses.iter().copied())
         .filter(|ip| !is_bogon(ip.0))
         .collect();
-    all.sort();
+    all.sort_unstable();
     all.dedup();
     all.truncate(16);
     all

@@ -19,7 +19,7 @@ use faultline_core::{
     engine::lookup::{Question, addresses},
     failure::Failure,
     id::BatchId,
-    measurement::{Batch, ControlReport},
+    measurement::ControlReport,
     observation::{DnsTransport, ResolverRole},
     protocol::{
         CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, MEDIA_COSE, Receipt,
@@ -249,9 +249,18 @@ impl<S: Secure> Uplink<'_, S> {
 
 /// Which batch these octets are, if they are one of ours: flash may have aged.
 fn batch_id(sealed: &[u8], key: &PublicKey) -> Option<BatchId> {
-    let batch: Batch = Envelope::parse(sealed)
+    let head: Head = Envelope::parse(sealed)
         .ok()?
         .open(Purpose::Batch, key)
         .ok()?;
-    Some(batch.id)
+    Some(head.id)
+}
+
+/// What of a [`Batch`](faultline_core::measurement::Batch) is read here: no code for the rest
+/// takes room in flash.
+#[derive(Decode)]
+#[cbor(map)]
+struct Head {
+    #[n(2)]
+    id: BatchId,
 }

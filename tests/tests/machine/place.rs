@@ -95,6 +95,7 @@ impl Place {
                     names: true,
                     sites: true,
                     risk: Risk::Low,
+                    beat: true,
                 }),
                 collector: CollectorAt {
                     host: NAME.to_owned(),

@@ -215,7 +215,7 @@ async fn life(spawner: Spawner) {
         [] => None,
         authority => match Trust::new(authority, random) {
             Ok(trust) => Some(trust),
-            Err(error) => give_up(format_args!("{error}")),
+            Err(_) => give_up(format_args!("the authority in the settings is no certificate")),
         },
     };
     run(board, line, trust, provision.settings).await;
