@@ -10,7 +10,7 @@ use crate::{
         indicator::Indicator,
         services::host,
     },
-    store::{MeasurementRow, Query, Source, sqlite::Sqlite},
+    store::{MeasurementRow, Query, Source, Store},
 };
 use faultline_core::{
     id::{Asn, Country, MeasurementId},
