@@ -77,6 +77,7 @@ impl Engine for Folder {
     type Store = Sqlite;
     const CASES: u32 = 32;
     const BATCHES: u32 = 60;
+    const LOOKUPS: usize = usize::MAX;
     fn start() -> Option<Self> {
         Some(Self(tempfile::tempdir().unwrap()))
     }

@@ -24,6 +24,8 @@ pub trait Engine: Sized {
     const CASES: u32;
     /// Batches in the others; twelve days take twelve.
     const BATCHES: u32;
+    /// Rows that are asked for one by one, each time, at most.
+    const LOOKUPS: usize;
     /// `None`, after saying why, where it is not installed.
     fn start() -> Option<Self>;
     /// A store of that name; the same again, if it was there.
@@ -68,8 +70,8 @@ macro_rules! contract {
     };
 }
 
-fn model() -> Model {
-    super::model()
+fn model<E: Engine>() -> Model {
+    super::model().with_lookups(E::LOOKUPS)
 }
 
 pub fn contract_idempotent<E: Engine>(engine: &E) {
@@ -83,7 +85,7 @@ pub fn contract_ordered<E: Engine>(engine: &E) {
 
 pub fn contract_every_question_is_answered_as_by_the_model<E: Engine>(engine: &E) {
     let batches: Vec<_> = (0..E::BATCHES).map(varied).collect();
-    contract::agrees_with_the_model(&*engine.fresh("a"), model(), &batches);
+    contract::agrees_with_the_model(&*engine.fresh("a"), model::<E>(), &batches);
 }
 
 pub fn contract_pages_hold_while_others_append<E: Engine>(engine: &E) {
@@ -109,7 +111,7 @@ pub fn contract_rebuilds_while_others_append<E: Engine>(engine: &E) {
     contract::rebuilds_while_others_append(
         &*engine.fresh("a"),
         &judge,
-        model(),
+        model::<E>(),
         &batches,
         NOW + Duration::from_hours(24),
     );
@@ -120,7 +122,7 @@ pub fn contract_forgets_old_days<E: Engine>(engine: &E) {
     let (late, early) = batches.split_at(batches.len() / 3);
     let now = NOW + Duration::from_hours(24 * 11);
     let judge: Arc<dyn Judge> = Arc::new(Rules);
-    contract::forgets_old_days(&*engine.fresh("a"), model(), &judge, early, late, now);
+    contract::forgets_old_days(&*engine.fresh("a"), model::<E>(), &judge, early, late, now);
 }
 
 pub fn contract_doubts_a_leaping_clock<E: Engine>(engine: &E) {
@@ -132,7 +134,7 @@ pub fn contract_doubts_a_leaping_clock<E: Engine>(engine: &E) {
 /// other may have changed.
 pub fn contract_two_writers_of_one_store<E: Engine>(engine: &E) {
     let (one, other) = (engine.fresh("a"), engine.fresh("a"));
-    let mut model = model();
+    let mut model = model::<E>();
     let now = NOW + Duration::from_hours(24 * 11);
     for (n, batch) in (0u8..).zip(BATCHES.iter()) {
         let store = if n % 2 == 0 { &one } else { &other };
@@ -216,7 +218,7 @@ fn happen<E: Engine>(
     happenings: Vec<Happening>,
 ) -> Result<(), TestCaseError> {
     let varied = |n: u32| BATCHES[n as usize].clone();
-    let (mut store, mut model) = (engine.fresh(name), model());
+    let (mut store, mut model) = (engine.fresh(name), model::<E>());
     for happening in happenings {
         match happening {
             Happening::Append(n) => {

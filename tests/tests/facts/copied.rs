@@ -20,7 +20,7 @@ fn a_copy_goes_on_where_it_was_interrupted_and_says_the_same() {
         return;
     };
     let address = front.database("copied");
-    let mut model = batches::model();
+    let mut model = batches::model().with_lookups(12);
     let file = Sqlite::open(&path).unwrap();
     batches::enrol_all(&file);
     for batch in BATCHES.iter().take(20) {

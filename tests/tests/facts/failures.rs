@@ -46,7 +46,7 @@ fn what_was_sent_and_not_committed_does_not_exist_and_counts_once_when_retried()
     };
     let ledger = server.ledgers.path().join("a");
     let store = server.fresh("a");
-    let mut model = batches::model();
+    let mut model = batches::model().with_lookups(12);
     // After the rows are on the engine's disk; before the commit.
     for (n, batch) in BATCHES.iter().take(12).enumerate() {
         if n % 3 == 1 {
@@ -89,7 +89,7 @@ fn an_engine_that_dies_is_said_and_takes_nothing_with_it() {
     let address = front.database("a");
     let store = ClickHouse::open(&path, &address).unwrap();
     batches::enrol_all(&store);
-    let mut model = batches::model();
+    let mut model = batches::model().with_lookups(12);
     for (n, batch) in BATCHES.iter().enumerate() {
         assert_eq!(store.append(batch.clone()).ok(), model.append(batch));
         if n % 8 == 7 {

@@ -28,7 +28,7 @@ pub(crate) struct Process {
     child: Child,
     folder: PathBuf,
     // Goes with this, where it is ours.
-    _kept: Option<tempfile::TempDir>,
+    kept: Option<tempfile::TempDir>,
 }
 
 /// The library, if it is installed.
@@ -65,7 +65,7 @@ impl Front {
         let folder = kept.path().to_owned();
         let mut front = Self::process(&folder, &[])?;
         if let Some(process) = &mut front.process {
-            process._kept = Some(kept);
+            process.kept = Some(kept);
         }
         Some(front)
     }
@@ -82,7 +82,7 @@ impl Front {
             process: Some(Process {
                 child,
                 folder: folder.into(),
-                _kept: None,
+                kept: None,
             }),
             made: RefCell::default(),
         })
