@@ -31,7 +31,7 @@ fn key(byte: u8) -> Identity {
 struct Collector {
     store: Arc<Sqlite>,
     beats: Arc<SqliteBeats>,
-    ingest: Ingest<Sqlite>,
+    ingest: Ingest,
 }
 
 fn open(folder: &Path) -> Collector {

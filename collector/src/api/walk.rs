@@ -30,7 +30,7 @@ impl Stream {
         read.or_else(next)
     }
 
-    fn read<S: Facts>(&mut self, store: &S, wanted: &Query) -> Result<(), StoreError> {
+    fn read<S: Facts + ?Sized>(&mut self, store: &S, wanted: &Query) -> Result<(), StoreError> {
         let Some(window) = self.windows.front_mut() else {
             return Ok(());
         };

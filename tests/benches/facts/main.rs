@@ -20,9 +20,9 @@ use faultline_collector::{
     ingest::{Ingest, Nowhere},
     rules::Rules,
     store::{
-        Appended, Derive, Dropped, Facts, Incoming, Ledger, MeasurementRow, ProbeRecord, Query,
-        ReceiptRecord, Retention, Rollup, Source, StoreError, StoredBatch, Summary,
-        clickhouse::ClickHouse,
+        Appended, Arrival, Derive, Dropped, Facts, Incoming, Ledger, MeasurementRow,
+        ProbeRecord, Query, ReceiptRecord, Retention, Rollup, Source, StoreError, StoredBatch,
+        Summary, clickhouse::ClickHouse,
     },
 };
 use faultline_core::{
@@ -253,6 +253,12 @@ impl Ledger for Caught {
         Err(NOT_ASKED)
     }
     fn audit(&self, _: UnixTime, _: &str) -> Done<()> {
+        Err(NOT_ASKED)
+    }
+    fn newest(&self) -> Done<Arrival> {
+        Err(NOT_ASKED)
+    }
+    fn after(&self, _: Arrival, _: &mut dyn FnMut(Arrival, BatchId)) -> Done<()> {
         Err(NOT_ASKED)
     }
 }

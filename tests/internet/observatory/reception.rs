@@ -61,7 +61,7 @@ const EPOCH_LENGTH: Duration = Duration::from_hours(24);
 pub(super) struct Reception {
     store: Arc<Sqlite>,
     enricher: Arc<dyn Enricher>,
-    ingest: Ingest<Sqlite>,
+    ingest: Ingest,
     /// The collector's key.
     pub(super) key: Identity,
 }
