@@ -122,6 +122,7 @@ fn app(folder: &Path, rows: Vec<MeasurementRow>) -> Router {
         identity.public(),
     );
     router(Arc::new(Service {
+        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
         config,
         store,
         ingest,
