@@ -210,5 +210,3 @@ impl Finding {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod trace_tests;

@@ -1,7 +1,7 @@
 //! The rules of the experiments on the DNS itself, on replies as they stand on the wire.
 
-use super::tests::{measurement, report};
-use super::*;
+use super::super::*;
+use super::{measurement, report};
 use crate::{
     dns::{Data, Message, NameBuf, Query, Rcode, RecordType, ResponseBuilder},
     failure::Failure,
