@@ -113,13 +113,13 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       }),
       dot(known, { y: "dimension", x: (r: Row) => r.value.point, r: 5.5, fill: "var(--accent-strong)", stroke: "var(--paper)", strokeWidth: 1.5, dy: 11 }),
       barX(divided, { y: "dimension", x1: 0, x2: 1, fill: "var(--band-ground)", insetTop: 36, insetBottom: 14 }),
+      barX(divided.filter(({ value }) => value.interval !== null), {
+        y: "dimension", x1: of((v) => v.interval, 0), x2: of((v) => v.interval, 1),
+        fill: "var(--band)", insetTop: 36, insetBottom: 20,
+      }),
       barX(divided, {
         y: "dimension", x1: of((v) => v.contested, 0), x2: of((v) => v.contested, 1),
-        fill: "url(#dimensions-divided)", stroke: "var(--accent)", insetTop: 36, insetBottom: 14,
-      }),
-      ruleY(divided.filter(({ value }) => value.interval !== null), {
-        y: "dimension", x1: of((v) => v.interval, 0), x2: of((v) => v.interval, 1),
-        stroke: "var(--accent-strong)", strokeWidth: 3, dy: 11,
+        fill: "url(#dimensions-divided)", stroke: "var(--accent)", insetTop: 43, insetBottom: 13,
       }),
       text(divided, {
         y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor",

@@ -41,7 +41,7 @@ export function Value({ estimate, plain }: { estimate: Estimate | undefined; pla
     const [low, high] = ends(read.range);
     return (
       <span class="value divided" title={sentence(read)}>
-        <span class="point">{t("estimate.divided")}</span>
+        <span class="state">{t("estimate.divided")}</span>
         <span class="interval">{t("estimate.interval", { low, high })}</span>
         {plain !== true && <Bar read={read} />}
       </span>

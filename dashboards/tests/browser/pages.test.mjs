@@ -87,7 +87,7 @@ describe("pages", { skip }, () => {
     });
   });
 
-  test("page and API agree, and insufficient is hatched, never a number", async () => {
+  test("page and API agree; insufficient is hatched and divided chequered, never a number", async () => {
     await withPage({}, async (page) => {
       await go(page, "/");
       const rows = page.locator('section[aria-labelledby="countries"] tbody tr');
@@ -101,6 +101,11 @@ describe("pages", { skip }, () => {
           if (state === "published") {
             assert.equal(await cell.locator(".value").getAttribute("title"), String(point), `${name} ${dimension}`);
             assert.equal(await shape.locator('path[fill$="-hatch)"]').count(), 0);
+          } else if (state === "divided") {
+            assert.equal(await cell.locator(".divided").count(), 1, `${name} ${dimension}`);
+            assert.equal(await cell.locator(".point").count(), 0);
+            assert.equal(await shape.locator('path[fill$="-divided)"]').count(), await shape.count());
+            assert.equal(await shape.locator(".step").count(), 0);
           } else {
             assert.equal(await cell.locator(".insufficient").count(), 1, `${name} ${dimension}`);
             assert.equal(await cell.locator(".point").count(), 0);
