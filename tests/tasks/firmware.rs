@@ -33,8 +33,7 @@ pub(crate) fn build() -> ExitCode {
     )
 }
 
-/// Prints what the image takes, and refuses what is over budget. `heard` is what a board said
-/// of its memory, as the tests leave it.
+/// Prints what the image takes, also in a life, and refuses what is over budget.
 pub(crate) fn sizes() -> ExitCode {
     ended("sizes", measured())
 }

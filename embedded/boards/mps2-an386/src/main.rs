@@ -17,7 +17,7 @@ mod watchdog;
 use cortex_m::{interrupt::InterruptNumber, peripheral::NVIC};
 use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Stack, StackResources};
+use embassy_net::{Config, Stack, StackResources};
 use faultline_firmware::{
     Board as _, Line, SOCKETS, Tapped, Witness, provision::Provision, provision::ROOM, run,
     tls::Trust,
@@ -194,7 +194,8 @@ async fn life(spawner: Spawner) {
     static WITNESS: Witness = Witness::new();
     let (stack, runner) = embassy_net::new(
         Tapped::new(device, &WITNESS),
-        Config::dhcpv4(DhcpConfig::default()),
+        // The application asks for an address itself, once it knows of consent.
+        Config::default(),
         RESOURCES.init(StackResources::new()),
         u64::from_le_bytes(seed),
     );
@@ -215,7 +216,9 @@ async fn life(spawner: Spawner) {
         [] => None,
         authority => match Trust::new(authority, random) {
             Ok(trust) => Some(trust),
-            Err(_) => give_up(format_args!("the authority in the settings is no certificate")),
+            Err(_) => give_up(format_args!(
+                "the authority in the settings is no certificate"
+            )),
         },
     };
     run(board, line, trust, provision.settings).await;
