@@ -161,7 +161,7 @@ async fn rest<N: Network, C: Clock>(agent: &mut Agent<'_, N, C>, wait: Duration)
             biased;
             () = clock.sleep(until.since(clock.now())) => return,
             () = beats.back() => {
-                if let Err(e) = agent.hand_in_ledger().await {
+                if let Err(e) = Box::pin(agent.hand_in_ledger()).await {
                     say(&e);
                 }
             }
@@ -207,7 +207,7 @@ fn preview<N: Network, C: Clock>(
 }
 
 async fn hand_over<N: Network, C: Clock>(agent: &mut Agent<'_, N, C>) -> Exit {
-    let handed = agent.hand_in_ledger().await;
+    let handed = Box::pin(agent.hand_in_ledger()).await;
     if let Err(e) = &handed {
         say(&e);
     }
