@@ -4,7 +4,7 @@
 //!
 //! A day's targets rotate, so that each probe sees every target once in a round, and the
 //! probes of a network stand half a round apart, so that each target is seen there on two
-//! days. The world is built once for each set of events under way.
+//! days. Each looks at the DNS itself every other day. The world is built once for each set of events under way.
 
 use super::simulated::{SimulationError, identity, software};
 use super::{Member, Observatory, geo};
@@ -139,8 +139,14 @@ pub fn history(
             let id = key.public().probe_id();
             let (geo, validity) = (&*enricher, Duration::from_hours(24));
             let token = issue(&collector, geo, id, member.address, now, validity);
+            let traces = if (day as usize + number).is_multiple_of(2) {
+                today.traces(id)
+            } else {
+                Vec::new()
+            };
+            let wanted = (targets.as_slice(), traces.as_slice());
             let batch =
-                runtime.block_on(today.batch(member, key, &token, &targets, &mut controls));
+                runtime.block_on(today.batch(member, key, &token, wanted, &mut controls));
             let receipt = ingest.accept(&batch, now + Duration::from_hours(1));
             let receipt = receipt.map_err(|source| SimulationError::Refused {
                 probe: member.name.clone(),
@@ -255,13 +261,14 @@ impl Today<'_> {
         (report, sealed)
     }
 
-    /// What one probe sees of its targets, names and pages, in one sealed batch.
+    /// What one probe sees of its targets, names and pages, and of the DNS itself, in one sealed
+    /// batch.
     async fn batch(
         &self,
         member: &Member,
         key: &Identity,
         token: &[u8],
-        targets: &[usize],
+        (targets, traces): (&[usize], &[Measure]),
         controls: &mut Reports,
     ) -> Vec<u8> {
         let id = key.public().probe_id();
@@ -313,9 +320,9 @@ impl Today<'_> {
                 measurements.push(measure(surroundings, seen));
             }
         }
-        for wanted in self.traces(id) {
+        for wanted in traces {
             let seed = seed ^ TargetId::of(&wanted.target).0;
-            let seen = look(&net, &clock, &self.setting.plan, seed, &wanted, None).await;
+            let seen = look(&net, &clock, &self.setting.plan, seed, wanted, None).await;
             let surroundings = Surroundings {
                 id: MeasurementId(draw()),
                 software: software(),
