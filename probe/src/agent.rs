@@ -200,11 +200,14 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     ) -> impl Iterator<Item = &'t TargetItem> + use<'t, N, C> {
         let most: Risk = self.consent.risk;
         let special = self.plan.contact_bogons;
-        offered.iter().filter(move |target| {
-            target.risk <= most
-                && (special
-                    || !Target::parse(&target.url).is_ok_and(|target| target.is_special()))
-        })
+        let fits = move |url: &str| match Target::parse(url) {
+            // Those of the DNS itself have a list of their own, and are held to it.
+            Ok(target) => !target.is_trace() && (special || !target.is_special()),
+            Err(_) => true,
+        };
+        offered
+            .iter()
+            .filter(move |target| target.risk <= most && fits(&target.url))
     }
 
     /// What of the DNS itself the collector asks for, if consent covers it, in the words of
@@ -501,7 +504,9 @@ impl Target {
             (PATH, Self::Path),
         ] {
             if let Some(name) = text.strip_prefix(word) {
-                return name_of_dns(name).map(of).ok_or_else(bad);
+                let checked = word != PATH || Check::of_target(name).is_some();
+                let name = name_of_dns(name).filter(|_| checked);
+                return name.map(of).ok_or_else(bad);
             }
         }
         if text.contains("://") {
@@ -654,6 +659,7 @@ mod tests {
             "tld:",
             "tld:a..b",
             "special:.",
+            "path:test.example",
             "ftp://a.example/",
             "192.0.2.1",
             "a.example:80",
