@@ -22,8 +22,9 @@ pub const STATE: &str = "/var/lib/faultline-probe";
 /// Who started the program.
 #[derive(Clone, Debug, Default)]
 pub struct Owner {
-    /// Whether it was root.
-    pub root: bool,
+    /// Whether it was root, or the user that the machine's folder belongs to: the service, and
+    /// root after [`become_owner`].
+    pub machine: bool,
     /// Absolute `XDG_CONFIG_HOME`, or `.config` at home.
     pub settings: Option<PathBuf>,
     /// Absolute `XDG_STATE_HOME`, or `.local/state` at home.
@@ -49,9 +50,11 @@ impl Owner {
                 .map(PathBuf::from)
                 .filter(|p| p.is_absolute())
         };
+        let user = Uid::effective();
+        let is_mine = |found: std::fs::Metadata| found.uid() == user.as_raw();
         let below = |folder: &str| path("HOME").map(|home| home.join(folder));
         Self {
-            root: Uid::effective().is_root(),
+            machine: user.is_root() || Path::new(STATE).metadata().is_ok_and(is_mine),
             settings: path("XDG_CONFIG_HOME").or_else(|| below(".config")),
             state: path("XDG_STATE_HOME").or_else(|| below(".local/state")),
         }
@@ -59,7 +62,7 @@ impl Owner {
 
     /// The settings file that is used where none was named: the user's own before the machine's.
     pub fn settings(&self) -> Option<PathBuf> {
-        let own = self.settings.as_ref().filter(|_| !self.root);
+        let own = self.settings.as_ref().filter(|_| !self.machine);
         own.map(|folder| folder.join("faultline/probe.toml"))
             .into_iter()
             .chain([SETTINGS.into()])
@@ -69,7 +72,7 @@ impl Owner {
     /// The folder that is used where neither an argument nor the settings name one.
     pub fn state(&self) -> PathBuf {
         match &self.state {
-            Some(folder) if !self.root => folder.join("faultline-probe"),
+            Some(folder) if !self.machine => folder.join("faultline-probe"),
             _ => STATE.into(),
         }
     }
@@ -101,10 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_has_places_of_its_own_and_root_has_the_machines() {
+    fn a_user_has_places_of_its_own_and_the_machine_has_others() {
         let home = tempfile::tempdir().unwrap();
         let mut owner = Owner {
-            root: false,
+            machine: false,
             settings: Some(home.path().join(".config")),
             state: Some(home.path().join(".local/state")),
         };
@@ -117,7 +120,7 @@ mod tests {
         std::fs::create_dir_all(own.parent().unwrap()).unwrap();
         std::fs::write(&own, "").unwrap();
         assert_eq!(owner.settings(), Some(own.clone()));
-        owner.root = true;
+        owner.machine = true;
         assert_ne!(owner.settings(), Some(own));
         assert_eq!(owner.state(), Path::new(STATE));
         assert_eq!(Owner::default().state(), Path::new(STATE), "homeless");
