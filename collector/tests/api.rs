@@ -189,6 +189,9 @@ async fn upload(app: &Router) -> Vec<u8> {
     assert_eq!((reply.time, reply.targets.is_empty()), (NOW, false));
     let seen = Ip(IpAddr::from([192, 0, 2, 1]));
     assert_eq!(reply.address, Some(seen), "where the request came from");
+    let traces = reply.traces.unwrap();
+    assert!(!traces.namespace.is_empty() && traces.special.len() == 1);
+    assert!(traces.transparency.is_empty(), "there is no test zone");
     let token = reply.network.unwrap();
     let epoch: NetworkEpoch = Envelope::parse(&token.0)
         .unwrap()

@@ -185,22 +185,12 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     }
 
     /// What of the DNS itself the collector asks for, if consent covers it, in the words of
-    /// [`Target`]. Names are the collector's choice, so they are held to what these
-    /// experiments are about: top-level domains, known names below ones that the root does
-    /// not have, special-use names, names that are checks.
+    /// [`Target`].
     pub fn agreed_traces(&self, offered: &Traces) -> Vec<String> {
-        if self.consent.allows(Group::Infrastructure).is_err() {
-            return Vec::new();
+        match self.consent.allows(Group::Infrastructure) {
+            Ok(()) => held(offered),
+            Err(_) => Vec::new(),
         }
-        let tlds = offered.namespace.iter().filter(|name| is_top(name));
-        let special = offered.special.iter();
-        let special = special.filter(|name| SPECIAL.contains(&bare(name).as_str()));
-        let checks = offered.transparency.iter();
-        let checks = checks.filter(|name| Check::of_target(name).is_some());
-        let tlds = tlds.map(|name| format!("{TLD}{name}"));
-        let special = special.map(|name| format!("{RESERVED}{name}"));
-        let checks = checks.map(|name| format!("{PATH}{name}"));
-        tlds.chain(special).chain(checks).collect()
     }
 
     /// Measures one target as far as consent goes: a name by lookups, a page by visits too.
@@ -382,10 +372,32 @@ const RESERVED: &str = "special:";
 /// Before a name in a test zone.
 const PATH: &str = "path:";
 
+/// Most names of one list that are taken from a collector at a time.
+const MOST_NAMES: usize = 64;
+
+/// Names that a collector chose, held to what these experiments are about: top-level domains,
+/// known names below ones that the root does not have, special-use names, and names that are
+/// checks.
+fn held(offered: &Traces) -> Vec<String> {
+    let of = |list: &[String], word: &str, fits: fn(&str) -> bool| -> Vec<String> {
+        let fitting = list.iter().filter(|name| fits(name)).take(MOST_NAMES);
+        fitting.map(|name| format!("{word}{name}")).collect()
+    };
+    let special = |name: &str| SPECIAL.contains(&bare(name).as_str());
+    let check = |name: &str| Check::of_target(name).is_some();
+    [
+        of(&offered.namespace, TLD, is_top),
+        of(&offered.special, RESERVED, special),
+        of(&offered.transparency, PATH, check),
+    ]
+    .concat()
+}
+
 /// Whether a name says nothing but a top-level domain.
 fn is_top(name: &str) -> bool {
     let bare = bare(name);
-    !bare.contains('.') || CANARIES.contains(&bare.as_str())
+    // Asking for `onion` may mark a volunteer (RFC 7686).
+    (!bare.contains('.') && bare != "onion") || CANARIES.contains(&bare.as_str())
 }
 
 /// A target, understood.
@@ -493,6 +505,35 @@ fn name_of_dns(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_collectors_names_are_held_to_what_the_experiments_are_about() {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        let offered = Traces {
+            namespace: names(&[
+                "com",
+                "forbidden.example",
+                "opennic.glue",
+                "Onion.",
+                "x.onion",
+            ]),
+            special: names(&["invalid", "onion", "news.example"]),
+            transparency: names(&["tcp.test.example", "forbidden.example", ""]),
+        };
+        let expected = [
+            "tld:com",
+            "tld:opennic.glue",
+            "special:invalid",
+            "path:tcp.test.example",
+        ];
+        assert_eq!(held(&offered), expected);
+        let flood = Traces {
+            namespace: vec!["com".to_owned(); 10_000],
+            special: Vec::new(),
+            transparency: Vec::new(),
+        };
+        assert_eq!(held(&flood).len(), MOST_NAMES);
+    }
 
     #[test]
     fn targets_are_pages_or_names_in_one_form() {

@@ -166,6 +166,38 @@ fn a_dry_run_tells_and_leaves_no_trace() {
 }
 
 #[test]
+fn the_dns_itself_is_a_group_of_its_own_and_a_dry_run_tells_what_is_asked() {
+    let volunteer = Volunteer::new("network_resolvers = ['127.0.0.9:53']\n");
+    let words = [
+        "once",
+        "--dry-run",
+        "tld:COM",
+        "tld:opennic.glue",
+        "special:alt",
+    ];
+    let (status, plan, _) = volunteer.types(&[&words[..], &["path:tcp.t.example"]].concat());
+    assert_eq!(status, 0);
+    for part in [
+        "com.: NS",
+        "net.: NS",
+        "glue.: NS and opennic.glue.: A",
+        "a random name below alt.: A",
+        "tcp.t.example.: TXT",
+        "plain.t.example.: TXT",
+        "127.0.0.9:53 (of the network)",
+    ] {
+        assert!(plan.contains(part), "{part} is missing:\n{plan}");
+    }
+    volunteer.agrees(&["dns", "web"]);
+    let (_, plan, _) = volunteer.types(&["once", "--dry-run", "tld:com"]);
+    assert!(plan.contains("does not cover"), "{plan}");
+    let (status, _, told) = volunteer.types(&["once", "tld:com"]);
+    assert!(status == 2 && told.contains("Infrastructure"), "{told}");
+    let (status, _, told) = volunteer.types(&["once", "--dry-run", "tld:a..b"]);
+    assert!(status == 2 && told.contains("path:"), "{told}");
+}
+
+#[test]
 fn without_a_collector_results_are_measured_kept_and_shown() {
     let volunteer = Volunteer::new("");
     volunteer.agrees(&["web"]);

@@ -9,7 +9,7 @@ use crate::world::{CHECK, NEUTRAL, World, WorldError};
 use faultline_core::{
     id::MeasurementId,
     measurement::{ControlReport, Driver, Measurement},
-    observation::DnsTransport,
+    observation::{DnsTransport, Observation},
     time::ClockQuality,
     value::Ip,
     verdict::{Verdict, judge},
@@ -93,7 +93,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         };
         if wanted.experiment.is_trace() {
             let seen = look(&probe, &start(), &plan, seed ^ 4, wanted, None).await;
-            findings.push(traced(world, seed, Driver::Simulated, seen));
+            findings.push(traced(world, seed, Driver::Simulated, seen, Vec::new()));
             continue;
         }
         // A probe asks about names before it asks the control for its view of a page.
@@ -166,16 +166,23 @@ pub(crate) async fn look<N: Network, C: Clock>(
     }
 }
 
-/// What an experiment on the DNS itself means; nobody looks for it from elsewhere.
-pub(crate) fn traced(world: &World, seed: u64, driver: Driver, seen: Outcome) -> Finding {
+/// What an experiment on the DNS itself means, beside what was seen of the same in a place
+/// that is trusted.
+pub(crate) fn traced(
+    world: &World,
+    seed: u64,
+    driver: Driver,
+    seen: Outcome,
+    trusted: Vec<Observation>,
+) -> Finding {
     let measurement = measure(surroundings(seed, driver), seen);
-    let verdict = judge(&measurement, None, world);
     let control = ControlReport {
         target: measurement.target.clone(),
         taken: measurement.started,
         vantage: "XZ".to_owned(),
-        observations: Vec::new(),
+        observations: trusted,
     };
+    let verdict = judge(&measurement, Some(&control), world);
     Finding {
         measurement,
         control,

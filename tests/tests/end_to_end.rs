@@ -105,6 +105,7 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
         ingest,
         enricher,
         identity,
+        traces: faultline_collector::traces::Lists::parse("com\n", None).unwrap(),
         importer: None,
         control: None,
         targets: targets::parse(targets::BUILT_IN),

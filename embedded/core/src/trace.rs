@@ -5,7 +5,7 @@
 //!
 //! | experiment | target | asked beside it |
 //! |---|---|---|
-//! | namespace | `com.`, `opennic.glue.` | a random top-level domain, a [`reference`] one |
+//! | namespace | `com.`, `opennic.glue.` | a random top-level domain, and a [`reference()`] |
 //! | special names | `invalid.`, `alt.`, `localhost.` | a random ordinary name |
 //! | DNS transparency | `tcp.ZONE.`: a [`Check`] in the operator's zone | `plain.ZONE.` |
 //!

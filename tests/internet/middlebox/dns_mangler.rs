@@ -110,7 +110,7 @@ mod tests {
         ] {
             for (query, passed) in all.iter().zip(passed) {
                 let through = passes(&[mangle], query);
-                assert_eq!(through, passed.then(|| query.to_vec()), "{mangle:?}");
+                assert_eq!(through, passed.then(|| (*query).clone()), "{mangle:?}");
             }
         }
         assert_eq!(passes(&[Mangle::StripsEdns], &edns), Some(plain.clone()));

@@ -108,6 +108,7 @@ pub(crate) async fn here() -> Here {
         ingest,
         enricher,
         identity,
+        traces: faultline_collector::traces::Lists::parse("com\n", None).unwrap(),
         importer: None,
         targets: Vec::new(),
         now,

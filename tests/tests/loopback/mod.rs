@@ -269,6 +269,7 @@ impl Collector {
             ingest,
             enricher,
             identity,
+            traces: faultline_collector::traces::Lists::parse("com\n", None).unwrap(),
             importer: None,
             targets,
             control,

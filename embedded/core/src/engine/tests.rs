@@ -96,6 +96,37 @@ fn the_query_asks_what_was_meant() {
 }
 
 #[test]
+fn a_query_without_edns_and_an_answer_without_addresses() {
+    let settings = Settings {
+        edns: false,
+        ..Settings::default()
+    };
+    let text = Question {
+        rtype: RecordType::TXT.0,
+        ..question(DnsTransport::Udp)
+    };
+    for (data, failure) in [
+        (Data::Txt(&[b"text"]), None),
+        (Data::A([1, 2, 3, 4].into()), Some(Failure::DnsNoAnswer)),
+    ] {
+        let origin = Instant(500_000);
+        let mut inquiry = Inquiry::new(text.clone(), settings, 0, origin, START, &[0x5a; 34]);
+        let Want::Send(query) = inquiry.poll(START) else {
+            panic!()
+        };
+        let query = query.to_vec();
+        let message = Message::parse(&query).unwrap();
+        assert!(message.edns().is_none());
+        let mut buffer = [0; 512];
+        let mut reply = ResponseBuilder::reply_to(&message, &mut buffer).unwrap();
+        reply.answer(60, &data).unwrap();
+        let length = reply.finish().unwrap();
+        inquiry.handle(ms(20), resolver(), &buffer[..length], None);
+        assert_eq!(inquiry.finish(ms(600)).failure, failure);
+    }
+}
+
+#[test]
 fn every_reply_of_the_window_is_kept_and_the_first_true_one_counts() {
     let (mut inquiry, query) = asked(Settings::default());
     assert_eq!(inquiry.poll(ms(1)), Want::Wait);

@@ -209,5 +209,3 @@ impl Finding {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod trace_tests;

@@ -1,3 +1,5 @@
+mod traces;
+
 use super::*;
 use crate::{
     failure::Failure,
@@ -133,10 +135,7 @@ fn page(fetch: Fetch) -> Observation {
     seen(Step::Fetch(fetch), None)
 }
 
-pub(super) fn measurement(
-    experiment: Experiment,
-    observations: Vec<Observation>,
-) -> Measurement {
+fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measurement {
     Measurement {
         id: MeasurementId([0; 16]),
         experiment,
@@ -161,7 +160,7 @@ pub(super) fn measurement(
     }
 }
 
-pub(super) fn report(observations: Vec<Observation>) -> ControlReport {
+fn report(observations: Vec<Observation>) -> ControlReport {
     ControlReport {
         target: "https://news.example/".to_string(),
         taken: UnixTime(0),

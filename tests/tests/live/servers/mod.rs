@@ -11,14 +11,14 @@ use faultline_internet::live::{find, plan};
 use faultline_internet::run::{Finding, differences};
 use faultline_internet::scenario::{Expect, Experiment, Measure};
 use libtest_mimic::{Failed, Trial};
-use stage::{BLOCKPAGE, Stage};
+use stage::{BLOCKPAGE, Stage, ZONE};
 use std::sync::Arc;
 
 type Check = fn() -> Result<(), Failed>;
 
 /// All trials.
 pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
-    let checks: [(&str, Check); 8] = [
+    let checks: [(&str, Check); 10] = [
         ("an_honest_world_is_ok", an_honest_world_is_ok),
         ("unbound_denies_a_name", unbound_denies),
         ("unbound_redirects_to_a_blockpage", unbound_redirects),
@@ -29,6 +29,8 @@ pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
             outages,
         ),
         ("a_truncated_answer_is_asked_again_over_tcp", truncated),
+        ("the_zone_that_is_printed_passes_unbound", zone_passes),
+        ("unbound_has_a_namespace_of_its_own", own_namespace),
         (
             "messages_are_read_as_another_witness_reads_them",
             messages::check,
@@ -129,6 +131,41 @@ fn truncated() -> Result<(), Failed> {
         "ok",
         None,
     )
+}
+
+/// What `faultline-collector test-zone` prints, served by knot, signed, and asked of unbound.
+fn zone_passes() -> Result<(), Failed> {
+    let stage = Stage::new("")?;
+    for check in faultline_core::trace::Check::ALL {
+        let target = faultline_core::trace::target(&check.name(ZONE));
+        expect(&stage, Experiment::DnsTransparency, &target, "ok", None)?;
+    }
+    Ok(())
+}
+
+fn own_namespace() -> Result<(), Failed> {
+    let (names, special) = (Experiment::Namespace, Experiment::SpecialNames);
+    let honest = Stage::new("")?;
+    expect(&honest, names, "example.", "ok", None)?;
+    expect(&honest, names, "geek.", "ok", None)?;
+    for target in ["invalid.", "alt.", "localhost."] {
+        expect(&honest, special, target, "ok", None)?;
+    }
+    let stage = Stage::new(&format!(
+        "  local-zone: \"example.\" always_nxdomain\n  \
+         local-zone: \"geek.\" static\n  local-data: \"geek. NS ns.geek.\"\n  \
+         local-zone: \"alt.\" redirect\n  local-data: \"alt. A {BLOCKPAGE}\"\n"
+    ))?;
+    expect(
+        &stage,
+        names,
+        "example.",
+        "anomaly",
+        Some("namespace.removed"),
+    )?;
+    expect(&stage, names, "geek.", "anomaly", Some("namespace.added"))?;
+    expect(&stage, special, "alt.", "anomaly", Some("special.answered"))?;
+    expect(&stage, special, "invalid.", "ok", None)
 }
 
 /// How many addresses an answer about `many.example` held.

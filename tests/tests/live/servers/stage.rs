@@ -3,12 +3,14 @@
 //! ```text
 //! probe, told of 20.1.0.53    unbound there, honest or made to lie by `local-zone`
 //! vantage, of 24.255.0.54     unbound there, honest
-//! 21.1.0.53                   knot: the root and example., signed; bogus.example., not
+//! 21.1.0.53                   knot: the root, example. and, as the collector prints it,
+//!                             dnstest.example., signed; bogus.example., not
 //! 21.1.0.80                   nginx: news.example, forbidden.example; anything else gets
 //!                             the certificate of default.example
 //! 21.1.0.81                   nobody listens
 //! ```
 
+use faultline_collector::traces::zone_file;
 use faultline_internet::live::{HostSpec, Internet, program};
 use faultline_internet::{scenario::Scenario, world::World};
 use libtest_mimic::Failed;
@@ -27,6 +29,8 @@ pub(super) const SITE: Ipv4Addr = Ipv4Addr::new(21, 1, 0, 80);
 pub(super) const DARK: Ipv4Addr = Ipv4Addr::new(21, 1, 0, 81);
 pub(super) const NATIONAL: Ipv4Addr = Ipv4Addr::new(20, 1, 0, 53);
 pub(super) const HONEST: Ipv4Addr = Ipv4Addr::new(24, 255, 0, 54);
+/// The zone for checks of the DNS's way.
+pub(super) const ZONE: &str = "dnstest.example";
 /// Whom a lying resolver names.
 pub(super) const BLOCKPAGE: Ipv4Addr = Ipv4Addr::new(20, 1, 9, 9);
 
@@ -120,12 +124,13 @@ impl Stage {
              zonefile-sync: -1\nzone:\n  - domain: .\n    file: root.zone\n    \
              dnssec-signing: on\n    dnssec-policy: ours\n  - domain: example.\n    \
              file: example.zone\n    dnssec-signing: on\n    dnssec-policy: ours\n  \
-             - domain: bogus.example.\n    file: bogus.zone\n",
+             - domain: {ZONE}.\n    file: test.zone\n    dnssec-signing: on\n    \
+             dnssec-policy: ours\n  - domain: bogus.example.\n    file: bogus.zone\n",
             run = folder.display(),
         );
         fs::write(folder.join("knot.conf"), settings)?;
         let conf = file("knot.conf");
-        for zone in [".", "example."] {
+        for zone in [".", "example.", &format!("{ZONE}.")] {
             let key = [
                 "generate",
                 "algorithm=ECDSAP256SHA256",
@@ -141,6 +146,8 @@ impl Stage {
         };
         fs::write(folder.join("root.zone"), root_zone(&digest("example.")?))?;
         fs::write(folder.join("example.zone"), example_zone()?)?;
+        let test = zone_file(ZONE, "ns.example.");
+        fs::write(folder.join("test.zone"), test)?;
         let bogus = "$TTL 300\n@ SOA ns.example. admin.example. 1 3600 600 86400 300\n\
                      @ NS ns.example.\nwww A 21.1.0.80\n";
         fs::write(folder.join("bogus.zone"), bogus)?;
@@ -288,7 +295,7 @@ fn example_zone() -> Result<String, Failed> {
         "$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns\nns A {AUTHORITY}\n\
          news A {SITE}\nforbidden A {SITE}\nunknown A {SITE}\ndark A {DARK}\n\
          alias CNAME news\nneutral A 24.255.0.80\ncheck A 24.255.0.80\n\
-         bogus NS ns\nbogus DS 1 13 2 {}\nmail MX 10 news\n\
+         dnstest NS ns\nbogus NS ns\nbogus DS 1 13 2 {}\nmail MX 10 news\n\
          service SRV 1 2 443 news\n",
         "00".repeat(32)
     );
