@@ -380,7 +380,7 @@ fn traces_in_the_dns_carry_numbers_and_their_dimensions_say_what_is_missing() {
     near(score(Indicator::T4), &0.1579.into(), "T4");
     let g3 = &got.indicator(Indicator::G3).unwrap().estimate;
     let (low, high) = g3.interval.unwrap();
-    assert!(low <= 0.3 && 0.3 <= high && high < 1.0);
+    assert!(low <= 0.3 && (0.3..1.0).contains(&high));
     for (dimension, low) in [(Dimension::D2t, 0.25 * 0.3), (Dimension::D3, 0.2 * 0.15)] {
         let e = &got.dimension(dimension).unwrap().estimate;
         assert!(e.point.is_none() && e.reasons.contains(&"floor.weight"));
