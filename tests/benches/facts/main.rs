@@ -6,7 +6,7 @@
 //! engine is the real one as a library in a process of its own, and its tables fsync. CPU
 //! is that of both processes. Store and floor take turns, each into a new database.
 //!
-//!     cargo bench -p faultline-tests --bench facts [-- OBSERVATIONS [CLIENTS]]
+//!     cargo bench -p faultline-tests --bench facts [-- OBSERVATIONS [CLIENTS [TURNS]]]
 
 #[path = "../../tests/facts/front.rs"]
 mod front;
@@ -40,9 +40,6 @@ use std::{
     },
     time::Instant,
 };
-
-/// Turns of each.
-const TURNS: usize = 3;
 
 /// What a turn took: seconds, of the clock and of both processes.
 #[derive(Clone, Copy, Default)]
@@ -81,6 +78,7 @@ fn main() {
         .filter_map(|word| word.parse().ok());
     let total: usize = numbers.next().unwrap_or(1_000_000);
     let clients: usize = numbers.next().unwrap_or(64);
+    let turns: usize = numbers.next().unwrap_or(3);
     let folder = tempfile::tempdir().expect("a folder");
     let Some(front) = Front::process(&folder.path().join("tables"), &[]) else {
         return;
@@ -105,7 +103,7 @@ fn main() {
 
     let (mut store, mut alone, mut few) = (Cost::default(), Cost::default(), Cost::default());
     let mut loads = 0;
-    for turn in 0..TURNS {
+    for turn in 0..turns {
         let name = format!("store{turn}");
         let into = open(&name);
         for probe in &probes {
@@ -138,11 +136,11 @@ fn main() {
         }));
     }
 
-    let rows = observations * TURNS;
+    let rows = observations * turns;
     println!(
-        "{observations} observations in {} batches, {clients} clients, {} loads; {TURNS} turns",
+        "{observations} observations in {} batches, {clients} clients, {} loads; {turns} turns",
         incoming.len(),
-        loads / TURNS
+        loads / turns
     );
     println!(
         "| | observations/s | per CPU-s | CPU-s ours | CPU-s engine | ratio (wall) | ratio (CPU) |"
@@ -157,8 +155,8 @@ fn main() {
             "| {what} | {:.0} | {:.0} | {:.1} | {:.1} | {:.2} | {:.2} |",
             rows as f64 / cost.wall,
             rows as f64 / cost.cpu(),
-            cost.ours / TURNS as f64,
-            cost.engine / TURNS as f64,
+            cost.ours / turns as f64,
+            cost.engine / turns as f64,
             cost.wall / store.wall,
             cost.cpu() / store.cpu(),
         );

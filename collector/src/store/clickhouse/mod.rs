@@ -85,7 +85,13 @@ impl ClickHouse {
         let owner = schema::owner(&engine)?;
         let id = match &elsewhere {
             Some(known) => known.id.clone(),
-            None if owner.is_none() => books.transaction(|books| bind(&books.db, !copying))?,
+            None if owner.is_none() => books.transaction(|books| {
+                if !copying {
+                    // Another process may have taken in facts meanwhile.
+                    placed(&books.db, self::elsewhere(&books.db)?.as_ref())?;
+                }
+                bind(&books.db, !copying)
+            })?,
             None => return Err(desk::not_ours(&engine)),
         };
         // A first start may have ended between the two notes; later, no owner is a loss.
@@ -145,6 +151,9 @@ fn any(db: &Connection, table: &str) -> Result<bool, StoreError> {
 
 /// From now on this ledger's facts are elsewhere, under a new number.
 fn bind(db: &Connection, complete: bool) -> Result<String, StoreError> {
+    if let Some(there) = elsewhere(db)? {
+        return Ok(there.id);
+    }
     db.execute(
         "INSERT INTO elsewhere (id, complete) VALUES (randomblob(16), ?1)",
         params![complete],
