@@ -24,7 +24,7 @@ use faultline_internet::{
 };
 use faultline_probe::experiment::Plan;
 use libtest_mimic::{Failed, Trial};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Scenarios, honest and hostile, that both can measure: without a tunnel, IPv6, cut streams
@@ -89,7 +89,7 @@ struct Stage {
     settings: Settings,
 }
 
-fn check(file: &PathBuf) -> Result<(), Failed> {
+fn check(file: &Path) -> Result<(), Failed> {
     let stage = Stage::build(file)?;
     for (at, wanted) in (0u64..).zip(&stage.scenario.measure) {
         let seed = stage.scenario.seed ^ at << 16;
