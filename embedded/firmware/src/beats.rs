@@ -54,12 +54,16 @@ const TCP: u32 = 280;
 pub(crate) struct Told {
     known: RefCell<Option<(PublicKey, Option<BeatTerms>, Ipv4Addr)>>,
     news: Signal<NoopRawMutex, ()>,
+    terms: Signal<NoopRawMutex, ()>,
 }
 
 impl Told {
     /// The collector has this key, wants beats so, and is at this address.
     pub(crate) fn learn(&self, key: PublicKey, terms: Option<BeatTerms>, at: Ipv4Addr) {
-        *self.known.borrow_mut() = Some((key, terms, at));
+        let before = self.known.replace(Some((key, terms, at)));
+        if before.is_none() {
+            self.terms.signal(());
+        }
     }
 
     /// Passes when there is something to upload, or the way to the collector is back.
@@ -79,7 +83,9 @@ pub(crate) async fn beat<B: Board>(
     if settings.consent.is_some_and(|consent| consent.beat) {
         match Pulse::begin(board, line, told, settings.contact_special).await {
             Ok(mut pulse) => loop {
-                clock::until(pulse.heart.poll_at()).await;
+                // The first beat leaves as soon as it is known where to.
+                let due = clock::until(pulse.heart.poll_at());
+                select(due, told.terms.wait()).await;
                 if let Err(error) = pulse.once().await {
                     board.lock().await.note(&Note::Store(error));
                 }

@@ -17,7 +17,7 @@ use crate::{
 };
 use alloc::{format, string::String, vec::Vec};
 use embassy_futures::select::{Either3, select3};
-use embassy_net::{ConfigV4, DhcpConfig, Stack, StaticConfigV4};
+use embassy_net::{ConfigV4, DhcpConfig, Stack, StaticConfigV4, udp::UdpSocket};
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use faultline_core::{
     codec::{Identity, Purpose},
@@ -58,6 +58,17 @@ impl Line<'_> {
         if !self.stack.is_config_up() {
             let dhcp = ConfigV4::Dhcp(DhcpConfig::default());
             self.stack.set_config_v4(dhcp);
+            // That alone does not wake the stack's runner, which sleeps until something comes;
+            // any change to a socket does.
+            let mut none = ([], [], [], []);
+            UdpSocket::new(
+                self.stack,
+                &mut none.0,
+                &mut none.1,
+                &mut none.2,
+                &mut none.3,
+            )
+            .close();
             self.stack.wait_config_up().await;
         }
     }

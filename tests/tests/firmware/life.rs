@@ -345,8 +345,10 @@ fn beats() -> Result<(), Failed> {
     board.hear("Cycle")?;
     let first = board.cut()?;
     let mut board = stage.board("board.toml")?;
-    // The batch with the ledger comes when the collector has answered a beat.
-    while !board.hear("Acknowledged")?.contains("sequence: 2 ") {}
+    // Names, a ClientHello, and the ledger, once the collector has answered a beat.
+    for _ in 0..3 {
+        board.hear("Acknowledged")?;
+    }
     let second = board.cut()?;
     drop(collector);
     let rows = stage.stored()?;
@@ -413,7 +415,9 @@ fn flood() -> Result<(), Failed> {
             Step::Lookup(lookup) => Some(lookup.replies.len()),
             _ => None,
         });
-    assert_eq!(most.max(), Some(16));
+    // How many of 400 a small buffer catches is chance; how many are kept is not.
+    let most = most.max().unwrap_or_default();
+    assert!((2..=16).contains(&most), "{most} replies of one question");
     let end = move || UdpSocket::bind((ADDRESS, 0))?.send_to(&[], (ADDRESS, 53));
     stage
         .internet

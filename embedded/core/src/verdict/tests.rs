@@ -138,7 +138,7 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
         id: MeasurementId([0; 16]),
         experiment,
         target: match experiment {
-            Experiment::Web => "https://news.example/".to_string(),
+            Experiment::Web | Experiment::Hello => "https://news.example/".to_string(),
             Experiment::DnsConsistency => "news.example".to_string(),
         },
         started: UnixTime(0),
@@ -956,6 +956,53 @@ fn one_failure_each_at_two_addresses_is_no_repetition() {
     ];
     let verdict = web([resolved(), failed].concat(), Some(&control));
     means(&verdict, Inconclusive, None, Rule::NotRepeated);
+}
+
+#[test]
+fn a_hello_passes_or_is_stopped_and_says_nothing_of_certificates() {
+    let greeted = |stage, failure| {
+        let mut bare = shake(HandshakeRole::Target, 1, None);
+        (bare.chain, bare.certificate, bare.stage) = (vec![], None, stage);
+        seen(Step::Handshake(bare), failure)
+    };
+    let hello = |steps: Vec<Observation>, control: Option<&ControlReport>| {
+        let steps = [vec![answer(ResolverRole::Network, &[TRUE])], steps].concat();
+        judge(&measurement(Experiment::Hello, steps), control, &NoContext)
+    };
+    let passed = || {
+        vec![
+            connect(TRUE, None),
+            greeted(HandshakeStage::ServerHello, None),
+        ]
+    };
+    let reset = || greeted(HandshakeStage::HelloSent, Some(Failure::TlsReset));
+    let stopped = || {
+        let twin = handshake(HandshakeRole::NeutralName, None);
+        vec![connect(TRUE, None), reset(), twin, reset()]
+    };
+    let control = good_control();
+    let fine = hello(passed(), Some(&control));
+    means(&fine, Outcome::Ok, None, Rule::HelloPasses);
+    let filtered = hello(stopped(), Some(&control));
+    let by_name = Some(Mechanism::TlsResetSni);
+    means(&filtered, Outcome::Anomaly, by_name, Rule::HandshakeFails);
+    let unknown = hello(stopped(), None);
+    means(&unknown, Outcome::Inconclusive, None, Rule::NoControl);
+    // The site is down for the control, too.
+    let down = report(vec![
+        answer(ResolverRole::Helper, &[TRUE]),
+        connect(TRUE, Some(Failure::TcpRefused)),
+    ]);
+    let refused = vec![connect(TRUE, Some(Failure::TcpRefused)); 2];
+    let verdict = hello(refused, Some(&down));
+    means(&verdict, Outcome::Down, None, Rule::ControlFails);
+    let once = hello(vec![connect(TRUE, None), reset()], Some(&control));
+    means(&once, Outcome::Inconclusive, None, Rule::NotRepeated);
+    // Certificates and pages left out of the control's report change nothing.
+    for steps in [passed(), stopped()] {
+        let whole = hello(steps.clone(), Some(&control));
+        assert_eq!(hello(steps, Some(&control.brief())), whole);
+    }
 }
 
 #[test]
