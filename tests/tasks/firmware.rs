@@ -29,10 +29,12 @@ const FREE: u64 = 10;
 
 /// Builds every board's image and says where the emulated one is.
 pub(crate) fn build() -> ExitCode {
-    ended(
-        "firmware",
-        built().map(|image| println!("{}", image.display())),
-    )
+    let all = || {
+        OTHERS.iter().try_for_each(|board| image(board).map(drop))?;
+        println!("{}", built()?.display());
+        Ok(())
+    };
+    ended("firmware", all())
 }
 
 /// Prints what the image takes, also in a life, and refuses what is over budget.
