@@ -25,7 +25,7 @@ const TIMES: u32 = 10;
 /// Of these so many are drawn as if each were of a first life.
 const FIRST: u32 = 3;
 /// A life without a cut is over sooner.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 /// Milliseconds without a change of the flash after which a board is looked at.
 const QUIET: u16 = 100;
 

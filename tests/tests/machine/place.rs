@@ -108,7 +108,7 @@ impl Place {
                 non_resolver: None,
                 neutral_name: NEUTRAL.to_owned(),
                 captive: None,
-                every: Duration::from_secs(3600),
+                every: Duration::from_hours(1),
                 contact_special: false,
                 timeouts: Timeouts::default(),
             },

@@ -24,7 +24,7 @@ pub(crate) const TRIALS: &[(&str, Check)] = &[
 ];
 
 /// Longest wait for a board that first looks up names and listens on for late replies.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 const SCENARIO: &str = "benign/clean.toml";
 
 fn measures_and_uploads(emulator: &Emulator) -> Result<(), Failed> {

@@ -79,9 +79,12 @@ impl Lan9118 {
         BLOCK.write(FIFO_INT, 0);
         BLOCK.write(RX_CFG, 0);
         BLOCK.write(TX_CFG, 1 << 1);
-        let [a, b, c, d, e, f] = address;
-        mac(2, u32::from_le_bytes([e, f, 0, 0]))?;
-        mac(3, u32::from_le_bytes([a, b, c, d]))?;
+        // First octets first, in the low octets of both.
+        let (mut low, mut high) = ([0; 4], [0; 4]);
+        low.copy_from_slice(&address[..4]);
+        high[..2].copy_from_slice(&address[4..]);
+        mac(2, u32::from_le_bytes(high))?;
+        mac(3, u32::from_le_bytes(low))?;
         // MAC_CR: transmit, receive.
         mac(1, 1 << 3 | 1 << 2)?;
         // Active high, push-pull, on.
@@ -97,7 +100,8 @@ impl Lan9118 {
     /// Takes the next good frame out of the FIFO; what is too long or damaged is dropped.
     fn take(&mut self) -> Option<usize> {
         loop {
-            if BLOCK.read(RX_FIFO_INF) >> 16 & 0xff == 0 {
+            let frames = BLOCK.read(RX_FIFO_INF).to_be_bytes()[1];
+            if frames == 0 {
                 return None;
             }
             let status = BLOCK.read(RX_STATUS);
@@ -123,7 +127,7 @@ impl Lan9118 {
 
     /// Whether a whole frame has room in the FIFO.
     fn room() -> bool {
-        while BLOCK.read(TX_FIFO_INF) >> 16 & 0xff != 0 {
+        while BLOCK.read(TX_FIFO_INF).to_be_bytes()[1] != 0 {
             BLOCK.read(TX_STATUS);
         }
         (BLOCK.read(TX_FIFO_INF) & 0xffff) as usize >= FRAME + 8

@@ -48,7 +48,7 @@ fn SysTick() {
 #[exception]
 #[allow(unsafe_code)] // cortex-m-rt asks for it: an exception may come at any time
 unsafe fn DefaultHandler(number: i16) {
-    if number == lan9118::INTERRUPT as i16 {
+    if number.cast_unsigned() == lan9118::INTERRUPT {
         lan9118::interrupted();
     }
 }
@@ -147,6 +147,9 @@ fn main() -> ! {
     })
 }
 
+static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+static WITNESS: Witness = Witness::new();
+
 #[embassy_executor::task]
 async fn life(spawner: Spawner) {
     let Some(core) = cortex_m::Peripherals::take() else {
@@ -190,8 +193,6 @@ async fn life(spawner: Spawner) {
     {
         give_up(format_args!("no entropy"))
     }
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    static WITNESS: Witness = Witness::new();
     let (stack, runner) = embassy_net::new(
         Tapped::new(device, &WITNESS),
         // The application asks for an address itself, once it knows of consent.

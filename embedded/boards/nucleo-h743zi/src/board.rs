@@ -65,7 +65,7 @@ pub(crate) fn clocks() -> Config {
 /// A hardware address of the board's own, locally administered (IEEE 802), from the
 /// processor's serial number.
 pub(crate) fn address() -> [u8; 6] {
-    let [a, b, c, d, e, ..] = *uid::uid();
+    let [a, b, c, d, e, ..] = uid::uid();
     [0x02, a, b, c, d, e]
 }
 
