@@ -1,7 +1,7 @@
 //! What is the best single number for one indicator in one country?
 //!
-//! For each target and probe the share of days that deviated, where the network saw it on
-//! two days at least. For each target, the probes' values are winsorised over the country,
+//! For each target and probe the share of days that deviated, where the country saw it on
+//! two days at least (for what is shown of a network, the network). For each target, the probes' values are winsorised over the country,
 //! `k` being a tenth of the dimension's probes, rounded up: none counts as less than the
 //! value ranked `2k + 1` from below, nor as more than the mean of the values ranked `2k + 1`
 //! to `3k + 1` from above (or to the middle). A tenth, wherever it sits and whatever it
@@ -99,7 +99,9 @@ pub(super) const fn cut(probes: usize) -> usize {
 pub(super) struct View {
     /// Index of its network.
     pub(super) network: u32,
-    /// The share of days that deviated; 0 where its network does not confirm it.
+    /// The share of days that deviated; 0 where its network does not confirm it,
+    pub(super) own: f64,
+    /// or where the country does not.
     pub(super) value: f64,
     /// The same if any `liars` of the others had said otherwise, at least,
     pub(super) least: f64,
@@ -107,29 +109,31 @@ pub(super) struct View {
     pub(super) most: f64,
 }
 
-/// The views of one target, by network. Whether a deviation is confirmed depends on others
-/// of the network, so liars have a say in it.
+/// The views of one target, by network. Whether a deviation is confirmed depends on
+/// others, so liars have a say in it.
 pub(super) fn views(evidence: &Evidence, entries: &[&Entry], liars: usize) -> Vec<View> {
     let network = |entry: &Entry| evidence.probes.get(entry.probe as usize).map(|m| m.network);
+    let seen = |entries: &[&Entry]| {
+        let days = entries.iter().fold(0u32, |all, e| all | e.deviating);
+        days.count_ones() >= FLOORS.confirming_days
+    };
+    let confirmed = seen(entries);
+    // It stays confirmed if for each day enough others saw it on another one.
+    let all = entries.iter().filter(|e| e.deviating != 0).count();
+    let alone = |day: u32| entries.iter().filter(|e| e.deviating == 1 << day).count();
+    let alone = (0..FLOORS.window_days).map(alone).max().unwrap_or(0);
+    let firm = all - alone > liars;
     let mut views = Vec::with_capacity(entries.len());
     // Entries stand by probe, and probes by network.
     for theirs in entries.chunk_by(|a, b| network(a) == network(b)) {
-        let days = theirs.iter().fold(0u32, |all, e| all | e.deviating);
-        let confirmed = days.count_ones() >= FLOORS.confirming_days;
-        // It stays confirmed if for each day enough others saw it on another one.
-        let firm = || {
-            let all = theirs.iter().filter(|e| e.deviating != 0).count();
-            let alone = |day: u32| theirs.iter().filter(|e| e.deviating == 1 << day).count();
-            let alone = (0..FLOORS.window_days).map(alone).max().unwrap_or(0);
-            all - alone > liars
-        };
-        let firm = confirmed && firm();
+        let here = seen(theirs);
         views.extend(theirs.iter().map(|entry| {
             let days = entry.deviating.count_ones();
             let share = f64::from(days) / f64::from(entry.tested.count_ones().max(1));
             let alone = days >= FLOORS.confirming_days;
             View {
                 network: network(entry).unwrap_or(0),
+                own: if here { share } else { 0.0 },
                 value: if confirmed { share } else { 0.0 },
                 least: if (firm || alone) && !evidence.yielding {
                     share
@@ -221,16 +225,16 @@ impl Sums {
         let mut medians = vec![(everywhere, everywhere); self.networks.len()];
         let mut values = Vec::new();
         for theirs in views.chunk_by(|a, b| a.network == b.network) {
-            let mut middle = |value: &dyn Fn(f64) -> f64| {
+            let mut middle = |value: &dyn Fn(&View) -> f64| {
                 values.clear();
-                values.extend(theirs.iter().map(|view| value(view.value)));
+                values.extend(theirs.iter().map(value));
                 median(&mut values)
             };
             if let Some(own) = theirs
                 .first()
                 .and_then(|view| medians.get_mut(view.network as usize))
             {
-                *own = (middle(&|v| v), middle(&|v| v.clamp(low, high)));
+                *own = (middle(&|v| v.own), middle(&|v| v.value.clamp(low, high)));
             }
         }
         for (sum, median) in self.networks.iter_mut().zip(medians) {

@@ -25,7 +25,7 @@ pub const FORMULAS: &[(&str, &str)] = &[
     ),
     (
         "value",
-        "v(target, probe) = days on which most of its measurements deviated / days on which it could tell; 0 where its network saw a deviation of the target on fewer than 2 days",
+        "v(target, probe) = days on which most of its measurements deviated / days on which it could tell; 0 where the country saw a deviation of the target on fewer than 2 days (for what is shown of a network: the network did)",
     ),
     (
         "minority",

@@ -68,7 +68,7 @@ impl Sighting {
 #[derive(Default)]
 struct Confirmed {
     networks: BTreeSet<u32>,
-    zones: BTreeSet<(u32, u32)>,
+    zones: BTreeMap<u32, (BTreeSet<u32>, BTreeSet<u32>)>,
     probes: BTreeSet<u32>,
 }
 
@@ -104,7 +104,9 @@ fn confirmed(evidence: &Evidence, takes_part: &dyn Fn(u32) -> bool) -> [Confirme
                 && enough
             {
                 found.networks.insert(first.network);
-                found.zones.insert((first.network, first.zone));
+                let (networks, probes) = found.zones.entry(first.zone).or_default();
+                networks.insert(first.network);
+                probes.extend(seen.iter().map(|s| s.probe));
                 found.probes.extend(seen.iter().map(|s| s.probe));
             }
         }
@@ -124,11 +126,14 @@ fn confirmed(evidence: &Evidence, takes_part: &dyn Fn(u32) -> bool) -> [Confirme
 }
 
 /// Networks and top-level domains that are removed there: what names below them do is the
-/// same event.
+/// same event. Here more probes than could lie must have seen this very domain removed.
 pub(super) fn removed(evidence: &Evidence) -> BTreeSet<(Asn, u32)> {
     let [removals, _] = confirmed(evidence, &|_| true);
+    let lying = tenth(evidence.witnesses as usize);
     let zones = removals.zones.into_iter();
     zones
+        .filter(|(_, (_, probes))| probes.len() > lying)
+        .flat_map(|(zone, (networks, _))| networks.into_iter().map(move |n| (n, zone)))
         .filter_map(|(network, zone)| Some((*evidence.networks.get(network as usize)?, zone)))
         .collect()
 }

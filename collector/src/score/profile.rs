@@ -220,7 +220,10 @@ pub fn assess(
     if !namespace.is_empty() {
         let mut evidence = Evidence::new(&namespace, last, Source::Own);
         evidence.witnesses = all;
-        yielding = !evidence.sightings.is_empty();
+        let seen: BTreeSet<u32> = evidence.sightings.iter().map(|s| s.zone).collect();
+        yielding = cells.iter().any(|c| {
+            c.indicator != Indicator::G3 && c.deviations > 0 && seen.contains(&c.zone)
+        });
         let removed = namespace::removed(&evidence);
         if !removed.is_empty() {
             for cell in rest.to_mut() {
