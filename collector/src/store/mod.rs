@@ -16,6 +16,7 @@ mod rebuild;
 pub mod sqlite;
 mod writer;
 
+pub use clickhouse::{Address, AddressError, ClickHouse, ddl as clickhouse_schema};
 pub use copy::copy_facts;
 pub use derive::{EARLIEST, Judge, Judgement, MeasurementRow, ObservationRow, derive};
 pub use query::{Dropped, LEAP_DAYS, Query, Retention, Rollup, Source, Summary};
