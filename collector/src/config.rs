@@ -1,7 +1,7 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
-use crate::store::clickhouse::Address;
+use crate::store::Address;
 use faultline_core::{
     dns::NameBuf,
     trace::{self, Check},

@@ -15,9 +15,7 @@ use faultline_collector::{
     rules::Informed,
     score::method,
     store::{
-        Facts as _, Judge, Store,
-        clickhouse::{self, Address, ClickHouse},
-        copy_facts, rebuild,
+        Address, ClickHouse, Facts as _, Judge, Store, clickhouse_schema, copy_facts, rebuild,
         sqlite::Sqlite,
     },
     traces,
@@ -231,7 +229,7 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             Ok(0)
         }
         Action::ClickhouseSchema { cluster } => {
-            let text = clickhouse::ddl(*cluster);
+            let text = clickhouse_schema(*cluster);
             std::io::stdout().lock().write_all(text.as_bytes())?;
             Ok(0)
         }

@@ -19,6 +19,7 @@ pub mod sqlite;
 mod writer;
 
 pub use arrive::{Arrival, rows_of};
+pub use clickhouse::{Address, AddressError, ClickHouse, ddl as clickhouse_schema};
 pub use copy::copy_facts;
 pub(crate) use derive::payload_of;
 pub use derive::{EARLIEST, Judge, Judgement, MeasurementRow, ObservationRow, derive};

@@ -166,7 +166,7 @@ pub(crate) async fn digests(client: &Client) -> Vec<Digest> {
     let mut digests = Vec::new();
     for table in ["measurement", "batch", "rollup", "member"] {
         let query = client.query(&format!(
-            "SELECT count() AS rows, sum(cityHash64(*)) AS sum FROM {table}"
+            "SELECT count() AS rows, sum(cityHash64(toString(tuple(*)))) AS sum FROM {table}"
         ));
         digests.push(query.fetch_one::<Digest>().await.expect("a digest"));
     }
