@@ -89,7 +89,7 @@ struct Stage {
     settings: Settings,
 }
 
-fn check(file: &PathBuf) -> Result<(), Failed> {
+fn check(file: &Path) -> Result<(), Failed> {
     let stage = Stage::build(file)?;
     for (at, wanted) in (0u64..).zip(&stage.scenario.measure) {
         let seed = stage.scenario.seed ^ at << 16;
