@@ -9,6 +9,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod detect;
 pub mod import;
 pub mod ingest;
 pub mod names;

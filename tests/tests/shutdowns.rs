@@ -2,7 +2,7 @@
 
 use faultline_internet::outage::{self, Outage};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -44,7 +44,7 @@ fn check(outage: &Outage, at: usize) -> Result<(), Failed> {
     }
     let mut report = format!("{}: {}\n", outage.name, wrong.join("; "));
     for chapter in &told.chapters {
-        report += &format!("{chapter:?}\n");
+        writeln!(report, "{chapter:?}")?;
     }
     Err(report.into())
 }

@@ -99,9 +99,7 @@ pub(super) fn forget_daily(ward: Arc<Ward>, days: u32, now: fn() -> UnixTime) ->
         .name("forgetting".into())
         .spawn(move || {
             loop {
-                let kept = i64::from(days) * 86_400;
-                let before = UnixTime::from_secs(now().secs().saturating_sub(kept));
-                if let Err(error) = ward.beats().forget(before) {
+                if let Err(error) = ward.beats().forget(DAY * days, now()) {
                     tracing::error!(%error, "old heartbeats were not dropped");
                 }
                 thread::sleep(DAY);

@@ -35,8 +35,9 @@ use std::{
 const WINDOW: i64 = 10;
 /// Beats of one signer from one source in a window; an honest one sends one in thirty seconds.
 const EACH: u8 = 3;
-/// Beats in a window altogether: signatures of half a core.
-const ALL: u32 = 40_000;
+/// Beats in a window altogether, which bounds the signatures that are checked: ten times those
+/// of ten thousand probes.
+const ALL: u32 = 16_000;
 /// Counters. Two sources that share one share an allowance, for one window.
 const COUNTERS: usize = 1 << 16;
 

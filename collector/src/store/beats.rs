@@ -8,7 +8,7 @@ use faultline_core::{
     id::{Asn, Country, ProbeId},
     measurement::LedgerPart,
     protocol::Beat,
-    time::UnixTime,
+    time::{Duration, UnixTime},
 };
 use std::ops::Range;
 
@@ -66,6 +66,8 @@ pub trait Beats: Send + Sync {
     fn book(&self, probe: ProbeId) -> Result<Book, StoreError>;
     /// Probes whose ledger grew in the window of arrival.
     fn told(&self, window: Range<UnixTime>) -> Result<Vec<ProbeId>, StoreError>;
-    /// Drops presences and ledger entries that are older; the newest beat of each probe stays.
-    fn forget(&self, before: UnixTime) -> Result<(), StoreError>;
+    /// Drops presences and ledger entries that are older than `keep`; the newest beat of each
+    /// probe stays. A clock that leapt by a month since the last time is believed the next
+    /// time.
+    fn forget(&self, keep: Duration, now: UnixTime) -> Result<(), StoreError>;
 }

@@ -394,7 +394,7 @@ impl<'a, B: Board> Pulse<'a, B> {
         // A cut here sends these epochs twice, under the same numbers.
         let sent = self.ledger.sent(page.through);
         self.log.append(own.flash(), &sent.record).await?;
-        own.note(&Note::Kept { sequence });
+        own.note(&Note::Noted { sequence });
         drop(own);
         self.told.news.signal(());
         Ok(())

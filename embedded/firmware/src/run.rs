@@ -91,6 +91,11 @@ pub enum Note {
         /// Number of the batch.
         sequence: u64,
     },
+    /// Part of the link ledger was sealed and kept.
+    Noted {
+        /// Number of the batch.
+        sequence: u64,
+    },
     /// The collector has a batch.
     Acknowledged {
         /// Number of the batch.

@@ -134,9 +134,30 @@ pub(super) async fn run<N: Network, C: Clock>(
         if failures > 0 {
             wait = wait.min(backoff(failures, agent.random_u32()));
         }
-        agent.world.clock.sleep(wait).await;
+        rest(agent, wait).await;
     }
     Ok(exit)
+}
+
+/// Until the next cycle. When the collector is back after an outage, it hears at once what
+/// happened meanwhile.
+async fn rest<N: Network, C: Clock>(agent: &mut Agent<'_, N, C>, wait: Duration) {
+    let clock = agent.world.clock;
+    let until = clock.now() + wait;
+    let Some(beats) = agent.beats.clone() else {
+        return clock.sleep(wait).await;
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = clock.sleep(until.since(clock.now())) => return,
+            () = beats.back() => {
+                if let Err(e) = Box::pin(agent.hand_in_ledger()).await {
+                    say(&e);
+                }
+            }
+        }
+    }
 }
 
 /// Whether waiting helps: tomorrow has a budget, an uplink may empty the spool, and a disk
@@ -177,7 +198,7 @@ fn preview<N: Network, C: Clock>(
 }
 
 async fn hand_over<N: Network, C: Clock>(agent: &mut Agent<'_, N, C>) -> Exit {
-    let handed = agent.hand_in_ledger().await;
+    let handed = Box::pin(agent.hand_in_ledger()).await;
     if let Err(e) = &handed {
         say(&e);
     }

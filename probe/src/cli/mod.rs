@@ -155,9 +155,12 @@ pub async fn run<N: Network, C: Clock>(
             };
             // The same key again: the agent keeps its own to itself.
             let key = identity::load(&state.key())?;
+            // On the heap: each is as large as all that it may be waiting for.
+            let cycles = measure::run(&mut agent, config.every, cycles, args.format, out);
+            let (cycles, beating) = (Box::pin(cycles), Box::pin(beats.run(&world, &key, &say)));
             tokio::select! {
-                ended = measure::run(&mut agent, config.every, cycles, args.format, out) => ended,
-                () = beats.run(&world, &key, &say) => Ok(Exit::Failed),
+                ended = cycles => ended,
+                () = beating => Ok(Exit::Failed),
             }
         }
         Action::Consent { .. } | Action::Show { .. } | Action::Doctor => Ok(Exit::Fine),

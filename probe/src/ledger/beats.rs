@@ -32,6 +32,7 @@ use std::{
     io, mem,
     path::{Path, PathBuf},
 };
+use tokio::sync::Notify;
 
 /// Between two beats, unless the collector says otherwise.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -42,7 +43,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 const METERED: Duration = Duration::from_mins(5);
 /// How far a clock that NTP keeps is trusted.
 const NTP: Duration = Duration::from_secs(5);
-/// The largest ledger of one day's beats.
+/// What a day of beats costs.
 const DAY: u64 = 24 * 60 * PURSE as u64;
 
 /// What the probe's settings say of beats.
@@ -65,6 +66,7 @@ pub struct Beats {
     settings: Settings,
     budget: Budget,
     inner: RefCell<Inner>,
+    back: Notify,
 }
 
 struct Inner {
@@ -83,7 +85,7 @@ impl Beats {
         boot: BootId,
         now: Instant,
     ) -> io::Result<Self> {
-        budget.keep_back(DAY);
+        budget.keep_back(if agreed(&settings.consent) { DAY } else { 0 });
         let interval = interval(settings.metered, None);
         let desk = Desk::open(&settings.path, settings.cap, boot, now, interval)?;
         let heart = Heart::new(desk.run(), interval, now);
@@ -98,6 +100,7 @@ impl Beats {
             settings,
             budget,
             inner: RefCell::new(inner),
+            back: Notify::new(),
         })
     }
 
@@ -132,6 +135,11 @@ impl Beats {
     /// The collector has it.
     pub fn sent(&self, page: &Page) {
         self.inner().desk.sent(page);
+    }
+
+    /// Returns when the collector is back and has not heard yet what happened meanwhile.
+    pub async fn back(&self) {
+        self.back.notified().await;
     }
 
     /// When the next beat is due, on the clock of uptime.
@@ -233,6 +241,7 @@ impl Beats {
         };
         let seen = net.exchange(to, &octets, patience).await;
         let mut inner = self.inner();
+        let before = inner.heart.collector();
         let header = datagram(to.ip());
         let mut bytes = header + octets.len() as u32;
         for datagram in &seen.datagrams {
@@ -246,6 +255,9 @@ impl Beats {
             }
         }
         inner.heart.give_up();
+        if before == Reach::Bad && inner.heart.collector() == Reach::Good {
+            self.back.notify_one();
+        }
         ladder.spend(bytes);
         ladder.collector(inner.heart.collector(), inner.heart.answered());
     }

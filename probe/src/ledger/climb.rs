@@ -68,16 +68,12 @@ pub fn anchors(
     named: &[AnchorItem],
     special: bool,
 ) -> (Vec<Target>, Vec<Anchor>) {
-    let gateways = gateways.iter().map(|at| {
-        let at = SocketAddr::new(at.ip(), DISCARD);
-        (
-            Rung::Gateway,
-            0,
-            Anchor {
-                at,
-                method: Method::Knock,
-            },
-        )
+    let gateways = gateways.iter().map(|gateway| {
+        // A link-local one keeps the interface that it is behind.
+        let mut at = *gateway;
+        at.set_port(DISCARD);
+        let method = Method::Knock;
+        (Rung::Gateway, 0, Anchor { at, method })
     });
     let resolvers = resolvers.iter().map(|at| {
         let method = Method::Dns(None);
@@ -272,5 +268,46 @@ async fn within<C: Clock, T>(clock: &C, work: impl Future<Output = T>) -> Option
         biased;
         done = work => Some(done),
         () = clock.sleep(PATIENCE) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use faultline_core::{id::Asn, value::Ip};
+    use std::net::SocketAddrV6;
+
+    fn item(rung: Rung, address: &str, method: AnchorMethod) -> AnchorItem {
+        AnchorItem {
+            rung,
+            method,
+            address: Ip(address.parse().unwrap()),
+            port: 443,
+            network: Asn(7),
+            name: None,
+        }
+    }
+
+    #[test]
+    fn a_list_from_elsewhere_leads_neither_home_nor_to_rungs_of_our_own() {
+        let listed = [
+            item(Rung::Foreign, "192.168.1.1", AnchorMethod::Tcp),
+            item(Rung::Foreign, "127.0.0.1", AnchorMethod::Dns),
+            item(Rung::Gateway, "20.1.0.1", AnchorMethod::Tcp),
+            item(Rung::Collector, "20.1.0.1", AnchorMethod::Tcp),
+            item(Rung::Canary, "20.1.0.1", AnchorMethod::Tls), // without a name
+            item(Rung::Foreign, "20.1.0.1", AnchorMethod::Tcp),
+        ];
+        let (targets, whom) = anchors(&[], &[], &listed, false);
+        assert_eq!(whom.len(), 1, "{whom:?}");
+        assert_eq!((targets[0].rung, targets[0].network), (Rung::Foreign, 7));
+        assert_eq!(anchors(&[], &[], &listed, true).1.len(), 3);
+    }
+
+    #[test]
+    fn a_link_local_router_keeps_its_interface() {
+        let router = SocketAddrV6::new("fe80::1".parse().unwrap(), 0, 0, 5);
+        let (_, whom) = anchors(&[router.into()], &[], &[], false);
+        assert_eq!(whom[0].at, SocketAddrV6::new(*router.ip(), 9, 0, 5).into());
     }
 }

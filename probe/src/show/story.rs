@@ -26,7 +26,7 @@ pub fn story(out: &mut dyn Write, book: &Book, damaged: usize) -> io::Result<()>
     }
     let mut before: Option<Chapter> = None;
     for chapter in alike(&chapters) {
-        if let Some(last) = before.filter(|last| last.run != chapter.run) {
+        if let Some(last) = before {
             pause(out, &last, &chapter)?;
         }
         writeln!(out, "{}: {}.", when(&chapter), what(chapter.epoch.state))?;
@@ -48,6 +48,7 @@ fn alike(chapters: &[Chapter]) -> Vec<Chapter> {
         match told.last_mut() {
             Some(last)
                 if last.run == chapter.run
+                    && chapter.epoch.from.since(last.epoch.until) <= UNSEEN
                     && what(last.epoch.state) == what(chapter.epoch.state) =>
             {
                 last.until = chapter.until;
@@ -122,8 +123,22 @@ fn when(chapter: &Chapter) -> String {
     }
 }
 
-/// What lies between two starts of the program.
+/// Longer than the rarest beats are apart: nobody looked.
+const UNSEEN: Duration = Duration::from_hours(2);
+
+/// What lies between two chapters, where that is more than a change.
 fn pause(out: &mut dyn Write, last: &Chapter, next: &Chapter) -> io::Result<()> {
+    if last.run == next.run {
+        let unseen = next.epoch.from.since(last.epoch.until);
+        if unseen > UNSEEN {
+            let unseen = span(unseen);
+            writeln!(
+                out,
+                "Then for {unseen}: nothing was looked at (asleep, the budget spent, or no consent)."
+            )?;
+        }
+        return Ok(());
+    }
     let long = match (last.until, next.from) {
         (Some(until), Some(from)) if last.by_clock && next.by_clock => {
             let micros = from.at.0.saturating_sub(until.at.0).max(0).unsigned_abs();
@@ -327,6 +342,7 @@ mod tests {
             epoch(8, 3, 60, 120, dark),
             run(9, 4, 3),
             epoch(10, 4, 40, 400, light),
+            epoch(13, 4, 9_400, 9_460, light),
             record(
                 11,
                 4,
@@ -351,6 +367,8 @@ Then: the machine was off or started anew.
 For 1 min, some time between 2025-06-19 10:47:11 and 2025-06-20 06:12:60 (the clock was not known): powered and running, the gateway answered, hosts in the country answered, nothing beyond the border did.
 Then: the machine was off or started anew.
 From 2025-06-20 06:13:00 to 2025-06-20 06:19:00 plus or minus 1 s (6 min): powered and running, the Internet was there.
+Then for 2 h 30 min: nothing was looked at (asleep, the budget spent, or no consent).
+From 2025-06-20 08:49:00 to 2025-06-20 08:50:00 plus or minus 1 s (1 min): powered and running, the Internet was there.
 At 2025-06-20 06:13:20 this machine's clock jumped from 1970-01-01 00:00:00 to 2025-06-18 12:33:20.
 "
             .replace("06:12:60", "06:13:00")
@@ -358,7 +376,7 @@ At 2025-06-20 06:13:20 this machine's clock jumped from 1970-01-01 00:00:00 to 2
         let mut lines = Vec::new();
         story_json(&mut lines, &book).unwrap();
         let lines = String::from_utf8(lines).unwrap();
-        assert_eq!(lines.lines().count(), 5);
+        assert_eq!(lines.lines().count(), 6);
         let second: serde_json::Value =
             serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
         assert_eq!(second["extent"], "domestic_only");

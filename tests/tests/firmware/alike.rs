@@ -24,7 +24,7 @@ use faultline_internet::{
 };
 use faultline_probe::experiment::Plan;
 use libtest_mimic::{Failed, Trial};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Scenarios, honest and hostile, that both can measure: without a tunnel, IPv6, cut streams

@@ -191,11 +191,17 @@ fn presence_goes_on_until_something_changes_or_a_beat_is_missed() {
             (11, 12, 2, 60, true)
         ]
     );
-    place
-        .ward
-        .beats()
-        .forget(NOW + Duration::from_mins(8))
-        .unwrap();
+    // A clock that leapt is not believed at once.
+    let beats = place.ward.beats();
+    let (keep, now) = (MINUTE, NOW + Duration::from_mins(9));
+    beats.forget(Duration::from_hours(1), NOW).unwrap();
+    let year = NOW + Duration::from_hours(24 * 366);
+    let leapt = beats.forget(keep, year);
+    assert!(
+        matches!(leapt, Err(StoreError::ClockLeap { days: 366 })),
+        "{leapt:?}"
+    );
+    beats.forget(keep, now).unwrap();
     let mut left = 0;
     let all = UnixTime(i64::MIN)..UnixTime(i64::MAX);
     let each = &mut |_| {

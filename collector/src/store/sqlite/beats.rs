@@ -3,7 +3,7 @@
 //! Entries of ledgers are in batches, too, which are the truth.
 
 use super::super::{
-    StoreError,
+    LEAP_DAYS, StoreError,
     beats::{Beats, Heard, Presence},
 };
 use faultline_core::{
@@ -12,14 +12,13 @@ use faultline_core::{
     id::{Asn, Country, ProbeId},
     measurement::LedgerPart,
     protocol::Beat,
-    time::UnixTime,
+    time::{Duration, UnixTime},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use std::{
     ops::Range,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 const SCHEMA: i64 = 1;
@@ -39,6 +38,8 @@ CREATE TABLE IF NOT EXISTS entry (
   received INTEGER NOT NULL, frame BLOB NOT NULL,
   PRIMARY KEY (probe, run, number, kind)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_time ON entry (received, probe);
+-- When old data was last dropped, or could have been.
+CREATE TABLE IF NOT EXISTS swept (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 ";
 
 /// Entries kept of one probe: more than an honest one has in years.
@@ -217,11 +218,26 @@ impl Beats for SqliteBeats {
         Ok(probes.collect::<Result<_, _>>()?)
     }
 
-    fn forget(&self, before: UnixTime) -> Result<(), StoreError> {
+    fn forget(&self, keep: Duration, now: UnixTime) -> Result<(), StoreError> {
         let mut db = self.db();
         let tx = db.transaction()?;
-        tx.execute("DELETE FROM presence WHERE until < ?1", [before.0])?;
-        tx.execute("DELETE FROM entry WHERE received < ?1", [before.0])?;
+        let last: Option<i64> = tx
+            .query_row("SELECT at FROM swept", [], |r| r.get(0))
+            .optional()?;
+        tx.execute(
+            "INSERT INTO swept VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET at = excluded.at",
+            [now.0],
+        )?;
+        let day = 86_400_000_000;
+        let days = last.map_or(0, |last| now.0.saturating_sub(last) / day);
+        if days > LEAP_DAYS {
+            tx.commit()?;
+            return Err(StoreError::ClockLeap { days });
+        }
+        let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+        let before = now.0.saturating_sub(keep);
+        tx.execute("DELETE FROM presence WHERE until < ?1", [before])?;
+        tx.execute("DELETE FROM entry WHERE received < ?1", [before])?;
         tx.commit()?;
         Ok(())
     }

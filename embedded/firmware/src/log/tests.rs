@@ -124,7 +124,10 @@ fn a_cut_at_any_write_leaves_the_newest_entry() {
             flash.boot(None);
             let (mut log, book) = block_on(Log::open(&mut flash, &RANGE)).unwrap();
             check(&book, &moment.known);
-            // And it goes on.
+            // And it goes on; a look at each eighth is enough.
+            if cuts % 8 != 0 {
+                continue;
+            }
             block_on(log.append(&mut flash, &moment.record)).unwrap();
             let mut known = moment.known.clone();
             known.note(&moment.record);
