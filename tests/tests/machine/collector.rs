@@ -122,13 +122,6 @@ impl Collector {
         Ok(Self { child, state })
     }
 
-    /// Ends it, and drops what it knows.
-    pub(crate) fn forget(mut self) -> Result<(), Failed> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(std::fs::remove_dir_all(&self.state)?)
-    }
-
     /// Ends it, and opens what it keeps.
     pub(crate) fn end(mut self) -> Result<Kept, Failed> {
         self.child.kill()?;

@@ -1,15 +1,14 @@
 //! What is left when power fails? The emulator is killed at changes of its flash, again and
-//! again, through all that a board does from its first start to its last upload.
-//!
-//! A life without a cut says how often a board changes its flash; each cut comes at one of so
-//! many changes, drawn. `cargo x power-cuts` makes as many as it is told.
+//! again, through all that a board does from its first start to its last upload: so many
+//! changes, drawn, after it started, checked in, kept a batch, or had one acknowledged.
+//! `cargo x power-cuts` makes as many cuts as it is told.
 
 use crate::Check;
 use crate::collector::{Collector, Papers};
 use crate::place::Place;
 use faultline_core::codec::{Envelope, Purpose};
 use faultline_core::measurement::Batch;
-use faultline_internet::{entropy::Seeded, live::Emulator, live::Machine, live::Powered};
+use faultline_internet::{entropy::Seeded, live::Emulator, live::Powered};
 use libtest_mimic::Failed;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -22,8 +21,13 @@ pub(crate) const TRIALS: &[(&str, Check)] = &[("loses_nothing_to_power_cuts", lo
 
 /// Cuts, where nobody asks for more.
 const TIMES: u32 = 10;
-/// Of these so many are drawn as if each were of a first life.
-const FIRST: u32 = 3;
+/// After what a board says power fails, in turn, and at most so many changes later.
+const AFTER: [(&str, u64); 4] = [
+    ("", 200),
+    ("CheckedIn", 40),
+    ("Kept", 40),
+    ("Acknowledged", 20),
+];
 /// A life without a cut is over sooner.
 const LIFE: Duration = Duration::from_mins(1);
 /// Milliseconds without a change of the flash after which a board is looked at.
@@ -40,38 +44,35 @@ fn loses_nothing(emulator: &Emulator) -> Result<(), Failed> {
     let mut provision = place.provision(papers.authority.der());
     provision.settings.timeouts.watch = Duration::from_millis(50);
     let machine = place.machine(emulator, &provision.block()?)?;
-    // How often a board's first life changes the flash, and a later one. Both are forgotten by
-    // all, so that the first cuts may come before there is an identity.
-    let (first, later) = (whole_life(&machine)?, whole_life(&machine)?);
-    std::fs::remove_file(machine.flash())?;
-    collector.forget()?;
-    let collector = Collector::start(&place, &papers)?;
-    let machine = place.machine(emulator, &provision.block()?)?;
     let mut random = Seeded::new(u64::from(times), 0x0c07);
     let mut said = Vec::new();
     let mut cut = 0;
-    for round in 0..times {
-        let changes = if round < FIRST { first } else { later };
-        let at = 1 + (random.draw() % u64::from(changes)) as u32;
+    for (_, (after, most)) in (0..times).zip(AFTER.iter().cycle()) {
+        let at = 1 + random.draw() % most;
         let mut watch = Watch::new(machine.flash())?;
         let mut board = machine.start()?;
-        cut += u32::from(watch.until(at, &mut board)? == at);
+        cut += u32::from(watch.until(after, at, &mut board)?);
         said.extend(board.cut());
     }
     let mut board = machine.start()?;
     board.says("Cycle", LIFE)?;
     said.extend(board.cut());
-    println!(
-        "{cut} of {times} cuts within a change of the flash, of {first} in a first life and {later} later"
+    println!("{cut} of {times} cuts before the board had nothing more to do");
+    let batches = collector.end()?.batches()?;
+    holds(&batches, &said)?;
+    // Half of the lives were not cut before there was a batch, of this life or an earlier one.
+    assert!(
+        batches.len() as u32 >= times / 4,
+        "{} batches",
+        batches.len()
     );
-    holds(&collector.end()?.batches()?, &said, cut)
+    Ok(())
 }
 
 /// What must hold after all that boards said.
 fn holds(
     batches: &[faultline_collector::store::StoredBatch],
     said: &[String],
-    cut: u32,
 ) -> Result<(), Failed> {
     let trouble: Vec<_> = said
         .iter()
@@ -106,7 +107,6 @@ fn holds(
         .filter(|n| !arrived.contains(n))
         .collect();
     assert!(lost.is_empty(), "kept, and never arrived: {lost:?}");
-    assert!(cut > 1, "hardly a cut came within a change of the flash");
     println!(
         "{} batches arrived, {} of them said to be kept",
         arrived.len(),
@@ -127,18 +127,6 @@ fn numbers(said: &[String], what: &str) -> BTreeSet<u64> {
     lines.filter_map(number).collect()
 }
 
-fn whole_life(machine: &Machine) -> Result<u32, Failed> {
-    let mut watch = Watch::new(machine.flash())?;
-    let mut board = machine.start()?;
-    let changes = watch.until(u32::MAX, &mut board)?;
-    board.cut();
-    assert!(
-        changes > 100,
-        "a life changes the flash often, not {changes} times"
-    );
-    Ok(changes)
-}
-
 /// Sees when a file changes.
 struct Watch(Inotify);
 
@@ -149,20 +137,26 @@ impl Watch {
         Ok(Self(watch))
     }
 
-    /// Waits for so many changes, or until the board's life has nothing more to do.
-    fn until(&mut self, wanted: u32, board: &mut Powered) -> Result<u32, Failed> {
+    /// Waits for so many changes after the board said `after`; false where its life had
+    /// nothing more to do before.
+    fn until(&mut self, after: &str, wanted: u64, board: &mut Powered) -> Result<bool, Failed> {
         let mut seen = 0;
         loop {
             let mut sources = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
             let changed = poll(&mut sources, QUIET)? > 0;
+            let said = board.heard().iter().any(|line| line.starts_with(after));
             while let Ok(events) = self.0.read_events() {
-                seen += events.len() as u32;
+                seen += if said || after.is_empty() {
+                    events.len() as u64
+                } else {
+                    0
+                };
                 if seen >= wanted {
-                    return Ok(wanted);
+                    return Ok(true);
                 }
             }
             if !changed && board.heard().iter().any(|line| line == "Cycle") {
-                return Ok(seen);
+                return Ok(false);
             }
             if !board.runs() {
                 return Err(format!("the board ended: {:?}", board.heard().last()).into());

@@ -1,9 +1,9 @@
 //! What of the board does the application use? Flash in a file, the host's entropy and clock,
 //! and a watchdog.
 
+use crate::clock::Clock;
 use crate::flash::{BLOCK, FileFlash, SIZE};
 use crate::host::{self, say};
-use embassy_time::Instant;
 use faultline_core::time::{ClockQuality, UnixTime};
 use faultline_firmware::provision::ROOM;
 use faultline_firmware::{Board, Layout, NoEntropy, Note, Wall, Woke};
@@ -11,26 +11,18 @@ use faultline_firmware::{Board, Layout, NoEntropy, Note, Wall, Woke};
 /// The board.
 pub(crate) struct Emulated {
     flash: FileFlash,
-    /// What the wall clock read when the monotonic clock read nothing, microseconds.
-    since: i64,
-    quality: ClockQuality,
+    clock: Clock,
 }
 
 impl Emulated {
     /// With a clock that is set, or one that knows nothing until the collector tells.
     pub(crate) fn new(flash: FileFlash, clock: bool) -> Self {
-        let host = i64::from(host::unix_seconds()) * 1_000_000;
-        let up = Instant::now().as_micros().cast_signed();
-        let (since, quality) = if clock {
-            (host - up, ClockQuality::Rtc)
-        } else {
-            (0, ClockQuality::None)
-        };
-        Self {
-            flash,
-            since,
-            quality,
+        let mut wall = Clock::default();
+        if clock {
+            let now = UnixTime(i64::from(host::unix_seconds()) * 1_000_000);
+            wall.set(now, ClockQuality::Rtc);
         }
+        Self { flash, clock: wall }
     }
 }
 
@@ -42,17 +34,11 @@ impl Board for Emulated {
     }
 
     fn wall(&self) -> Wall {
-        let up = Instant::now().as_micros().cast_signed();
-        Wall {
-            time: UnixTime(self.since.saturating_add(up)),
-            quality: self.quality,
-        }
+        self.clock.read()
     }
 
     fn set_wall(&mut self, now: UnixTime) {
-        let up = Instant::now().as_micros().cast_signed();
-        self.since = now.0.saturating_sub(up);
-        self.quality = ClockQuality::Collector;
+        self.clock.set(now, ClockQuality::Collector);
     }
 
     fn flash(&mut self) -> &mut FileFlash {

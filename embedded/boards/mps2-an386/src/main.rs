@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod board;
+mod clock;
 mod executor;
 mod flash;
 mod host;

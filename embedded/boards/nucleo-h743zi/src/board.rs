@@ -1,6 +1,7 @@
 //! What of this board does the application use? A flash chip, the processor's random number
 //! generator and watchdog, and a clock that the collector sets.
 
+use crate::clock::Clock;
 use embassy_embedded_hal::adapter::BlockingAsync;
 use embassy_stm32::gpio::Output;
 use embassy_stm32::mode::Blocking;
@@ -9,7 +10,7 @@ use embassy_stm32::rng::Rng;
 use embassy_stm32::spi::{Spi, mode::Master};
 use embassy_stm32::wdg::IndependentWatchdog;
 use embassy_stm32::{Config, pac, uid};
-use embassy_time::{Delay, Instant};
+use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
 use faultline_core::time::{ClockQuality, UnixTime};
 use faultline_firmware::provision::ROOM;
@@ -31,9 +32,8 @@ pub(crate) struct Nucleo {
     random: Rng<'static, RNG>,
     watchdog: IndependentWatchdog<'static, IWDG1>,
     woke: Woke,
-    /// What the wall clock read when the monotonic clock read nothing, microseconds.
-    since: i64,
-    quality: ClockQuality,
+    /// Not set until the collector tells the time: there is no battery.
+    clock: Clock,
 }
 
 impl Nucleo {
@@ -49,8 +49,7 @@ impl Nucleo {
             random,
             watchdog,
             woke: woke(),
-            since: 0,
-            quality: ClockQuality::None,
+            clock: Clock::default(),
         }
     }
 }
@@ -100,17 +99,11 @@ impl Board for Nucleo {
     }
 
     fn wall(&self) -> Wall {
-        let up = Instant::now().as_micros().cast_signed();
-        Wall {
-            time: UnixTime(self.since.saturating_add(up)),
-            quality: self.quality,
-        }
+        self.clock.read()
     }
 
     fn set_wall(&mut self, now: UnixTime) {
-        let up = Instant::now().as_micros().cast_signed();
-        self.since = now.0.saturating_sub(up);
-        self.quality = ClockQuality::Collector;
+        self.clock.set(now, ClockQuality::Collector);
     }
 
     fn flash(&mut self) -> &mut Flash {

@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod board;
+mod clock;
 
 use board::Nucleo;
 use embassy_embedded_hal::adapter::BlockingAsync;
