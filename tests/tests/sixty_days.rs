@@ -128,7 +128,7 @@ fn sixty_days_are_scored_as_the_world_deserves() {
             "XD" => assert!(of(&profile, Indicator::U6) > 0.3),
             // Since the fortieth day: a change is claimed if no tenth could undo it.
             "XE" => {
-                assert!(d1.contested.unwrap().1 > 0.2 && claimed.iter().all(|c| c.to > c.from))
+                assert!(d1.contested.unwrap().1 > 0.2 && claimed.iter().all(|c| c.to > c.from));
             }
             _ => assert!(d1.point.is_none() && d1.reasons.contains(&"floor.provisional")),
         }

@@ -88,7 +88,7 @@ mod tests {
         for (key, path) in lists.settings() {
             settings.insert(key.to_owned(), path.to_string_lossy().into_owned().into());
         }
-        assert_eq!(settings.len(), 4);
+        assert_eq!(settings.len(), 5);
         let config = Config::parse(&settings.to_string()).unwrap();
         let scores = Scores::new(&config, None).unwrap();
         assert_eq!(scores.names.country(Country::new("XB").unwrap()), "Borsia");

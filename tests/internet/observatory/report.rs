@@ -192,9 +192,10 @@ mod tests {
                 .measurements()
         };
         let all = usize::try_from(made.measurements).unwrap();
-        assert_eq!(Report::new(&world, &*store).unwrap().measurements(), all);
+        let report = Report::new(&world, &*store).unwrap();
+        assert_eq!(report.measurements() + report.traces(), all);
         let yesterday = UnixTime::from_secs(until.secs() - 86_400);
-        assert_eq!(count(yesterday), all / 2);
+        assert_eq!(count(yesterday), report.measurements() / 2);
         assert_eq!(
             count(until + faultline_core::time::Duration::from_hours(24)),
             0
