@@ -61,7 +61,8 @@ fn row(place: usize, at: usize, names: &[String]) -> MeasurementRow {
     };
     let id = number(probe);
     // A third of the countries blocks some targets; in another third, half of the networks.
-    let blocked = target % 7 == 0 && (place % 3 == 0 || place % 3 == 1 && probe % 2 == 0);
+    let blocked = target.is_multiple_of(7)
+        && (place.is_multiple_of(3) || place % 3 == 1 && probe.is_multiple_of(2));
     MeasurementRow {
         id: MeasurementId(number(at)),
         batch: BatchId(number(at / BATCH)),

@@ -282,7 +282,7 @@ mod tests {
                     path: "/generate_204".into(),
                     status: 204,
                 }),
-                every: Duration::from_secs(600),
+                every: Duration::from_mins(10),
                 contact_special: true,
                 timeouts: Timeouts {
                     dns: Duration::from_millis(1500),
