@@ -458,7 +458,13 @@ fn held(offered: &Traces) -> Vec<String> {
         fitting.map(|name| format!("{word}{name}")).collect()
     };
     let special = |name: &str| SPECIAL.contains(&bare(name).as_str());
-    let check = |name: &str| Check::of_target(name).is_some();
+    let check = |name: &str| {
+        Check::of_target(name).is_some_and(|(_, zone)| {
+            let top = zone.rsplit('.').next().unwrap_or_default();
+            // Below a special-use name, `onion` above all, nobody keeps a test zone.
+            zone.contains('.') && top != "onion" && !SPECIAL.contains(&top)
+        })
+    };
     [
         of(&offered.namespace, TLD, is_top),
         of(&offered.special, RESERVED, special),
@@ -594,7 +600,14 @@ mod tests {
                 "x.onion",
             ]),
             special: names(&["invalid", "onion", "news.example"]),
-            transparency: names(&["tcp.test.example", "forbidden.example", ""]),
+            transparency: names(&[
+                "tcp.test.example",
+                "forbidden.example",
+                "",
+                "tcp.hidden.onion",
+                "tcp.onion",
+                "tcp.a.invalid",
+            ]),
         };
         let expected = [
             "tld:com",

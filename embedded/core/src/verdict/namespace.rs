@@ -132,10 +132,20 @@ impl Asked {
         if !same.is_empty() {
             (Opinion::Fine(Rule::SameDelegation), same)
         } else if !denied.is_empty() {
-            (
-                Opinion::Deviates(NamespaceRemoved, Rule::TldRemoved),
-                denied,
-            )
+            // One that denies every domain, or gives name servers of none, removed none. A public
+            // one is not asked for another: it accuses nobody, and tells where on the way.
+            let other = trace::reference(&self.tld);
+            let mut asked = lookups.iter().map(|(_, lookup, _)| lookup);
+            if works_otherwise(lookups, other)
+                || !asked.any(|lookup| trace::bare(&lookup.name) == other)
+            {
+                (
+                    Opinion::Deviates(NamespaceRemoved, Rule::TldRemoved),
+                    denied,
+                )
+            } else {
+                (Opinion::Unclear(Rule::ResolverBroken), denied)
+            }
         } else if !other.is_empty() {
             (
                 Opinion::Deviates(NamespaceReplaced, Rule::TldReplaced),

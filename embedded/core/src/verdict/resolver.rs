@@ -23,7 +23,7 @@ const TC: u16 = 0x0200;
 pub(super) enum Place {
     /// In the network.
     Network,
-    /// At a private address.
+    /// At an address that may be the customer's own: a private one, or one of IPv6.
     Home,
     /// In another network.
     Elsewhere,
@@ -34,17 +34,26 @@ impl Place {
         // Providers number their own resolvers so behind carrier-grade NAT (RFC 6598).
         let shared =
             matches!(resolver, IpAddr::V4(ip) if matches!(ip.octets(), [100, 64..=127, ..]));
-        if shared {
+        // But for the one that a well-known overlay puts into every host's settings.
+        let overlay = resolver == IpAddr::from([100, 100, 100, 100]);
+        if shared && !overlay {
             return Self::Network;
         }
-        if is_bogon(resolver) {
+        if is_bogon(resolver) || overlay {
             return Self::Home;
         }
         let home = case.context.home().filter(|asn| asn.0 != 0);
         match home {
             // Without a network nothing is scored: this is for the probe's owner.
             None => Self::Network,
-            Some(home) if case.context.asn_of(resolver) == Some(home) => Self::Network,
+            // A home's own router or filter has an address of the provider's prefix in IPv6.
+            Some(home) if case.context.asn_of(resolver) == Some(home) => {
+                if resolver.is_ipv6() {
+                    Self::Home
+                } else {
+                    Self::Network
+                }
+            }
             Some(_) => Self::Elsewhere,
         }
     }

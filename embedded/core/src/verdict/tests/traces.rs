@@ -31,6 +31,7 @@ impl Context for Isp {
     fn asn_of(&self, ip: IpAddr) -> Option<Asn> {
         match ip {
             IpAddr::V4(ip) if ip.octets().starts_with(&[20, 1]) => Some(Asn(64_500)),
+            IpAddr::V6(ip) if ip.octets().starts_with(&[0x2a, 0]) => Some(Asn(64_500)),
             _ => Some(Asn(64_999)),
         }
     }
@@ -249,6 +250,16 @@ fn a_domain_that_fails_for_all_or_a_resolver_that_fails_for_all_is_no_removal() 
     };
     let verdict = judged(Experiment::Namespace, "org.", seen(&SERVFAIL));
     means(&verdict, Inconclusive, None, &[Rule::ResolverBroken]);
+    // A line that is not paid: every domain is denied, or has no name servers.
+    for says in [NXDOMAIN, Says::Nodata] {
+        let seen = vec![
+            asks(Encrypted, OPEN, ("org", NS), &TRUE),
+            asks(Network, OWN, ("org", NS), &says),
+            asks(Network, OWN, ("com", NS), &says),
+        ];
+        let verdict = judged(Experiment::Namespace, "org.", seen);
+        means(&verdict, Inconclusive, None, &[Rule::ResolverBroken]);
+    }
     let mut once = seen(&TRUE);
     once.remove(2);
     let verdict = judged(Experiment::Namespace, "org.", once);
@@ -272,6 +283,11 @@ fn only_the_networks_own_resolvers_accuse_it() {
     means(&fine_at_home, Fine, None, &[Rule::SameDelegation]);
     let shared = tld(&TRUE, &[(Network, "100.64.0.53", NXDOMAIN)]);
     means(&shared, Anomaly, Some(Mechanism::NamespaceRemoved), &[]);
+    // An overlay's resolver, and a router that announces its address of the provider's prefix.
+    for own in ["100.100.100.100", "2a00:1::53"] {
+        let verdict = tld(&TRUE, &[(Network, own, NXDOMAIN)]);
+        means(&verdict, Inconclusive, None, &[Rule::CustomerEquipment]);
+    }
     let mut measured = measurement(
         Experiment::Namespace,
         vec![
