@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(heart.collector(), Reach::Untested, "one was lost, no more");
         let fix = heart.handle(later, &ack, &whose).unwrap();
         assert_eq!(fix.utc, UnixTime(1_000_000));
-        assert_eq!(fix.error, Duration::from_millis(20));
+        assert_eq!(fix.error, Duration::from_micros(20_002));
         assert_eq!(heart.collector(), Reach::Good);
         assert_eq!(heart.handle(later, &ack, &whose), None, "once");
         for (beats, reach) in [(1, Reach::Good), (2, Reach::Bad), (3, Reach::Bad)] {

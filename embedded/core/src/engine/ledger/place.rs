@@ -68,10 +68,14 @@ impl Fix {
     /// moment between.
     pub fn between(asked: Instant, answered: Instant, utc: UnixTime, source: Source) -> Self {
         let half = answered.since(asked) / 2;
+        // The crystal drifts on the way, too.
+        let way = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
+        let drift = (u128::from(way) * u128::from(DRIFT)).div_ceil(1_000_000);
+        let drift = Duration::from_micros(u64::try_from(drift).unwrap_or(u64::MAX));
         Self {
             at: asked + half,
             utc,
-            error: half,
+            error: half.saturating_add(drift),
             source,
         }
     }
