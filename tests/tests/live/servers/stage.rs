@@ -4,7 +4,8 @@
 //! probe, told of 20.1.0.53    unbound there, honest or made to lie by `local-zone`
 //! vantage, of 24.255.0.54     unbound there, honest
 //! 21.1.0.53                   knot: the root, example. and, as the collector prints it,
-//!                             dnstest.example., signed; bogus.example., not
+//!                             dnstest.example., signed; bogus.example., not;
+//!                             com., not signed either
 //! 21.1.0.80                   nginx: news.example, forbidden.example; anything else gets
 //!                             the certificate of default.example
 //! 21.1.0.81                   nobody listens
@@ -125,7 +126,8 @@ impl Stage {
              dnssec-signing: on\n    dnssec-policy: ours\n  - domain: example.\n    \
              file: example.zone\n    dnssec-signing: on\n    dnssec-policy: ours\n  \
              - domain: {ZONE}.\n    file: test.zone\n    dnssec-signing: on\n    \
-             dnssec-policy: ours\n  - domain: bogus.example.\n    file: bogus.zone\n",
+             dnssec-policy: ours\n  - domain: bogus.example.\n    file: bogus.zone\n  \
+             - domain: com.\n    file: com.zone\n",
             run = folder.display(),
         );
         fs::write(folder.join("knot.conf"), settings)?;
@@ -151,6 +153,10 @@ impl Stage {
         let bogus = "$TTL 300\n@ SOA ns.example. admin.example. 1 3600 600 86400 300\n\
                      @ NS ns.example.\nwww A 21.1.0.80\n";
         fs::write(folder.join("bogus.zone"), bogus)?;
+        // What a resolver that denies a domain is held against.
+        let com = "$TTL 300\n@ SOA ns.example. admin.example. 1 3600 600 86400 300\n\
+                   @ NS ns.example.\n";
+        fs::write(folder.join("com.zone"), com)?;
         let mut command = Command::new(find("knotd")?);
         command.args(["-c", &conf]);
         self.launch("authority", command, "server started")?;
@@ -286,7 +292,8 @@ fn keymgr(conf: &str, zone: &str, words: &[&str]) -> Result<String, Failed> {
 fn root_zone(digest: &str) -> String {
     format!(
         "$TTL 3600\n. SOA a.root. admin.root. 1 3600 600 86400 300\n. NS a.root.\n\
-         a.root. A {AUTHORITY}\nexample. NS ns.example.\nns.example. A {AUTHORITY}\n{digest}\n"
+         a.root. A {AUTHORITY}\nexample. NS ns.example.\nns.example. A {AUTHORITY}\n\
+         com. NS ns.example.\n{digest}\n"
     )
 }
 
