@@ -7,12 +7,10 @@
 //! A body is read once for all its patterns (Aho-Corasick); an expression is asked only
 //! where a text that it cannot do without was found.
 
-use crate::score::vintage::hex;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use faultline_core::{id::Country, observation::Fetch};
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, HirKind};
-use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -117,7 +115,6 @@ pub struct Fingerprints {
     meanings: Vec<Meaning>,
     /// Expressions without a text that they need.
     always: Vec<(Regex, usize)>,
-    digest: Option<String>,
 }
 
 impl Fingerprints {
@@ -156,13 +153,6 @@ impl Fingerprints {
                 .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .build(&texts)?;
             all.texts = Some(built);
-        }
-        if !all.signatures.is_empty() {
-            let mut hash = Sha256::new();
-            hash.update(dns);
-            hash.update([0]);
-            hash.update(http);
-            all.digest = Some(hex(&hash.finalize()));
         }
         Ok(all)
     }
@@ -235,21 +225,6 @@ impl Fingerprints {
                 .collect(),
         });
         Ok(())
-    }
-
-    /// SHA-256 of the lists; none where there are no signatures.
-    pub fn digest(&self) -> Option<&str> {
-        self.digest.as_deref()
-    }
-
-    /// Signatures known.
-    pub fn len(&self) -> usize {
-        self.signatures.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.signatures.is_empty()
     }
 
     /// The signature of an answered address.
@@ -439,8 +414,7 @@ mod tests {
         assert_eq!(at("20.1.0.1"), None, "a false positive is none");
         let product = at("20.1.0.2").unwrap();
         assert!(!product.accuses() && product.countries.len() == 2);
-        assert_eq!((known.len(), at("20.1.0.3")), (4, None));
-        assert_eq!(known.digest().map(str::len), Some(64));
+        assert_eq!((known.signatures.len(), at("20.1.0.3")), (4, None));
     }
 
     #[test]
@@ -548,7 +522,7 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         let (dns, http) = (read("fingerprints_dns.csv"), read("fingerprints_http.csv"));
         let known = Fingerprints::parse(&dns, &http).unwrap();
-        assert_eq!(known.len(), 226 + 1729);
+        assert_eq!(known.signatures.len(), 226 + 1729);
         let rows = |text: &str| -> Vec<Row> {
             let mut reader = csv::Reader::from_reader(text.as_bytes());
             reader.deserialize().map(Result::unwrap).collect()

@@ -184,19 +184,18 @@ fn of(image: &[u8]) -> Result<(u64, u64, u64)> {
     Ok((sum(&constant), sum(&variable), stack))
 }
 
+/// The test of images in the simulated Internet, about this one, with words for it.
+fn machine(image: &Path, words: &[&str]) -> Command {
+    let mut command = cargo();
+    let test = ["test", "--quiet", "--package", "faultline-tests"];
+    command.args(test).args(["--test", "machine", "--"]);
+    command.args(words).env("FAULTLINE_BOARD_IMAGE", image);
+    command
+}
+
 /// Lets the image live in the simulated Internet, by its test, and hears what it took.
 fn life(image: &Path) -> Result<Heard> {
-    let mut command = cargo();
-    command.args([
-        "test",
-        "--quiet",
-        "--package",
-        "faultline-tests",
-        "--test",
-        "machine",
-    ]);
-    command.args(["--", "memory"]);
-    command.env("FAULTLINE_BOARD_IMAGE", image);
+    let mut command = machine(image, &["memory"]);
     let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
@@ -213,17 +212,7 @@ fn cut(times: &str) -> Result<()> {
         .parse()
         .map_err(|_| format!("{times} is no number of cuts"))?;
     let image = built()?;
-    let mut command = cargo();
-    command.args([
-        "test",
-        "--quiet",
-        "--package",
-        "faultline-tests",
-        "--test",
-        "machine",
-    ]);
-    command.args(["--", "power_cuts", "--nocapture"]);
-    command.env("FAULTLINE_BOARD_IMAGE", image);
+    let mut command = machine(&image, &["power_cuts", "--nocapture"]);
     command.env("FAULTLINE_POWER_CUTS", times.to_string());
     if command.status()?.success() {
         return Ok(());

@@ -2,7 +2,7 @@
 //! what the world is?
 
 use faultline_collector::{
-    api::Scores,
+    api::{Arrivals, Scores},
     config::Config,
     score::indicator::{Dimension, Indicator},
     score::{change, profile::Profile},
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 const WORLD: &str = include_str!("../scenarios/world/sixty_days.toml");
 
-fn run(world: &Observatory, wanted: &History) -> (Made, [u8; 32], Scores) {
+fn run(world: &Observatory, wanted: &History) -> (Made, [u8; 32], Arc<Scores>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Sqlite::open(&folder.path().join("collector.db")).unwrap());
     let made = history(world, wanted, &store, folder.path(), &mut |_| {}).unwrap();
@@ -32,8 +32,8 @@ fn run(world: &Observatory, wanted: &History) -> (Made, [u8; 32], Scores) {
         tlds: Some(lists.tlds),
         ..Config::default()
     };
-    let scores = Scores::new(&config, None).unwrap();
-    scores.load(&*store).unwrap();
+    let scores = Arc::new(Scores::new(&config, None).unwrap());
+    Arrivals::load(Arc::clone(&scores), &*store).unwrap();
     (made, store.digest().unwrap(), scores)
 }
 

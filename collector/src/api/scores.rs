@@ -18,7 +18,7 @@ use crate::{
         shares::ShareTable,
         vintage::{first, hex},
     },
-    store::{Facts, MeasurementRow, StoreError},
+    store::{MeasurementRow, StoreError},
 };
 use faultline_core::{
     id::{Asn, Country, ProbeId},
@@ -137,16 +137,6 @@ impl Scores {
             views: Mutex::default(),
             references,
             rendered: Mutex::default(),
-        })
-    }
-
-    /// Takes in everything that is stored.
-    pub fn load(&self, facts: &dyn Facts) -> Result<(), StoreError> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let always = UnixTime(i64::MIN)..UnixTime(i64::MAX);
-        facts.measurements(always, &mut |row| {
-            index.add(&row, self.source(&row));
-            true
         })
     }
 

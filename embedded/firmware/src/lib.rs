@@ -45,6 +45,7 @@ mod witness;
 pub use board::{Board, Layout, NoEntropy, Wall, Woke};
 pub use chance::Chance;
 pub use channel::{Plain, Secure, Unsecured};
+pub use clock::WallClock;
 pub use run::{Line, Note, SOCKETS, run};
 pub use settings::{Captive, CollectorAt, Consent, Settings, Timeouts};
 pub use uplink::UplinkError;

@@ -113,23 +113,26 @@ pub(super) fn network(resolvers: &[SocketAddr], name: &str, types: &[u16]) -> Ve
 
 /// Questions to the control.
 pub(super) fn control(plan: &Plan, name: &str) -> Vec<Ask> {
-    let each = |rtype: u16| {
-        plan.encrypted.iter().map(move |resolver| Ask {
-            name: name.to_owned(),
-            rtype,
-            role: ResolverRole::Encrypted,
-            transport: match resolver.transport {
-                DnsTransport::Https => DnsTransport::Https,
-                _ => DnsTransport::Tls,
-            },
-            resolver: resolver.addr,
-            resolver_name: Some(resolver.name.clone()),
-        })
-    };
-    plan.query_types
-        .iter()
-        .flat_map(|rtype| each(*rtype))
+    let types = plan.query_types.iter();
+    types
+        .flat_map(|rtype| encrypted(plan, name, *rtype))
         .collect()
+}
+
+/// A question to each of the plan's encrypted resolvers: the control.
+pub(super) fn encrypted(plan: &Plan, name: &str, rtype: u16) -> Vec<Ask> {
+    let each = plan.encrypted.iter().map(|resolver| Ask {
+        name: name.to_owned(),
+        rtype,
+        role: ResolverRole::Encrypted,
+        transport: match resolver.transport {
+            DnsTransport::Https => DnsTransport::Https,
+            _ => DnsTransport::Tls,
+        },
+        resolver: resolver.addr,
+        resolver_name: Some(resolver.name.clone()),
+    });
+    each.collect()
 }
 
 /// Whether an encrypted resolver has answered.

@@ -4,9 +4,8 @@
 //! drive it: no certificate is seen and no page fetched, so that the smallest probe and this
 //! one measure the same. Sources and known false positives are the engine's.
 
-use super::addresses::{Sourced, choose, port};
-use super::dns_consistency::{control, controlled, network, system};
-use super::lookup::persist;
+use super::addresses::{Sourced, port, resolve, sought};
+use super::dns_consistency::controlled;
 use super::web::connect;
 use super::{Outcome, Plan, World, captive, run::Run, watch::Watched};
 use crate::net::{Clock, Network, at_layer};
@@ -17,12 +16,12 @@ use faultline_core::{
     },
     failure::{Failure, Layer},
     measurement::{ControlReport, Experiment, Limit},
-    observation::{AddressSource, HandshakeRole, Observation},
+    observation::{HandshakeRole, Observation},
 };
 use futures_util::future::join_all;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use url::{Host, Url};
+use url::Url;
 
 /// Application protocols offered.
 const ALPN: &str = "http/1.1";
@@ -47,38 +46,10 @@ pub async fn hello<N: Network, C: Clock>(
     if !plan.system {
         run.limit(Limit::SystemResolver);
     }
-    let addresses = match host {
-        Host::Domain(_) => {
-            let (addresses, left_out) = choose(plan, &observations, report);
-            if left_out {
-                run.limit(Limit::Addresses);
-            }
-            addresses
-        }
-        Host::Ipv4(ip) => vec![(ip.into(), AddressSource::Literal)],
-        Host::Ipv6(ip) => vec![(ip.into(), AddressSource::Literal)],
-    };
+    let addresses = sought(run, &host, &observations, report);
     let tries = addresses.iter().map(|address| visit(run, target, *address));
     observations.extend(join_all(tries).await.into_iter().flatten());
     Outcome::of(run, Experiment::Hello, url, observations, portal)
-}
-
-async fn resolve<N: Network, C: Clock>(
-    run: &Run<'_, N, C>,
-    host: &Host<&str>,
-) -> Vec<Observation> {
-    let Host::Domain(name) = host else {
-        return Vec::new();
-    };
-    let announced = run.world.net.announced_resolvers();
-    let mut asks = network(&announced, name, &run.plan.query_types);
-    asks.extend(control(run.plan, name));
-    let (mut seen, asked) = tokio::join!(
-        system(run, name),
-        join_all(asks.iter().map(|ask| persist(run, ask)))
-    );
-    seen.extend(asked.into_iter().flatten());
-    seen
 }
 
 /// Everything done with one address: the target's name, and where it does not pass, the

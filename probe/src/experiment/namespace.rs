@@ -6,7 +6,8 @@
 //! for that, fails for everything). Known false positives: see the rules,
 //! `faultline_core::verdict`.
 
-use super::traces::{ask_all, encrypted, measured, of_all, own};
+use super::dns_consistency::encrypted;
+use super::traces::{ask_all, measured, of_all, own};
 use super::{Outcome, Plan, World, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{

@@ -4,7 +4,8 @@
 //! the network's resolvers, of public ones and of the control; beside it a random ordinary
 //! name, for resolvers that answer for everything.
 
-use super::traces::{ask_all, encrypted, measured, of_all, own};
+use super::dns_consistency::encrypted;
+use super::traces::{ask_all, measured, of_all, own};
 use super::{Outcome, Plan, World, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{

@@ -2,7 +2,7 @@
 //! are drawn that nobody has.
 
 use super::lookup::{Ask, Way, persist_by};
-use super::{Outcome, Plan, captive, dns_consistency::controlled, run::Run};
+use super::{Outcome, captive, dns_consistency::controlled, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{
     measurement::{Experiment, Limit, Setting},
@@ -62,22 +62,6 @@ pub(super) fn of_all(
         }
     }
     asks
-}
-
-/// A question to each of the plan's encrypted resolvers: the control.
-pub(super) fn encrypted(plan: &Plan, name: &str, rtype: u16) -> Vec<Ask> {
-    let each = plan.encrypted.iter().map(|resolver| Ask {
-        name: name.to_owned(),
-        rtype,
-        role: ResolverRole::Encrypted,
-        transport: match resolver.transport {
-            DnsTransport::Https => DnsTransport::Https,
-            _ => DnsTransport::Tls,
-        },
-        resolver: resolver.addr,
-        resolver_name: Some(resolver.name.clone()),
-    });
-    each.collect()
 }
 
 /// What an experiment on `name` saw, by its whole name.

@@ -6,8 +6,9 @@
 //! public ones, and of the control. Known false positives: see the rules,
 //! `faultline_core::verdict`.
 
+use super::dns_consistency::encrypted;
 use super::lookup::{Ask, Way, is_answer, lookup_by, persist_by};
-use super::traces::{self, encrypted, measured, of_all, own};
+use super::traces::{self, measured, of_all, own};
 use super::{Outcome, Plan, World, captive, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{

@@ -6,11 +6,11 @@
 //! positives: residual blocking after the first handshake reaches the twin too; servers that
 //! refuse unknown names; sites down for everybody.
 
-use super::addresses::{Sourced, choose, port};
-use super::dns_consistency::{control, controlled, network, system};
+use super::addresses::{Sourced, port, resolve, sought};
+use super::dns_consistency::controlled;
 use super::fetch::{Page, fetch};
 use super::handshake::{Greeted, Greeting, handshake};
-use super::lookup::{ask_system, persist};
+use super::lookup::ask_system;
 use super::{Outcome, Plan, World, captive, lookup, run::Run, watch::Watched};
 use crate::net::{Clock, Network, at_layer};
 use faultline_core::{
@@ -46,17 +46,7 @@ pub async fn web<N: Network, C: Clock>(
     if report.is_none() && !controlled(&observations) {
         run.limit(Limit::Control);
     }
-    let addresses = match host {
-        Host::Domain(_) => {
-            let (addresses, left_out) = choose(plan, &observations, report);
-            if left_out {
-                run.limit(Limit::Addresses);
-            }
-            addresses
-        }
-        Host::Ipv4(ip) => vec![(ip.into(), AddressSource::Literal)],
-        Host::Ipv6(ip) => vec![(ip.into(), AddressSource::Literal)],
-    };
+    let addresses = sought(run, &host, &observations, report);
     let way = Way {
         url: target,
         twin: true,
@@ -66,27 +56,6 @@ pub async fn web<N: Network, C: Clock>(
     let tries = addresses.iter().map(|address| visit(run, &way, *address));
     observations.extend(join_all(tries).await.into_iter().flatten());
     Outcome::of(run, Experiment::Web, url, observations, portal)
-}
-
-async fn resolve<N: Network, C: Clock>(
-    run: &Run<'_, N, C>,
-    host: &Host<&str>,
-) -> Vec<Observation> {
-    let Host::Domain(name) = host else {
-        return Vec::new();
-    };
-    let mut asks = network(
-        &run.world.net.announced_resolvers(),
-        name,
-        &run.plan.query_types,
-    );
-    asks.extend(control(run.plan, name));
-    let (mut seen, asked) = tokio::join!(
-        system(run, name),
-        join_all(asks.iter().map(|ask| persist(run, ask)))
-    );
-    seen.extend(asked.into_iter().flatten());
-    seen
 }
 
 /// Pages fetched so far: one for each giver of addresses and each state of authentication,

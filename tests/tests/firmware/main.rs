@@ -4,7 +4,7 @@
 mod alike;
 mod life;
 
-use faultline_internet::live::{self, NamespaceError};
+use faultline_internet::live::{self, NamespaceError, chain};
 use libtest_mimic::Arguments;
 use std::sync::Arc;
 
@@ -27,15 +27,4 @@ fn possible(entered: &Entered) -> bool {
         return false;
     }
     true
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.extend([": ", &inner.to_string()]);
-        source = inner.source();
-    }
-    text
 }

@@ -9,7 +9,7 @@ mod observatory;
 mod scenarios;
 mod servers;
 
-use faultline_internet::live::{self, NamespaceError};
+use faultline_internet::live::{self, NamespaceError, chain};
 use libtest_mimic::Arguments;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,15 +46,4 @@ fn leave(name: &str, capture: &[u8]) -> String {
         Ok(()) => format!("\npackets: {}", file.display()),
         Err(error) => format!("\npackets were lost: {}: {error}", file.display()),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.extend([": ", &inner.to_string()]);
-        source = inner.source();
-    }
-    text
 }

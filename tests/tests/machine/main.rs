@@ -11,7 +11,7 @@ mod place;
 mod start;
 mod trust;
 
-use faultline_internet::live::{self, Emulator};
+use faultline_internet::live::{self, Emulator, chain};
 use libtest_mimic::{Arguments, Failed, Trial};
 use place::Place;
 use std::sync::Arc;
@@ -44,14 +44,3 @@ fn main() {
 
 /// A trial.
 type Check = fn(&Emulator) -> Result<(), Failed>;
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.extend([": ", &inner.to_string()]);
-        source = inner.source();
-    }
-    text
-}

@@ -128,10 +128,11 @@ pub fn judge_directory(
             let line = match measurement {
                 Ok((at, document)) if document.test_name() == "web_connectivity" => {
                     let own: BTreeMap<_, _> = document.networks().collect();
-                    let judged = judge(&document, &|ip| match asn_map {
+                    let asn_of = |ip| match asn_map {
                         Some(map) => map.asn_of(ip),
                         None => own.get(&ip).copied(),
-                    });
+                    };
+                    let judged = judge(&document, &asn_of);
                     if judged.unjudged.is_some() {
                         summary.unjudged += 1;
                     } else {
@@ -145,10 +146,6 @@ pub fn judge_directory(
                         line["unjudged"] = why.into();
                     }
                     if judged.rules == "0.5" {
-                        let asn_of = |ip| match asn_map {
-                            Some(map) => map.asn_of(ip),
-                            None => own.get(&ip).copied(),
-                        };
                         let likely = likelihoods(&document, &asn_of, fingerprints);
                         line["likelihoods"] = json!(likely);
                     }

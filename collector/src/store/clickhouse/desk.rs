@@ -5,7 +5,7 @@
 
 use super::{
     super::{
-        Appended, Derive, Dropped, Incoming, ReceiptRecord, Retention, StoreError,
+        Appended, Derive, Dropped, Incoming, Retention, StoreError,
         sqlite::{
             self, batches,
             retain::{Plan, forget_identities},
@@ -20,7 +20,7 @@ use super::{
     schema,
 };
 use faultline_core::time::UnixTime;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use std::{collections::HashMap, sync::Arc};
 
 /// Who was met where, at hand; at most so many.
@@ -166,43 +166,13 @@ impl Desk {
     ) -> Result<Appended, StoreError> {
         self.join(Company::Uploads)?;
         let r = &incoming.receipt;
-        let db = &self.books.db;
-        let there: Option<[u8; 32]> = db
-            .prepare_cached("SELECT sha256 FROM receipt WHERE batch = ?1")?
-            .query_row([r.batch.0], |row| row.get(0))
-            .optional()?;
-        match there {
-            Some(sha256) if sha256 == r.sha256 => return Ok(Appended::Duplicate),
-            Some(_) => return Err(StoreError::Conflict(r.batch)),
-            None => {}
-        }
-        let (key, source) = self.receipt(r, enrichment)?;
-        self.parcel.keep_batch(key, incoming);
+        let Some(origin) = batches::note(&self.books.db, r, enrichment)? else {
+            return Ok(Appended::Duplicate);
+        };
+        self.parcel.keep_batch(origin.batch, incoming);
         let rows = Rows::Shared(Arc::clone(incoming));
-        self.rows(rows, source, r.received, None)?;
+        self.rows(rows, origin.source, r.received, None)?;
         Ok(Appended::Stored)
-    }
-
-    fn receipt(&self, r: &ReceiptRecord, enrichment: &[u8]) -> Result<(i64, i64), StoreError> {
-        let db = &self.books.db;
-        let (probe, source): (i64, i64) = db
-            .prepare_cached("SELECT key, source FROM probe WHERE id = ?1")?
-            .query_row([r.probe.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        db.prepare_cached(
-            "INSERT INTO receipt
-               (batch, probe, sequence, sha256, received, measurements, enrichment)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            r.batch.0,
-            probe,
-            r.sequence as i64,
-            r.sha256,
-            r.received.0,
-            r.measurements,
-            enrichment
-        ])?;
-        Ok((db.last_insert_rowid(), source))
     }
 
     /// Keeps rows, by the rules of the embedded engine: a measurement that is there already

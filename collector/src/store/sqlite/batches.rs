@@ -9,7 +9,7 @@ use faultline_core::{
     id::{BatchId, ProbeId},
     time::UnixTime,
 };
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 /// Largest batch that is ever unpacked.
@@ -30,6 +30,47 @@ fn receipt_row(row: &Row) -> rusqlite::Result<Option<ReceiptRecord>> {
         received: UnixTime(row.get(4)?),
         measurements: row.get(5)?,
         enrichment,
+    }))
+}
+
+/// Notes a batch's receipt: where its rows come from, or nothing if it was noted before. The
+/// same identity with other bytes is an error.
+pub(in crate::store) fn note(
+    db: &Connection,
+    r: &ReceiptRecord,
+    enrichment: &[u8],
+) -> Result<Option<Origin>, StoreError> {
+    let there: Option<[u8; 32]> = db
+        .prepare_cached("SELECT sha256 FROM receipt WHERE batch = ?1")?
+        .query_row([r.batch.0], |row| row.get(0))
+        .optional()?;
+    match there {
+        Some(sha256) if sha256 == r.sha256 => return Ok(None),
+        Some(_) => return Err(StoreError::Conflict(r.batch)),
+        None => {}
+    }
+    let (probe, source) = db
+        .prepare_cached("SELECT key, source FROM probe WHERE id = ?1")?
+        .query_row([r.probe.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    db.prepare_cached(
+        "INSERT INTO receipt
+           (batch, probe, sequence, sha256, received, measurements, enrichment)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        r.batch.0,
+        probe,
+        r.sequence as i64,
+        r.sha256,
+        r.received.0,
+        r.measurements,
+        enrichment
+    ])?;
+    Ok(Some(Origin {
+        batch: db.last_insert_rowid(),
+        probe,
+        source,
+        received: r.received,
     }))
 }
 

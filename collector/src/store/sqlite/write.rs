@@ -9,7 +9,7 @@ use super::{
     tally::{self, Cell},
 };
 use faultline_core::time::UnixTime;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 /// A batch made ready outside the writer's thread.
 pub(super) struct Ready {
@@ -21,54 +21,21 @@ pub(super) struct Ready {
 }
 
 /// Where rows come from.
-pub(super) struct Origin {
-    pub(super) batch: i64,
-    pub(super) probe: i64,
-    pub(super) source: i64,
-    pub(super) received: UnixTime,
+pub(in crate::store) struct Origin {
+    pub(in crate::store) batch: i64,
+    pub(in crate::store) probe: i64,
+    pub(in crate::store) source: i64,
+    pub(in crate::store) received: UnixTime,
 }
 
 pub(super) fn append(desk: &mut Desk, ready: &Ready) -> Result<Appended, StoreError> {
     let r = &ready.receipt;
-    let there: Option<[u8; 32]> = desk
-        .db
-        .prepare_cached("SELECT sha256 FROM receipt WHERE batch = ?1")?
-        .query_row([r.batch.0], |row| row.get(0))
-        .optional()?;
-    match there {
-        Some(sha256) if sha256 == r.sha256 => return Ok(Appended::Duplicate),
-        Some(_) => return Err(StoreError::Conflict(r.batch)),
-        None => {}
-    }
-    let (probe, source) = desk
-        .db
-        .prepare_cached("SELECT key, source FROM probe WHERE id = ?1")?
-        .query_row([r.probe.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    desk.db
-        .prepare_cached(
-            "INSERT INTO receipt
-               (batch, probe, sequence, sha256, received, measurements, enrichment)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            r.batch.0,
-            probe,
-            r.sequence as i64,
-            r.sha256,
-            r.received.0,
-            r.measurements,
-            ready.enrichment
-        ])?;
-    let batch = desk.db.last_insert_rowid();
+    let Some(origin) = batches::note(&desk.db, r, &ready.enrichment)? else {
+        return Ok(Appended::Duplicate);
+    };
     desk.db
         .prepare_cached("INSERT INTO batch (key, bytes) VALUES (?1, ?2)")?
-        .execute(params![batch, ready.compressed])?;
-    let origin = Origin {
-        batch,
-        probe,
-        source,
-        received: r.received,
-    };
+        .execute(params![origin.batch, ready.compressed])?;
     rows(desk, &origin, &ready.rows, None)?;
     Ok(Appended::Stored)
 }

@@ -1,23 +1,22 @@
 //! What of the board does the application use? Flash in a file, the host's entropy and clock,
 //! and a watchdog.
 
-use crate::clock::Clock;
 use crate::flash::{BLOCK, FileFlash, SIZE};
 use crate::host::{self, say};
 use faultline_core::time::{ClockQuality, UnixTime};
 use faultline_firmware::provision::ROOM;
-use faultline_firmware::{Board, Layout, NoEntropy, Note, Wall, Woke};
+use faultline_firmware::{Board, Layout, NoEntropy, Note, Wall, WallClock, Woke};
 
 /// The board.
 pub(crate) struct Emulated {
     flash: FileFlash,
-    clock: Clock,
+    clock: WallClock,
 }
 
 impl Emulated {
     /// With a clock that is set, or one that knows nothing until the collector tells.
     pub(crate) fn new(flash: FileFlash, clock: bool) -> Self {
-        let mut wall = Clock::default();
+        let mut wall = WallClock::default();
         if clock {
             let now = UnixTime(i64::from(host::unix_seconds()) * 1_000_000);
             wall.set(now, ClockQuality::Rtc);

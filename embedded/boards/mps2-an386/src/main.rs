@@ -5,7 +5,6 @@
 extern crate alloc;
 
 mod board;
-mod clock;
 mod executor;
 mod flash;
 mod host;

@@ -1,7 +1,6 @@
 //! What of this board does the application use? A flash chip, the processor's random number
 //! generator and watchdog, and a clock that the collector sets.
 
-use crate::clock::Clock;
 use embassy_embedded_hal::adapter::BlockingAsync;
 use embassy_stm32::gpio::Output;
 use embassy_stm32::mode::Blocking;
@@ -14,7 +13,7 @@ use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
 use faultline_core::time::{ClockQuality, UnixTime};
 use faultline_firmware::provision::ROOM;
-use faultline_firmware::{Board, Layout, NoEntropy, Wall, Woke};
+use faultline_firmware::{Board, Layout, NoEntropy, Wall, WallClock, Woke};
 use w25q32jv::{SECTOR_SIZE, W25q32jv};
 
 /// Microseconds after which a board that hangs is started anew; the watchdog counts to
@@ -33,7 +32,7 @@ pub(crate) struct Nucleo {
     watchdog: IndependentWatchdog<'static, IWDG1>,
     woke: Woke,
     /// Not set until the collector tells the time: there is no battery.
-    clock: Clock,
+    clock: WallClock,
 }
 
 impl Nucleo {
@@ -49,7 +48,7 @@ impl Nucleo {
             random,
             watchdog,
             woke: woke(),
-            clock: Clock::default(),
+            clock: WallClock::default(),
         }
     }
 }

@@ -10,7 +10,6 @@
 extern crate alloc;
 
 mod board;
-mod clock;
 
 use board::Nucleo;
 use embassy_embedded_hal::adapter::BlockingAsync;

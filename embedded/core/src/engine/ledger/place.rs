@@ -70,8 +70,7 @@ impl Fix {
         let half = answered.since(asked) / 2;
         // The crystal drifts on the way, too.
         let way = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
-        let drift = (u128::from(way) * u128::from(DRIFT)).div_ceil(1_000_000);
-        let drift = Duration::from_micros(u64::try_from(drift).unwrap_or(u64::MAX));
+        let drift = Duration::from_micros(drift(way));
         Self {
             at: asked + half,
             utc,
@@ -86,10 +85,16 @@ impl Fix {
         let earlier = micros(self.at.since(at));
         let middle = self.utc.0.saturating_add(later).saturating_sub(earlier);
         let apart = later.saturating_add(earlier).unsigned_abs();
-        let drift = (u128::from(apart) * u128::from(DRIFT)).div_ceil(1_000_000);
-        let error = micros(self.error).saturating_add(i64::try_from(drift).unwrap_or(i64::MAX));
+        let drift = i64::try_from(drift(apart)).unwrap_or(i64::MAX);
+        let error = micros(self.error).saturating_add(drift);
         (middle.saturating_sub(error), middle.saturating_add(error))
     }
+}
+
+/// By how much a crystal is off after so many microseconds, at most.
+fn drift(micros: u64) -> u64 {
+    let drift = (u128::from(micros) * u128::from(DRIFT)).div_ceil(1_000_000);
+    u64::try_from(drift).unwrap_or(u64::MAX)
 }
 
 fn micros(duration: Duration) -> i64 {
