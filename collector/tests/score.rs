@@ -396,7 +396,10 @@ fn traces_in_the_dns_carry_numbers_and_their_dimensions_say_what_is_missing() {
     assert_eq!((t4.point, &t4.reasons), (None, &vec!["floor.days"]));
     let clean = profile(country(), LAST, &traces(3, 0..8, &|_, _| 0), Some(&shares));
     for id in [Indicator::G3, Indicator::G6, Indicator::T4] {
-        assert_eq!(clean.indicator(id).unwrap().estimate.point, Some(0.0));
+        let score = clean.indicator(id).unwrap();
+        assert_eq!(score.estimate.point, Some(0.0));
+        let raw = score.assessment.rates.raw.unwrap();
+        assert!(raw.is_sign_positive(), "{id:?}: nobody reads -0 %");
     }
 }
 

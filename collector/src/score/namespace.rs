@@ -179,7 +179,8 @@ pub(super) fn rates(evidence: &Evidence, shares: Option<&Shares>, without: Witho
     level(&mut result.networks);
     let share = |of: fn(&NetworkRate) -> bool| -> f64 {
         let networks = result.networks.iter().filter(|n| of(n));
-        networks.map(|n| n.weight).sum()
+        // The sum of nothing is -0, which people would read.
+        networks.fold(0.0, |all, n| all + n.weight)
     };
     result.raw = (!result.networks.is_empty())
         .then(|| part(share(|n| n.removed), share(|n| n.added)).clamp(0.0, 1.0));
