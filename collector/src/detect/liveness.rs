@@ -184,6 +184,7 @@ fn overlap(one: &Range<UnixTime>, two: &Range<UnixTime>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::beats::Whereabouts;
     use faultline_core::{
         engine::ledger::{BootId, State},
         id::{Asn, Country, ProbeId},
@@ -208,6 +209,7 @@ mod tests {
             boot: BootId([1; 16]),
             country: Country::UNKNOWN,
             asn: Asn(1),
+            whereabouts: Whereabouts::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     signature,
     store::{
         Ledger, ProbeRecord, Source, StoreError,
-        beats::{Beats, Heard},
+        beats::{Beats, Heard, Whereabouts},
     },
 };
 use faultline_core::{
@@ -154,6 +154,7 @@ impl Ward {
             beat,
             country: self.enricher.country_of(from.ip()).unwrap_or_default(),
             asn: self.enricher.asn_of(from.ip()).unwrap_or_default(),
+            whereabouts: Whereabouts::default(),
         };
         if !self.beats.hear(&heard)? {
             return Err(Silence::Repeated);

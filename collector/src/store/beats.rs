@@ -6,7 +6,7 @@ use super::StoreError;
 use faultline_core::{
     engine::ledger::{Book, BootId, State},
     id::{Asn, Country, ProbeId},
-    measurement::LedgerPart,
+    measurement::{LedgerPart, NetworkKind},
     protocol::Beat,
     time::{Duration, UnixTime},
 };
@@ -21,9 +21,21 @@ pub struct Heard {
     /// Of the address that it came from, which is not kept.
     pub country: Country,
     pub asn: Asn,
+    pub whereabouts: Whereabouts,
 }
 
-/// A time in which a probe beat without a pause, in one state and one network.
+/// What else is known of where a probe is; never published of one probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Whereabouts {
+    /// Whoever shares it has one vote: a keyed digest of the /24 or /48 that beats come from.
+    pub site: u64,
+    pub access: NetworkKind,
+    /// ISO 3166-2, where the operator's database knows; else empty.
+    pub region: String,
+}
+
+/// A time in which a probe beat without a pause, in one state and one network, on one day of
+/// UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     pub probe: ProbeId,
@@ -41,6 +53,7 @@ pub struct Presence {
     pub boot: BootId,
     pub country: Country,
     pub asn: Asn,
+    pub whereabouts: Whereabouts,
 }
 
 /// Heartbeats and ledgers.

@@ -88,6 +88,12 @@ code! {
         3 Satellite,
     }
 }
+#[allow(clippy::derivable_impls)] // the macro derives for enums that have no default
+impl Default for NetworkKind {
+    fn default() -> Self {
+        Self::Unknown
+    }
+}
 fact! {
     /// One run of one experiment against one target.
     pub struct Measurement {

@@ -4,13 +4,13 @@
 
 use super::super::{
     LEAP_DAYS, StoreError,
-    beats::{Beats, Heard, Presence},
+    beats::{Beats, Heard, Presence, Whereabouts},
 };
 use faultline_core::{
     codec::{from_cbor, to_cbor},
     engine::ledger::{Body, Book, BootId, Record, State},
     id::{Asn, Country, ProbeId},
-    measurement::LedgerPart,
+    measurement::{LedgerPart, NetworkKind},
     protocol::Beat,
     time::{Duration, UnixTime},
 };
@@ -21,16 +21,19 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS last (
   probe BLOB PRIMARY KEY, received INTEGER NOT NULL, run INTEGER NOT NULL, count INTEGER NOT NULL,
-  beat BLOB NOT NULL, country TEXT NOT NULL, asn INTEGER NOT NULL) WITHOUT ROWID;
+  beat BLOB NOT NULL, country TEXT NOT NULL, asn INTEGER NOT NULL,
+  site INTEGER NOT NULL DEFAULT 0, access INTEGER NOT NULL DEFAULT 0,
+  region TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS presence (
   probe BLOB NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, beats INTEGER NOT NULL,
   gap INTEGER NOT NULL, pace INTEGER NOT NULL, state INTEGER NOT NULL, run INTEGER NOT NULL,
   boot BLOB NOT NULL, country TEXT NOT NULL, asn INTEGER NOT NULL,
-  PRIMARY KEY (probe, since)) WITHOUT ROWID;
+  site INTEGER NOT NULL DEFAULT 0, access INTEGER NOT NULL DEFAULT 0,
+  region TEXT NOT NULL DEFAULT '', PRIMARY KEY (probe, since)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS presence_time ON presence (until);
 -- Frames as the probe wrote them, by kind; of one epoch the longest.
 CREATE TABLE IF NOT EXISTS entry (
@@ -40,6 +43,16 @@ CREATE TABLE IF NOT EXISTS entry (
 CREATE INDEX IF NOT EXISTS entry_time ON entry (received, probe);
 -- When old data was last dropped, or could have been.
 CREATE TABLE IF NOT EXISTS swept (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
+";
+
+/// What schema 1 did not have.
+const ADDED: &str = "
+ALTER TABLE last ADD COLUMN site INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE last ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE last ADD COLUMN region TEXT NOT NULL DEFAULT '';
+ALTER TABLE presence ADD COLUMN site INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE presence ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE presence ADD COLUMN region TEXT NOT NULL DEFAULT '';
 ";
 
 /// Entries kept of one probe: more than an honest one has in years.
@@ -64,8 +77,13 @@ impl SqliteBeats {
                 known: SCHEMA,
             });
         }
-        db.execute_batch(TABLES)?;
-        db.pragma_update(None, "user_version", SCHEMA)?;
+        let tx = db.unchecked_transaction()?;
+        if found == 1 {
+            tx.execute_batch(ADDED)?;
+        }
+        tx.execute_batch(TABLES)?;
+        tx.pragma_update(None, "user_version", SCHEMA)?;
+        tx.commit()?;
         Ok(Self { db: Mutex::new(db) })
     }
 
@@ -87,9 +105,11 @@ impl Beats for SqliteBeats {
             return Ok(false);
         }
         tx.prepare_cached(
-            "INSERT INTO last VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (probe) DO UPDATE
+            "INSERT INTO last VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (probe) DO UPDATE
              SET received = excluded.received, run = excluded.run, count = excluded.count,
-               beat = excluded.beat, country = excluded.country, asn = excluded.asn",
+               beat = excluded.beat, country = excluded.country, asn = excluded.asn,
+               site = excluded.site, access = excluded.access, region = excluded.region",
         )?
         .execute(params![
             heard.probe.0,
@@ -98,7 +118,10 @@ impl Beats for SqliteBeats {
             heard.beat.count,
             to_cbor(&heard.beat),
             heard.country.as_str(),
-            heard.asn.0
+            heard.asn.0,
+            heard.whereabouts.site.cast_signed(),
+            access_number(heard.whereabouts.access),
+            heard.whereabouts.region
         ])?;
         present(&tx, heard)?;
         tx.commit()?;
@@ -108,14 +131,17 @@ impl Beats for SqliteBeats {
     fn last(&self, probe: ProbeId) -> Result<Option<Heard>, StoreError> {
         let found = self
             .db()
-            .prepare_cached("SELECT received, beat, country, asn FROM last WHERE probe = ?1")?
+            .prepare_cached(
+                "SELECT received, beat, country, asn, site, access, region FROM last
+                 WHERE probe = ?1",
+            )?
             .query_row([probe.0], |r| {
                 let beat: Vec<u8> = r.get(1)?;
-                let place = (country(r, 2)?, Asn(r.get(3)?));
+                let place = (country(r, 2)?, Asn(r.get(3)?), whereabouts(r, 4)?);
                 Ok((UnixTime(r.get(0)?), beat, place))
             })
             .optional()?;
-        let Some((received, beat, (country, asn))) = found else {
+        let Some((received, beat, (country, asn, whereabouts))) = found else {
             return Ok(None);
         };
         let beat: Beat = from_cbor(&beat)
@@ -126,6 +152,7 @@ impl Beats for SqliteBeats {
             beat,
             country,
             asn,
+            whereabouts,
         }))
     }
 
@@ -136,7 +163,8 @@ impl Beats for SqliteBeats {
     ) -> Result<(), StoreError> {
         let db = self.db();
         let mut found = db.prepare_cached(
-            "SELECT probe, since, until, beats, gap, pace, state, run, boot, country, asn
+            "SELECT probe, since, until, beats, gap, pace, state, run, boot, country, asn,
+               site, access, region
              FROM presence WHERE until >= ?1 AND since < ?2 ORDER BY probe, since",
         )?;
         let mut rows = found.query([window.start.0, window.end.0])?;
@@ -153,6 +181,7 @@ impl Beats for SqliteBeats {
                 boot: BootId(r.get(8)?),
                 country: country(r, 9)?,
                 asn: Asn(r.get(10)?),
+                whereabouts: whereabouts(r, 11)?,
             };
             if !each(presence) {
                 break;
@@ -244,18 +273,25 @@ impl Beats for SqliteBeats {
 }
 
 /// Goes on with the presence at hand, or begins one: after a pause of more than two and a half
-/// intervals, in another state or network, or by a clock that went back.
+/// intervals, in another state or network, on another day, or by a clock that went back.
 fn present(tx: &Transaction<'_>, heard: &Heard) -> Result<(), StoreError> {
     let beat = &heard.beat;
     let now = heard.received.0;
     let longest = i64::from(beat.interval) * 2_500_000;
+    let midnight = now - now.rem_euclid(86_400_000_000);
+    let Whereabouts {
+        site,
+        access,
+        region,
+    } = &heard.whereabouts;
     let went_on = tx
         .prepare_cached(
             "UPDATE presence SET until = ?2, beats = beats + 1,
                gap = max(gap, (?2 - until + 999999) / 1000000)
              WHERE probe = ?1 AND since = (SELECT max(since) FROM presence WHERE probe = ?1)
                AND until <= ?2 AND ?2 - until <= ?3 AND pace = ?4 AND state = ?5 AND run = ?6
-               AND boot = ?7 AND country = ?8 AND asn = ?9",
+               AND boot = ?7 AND country = ?8 AND asn = ?9 AND site = ?10 AND access = ?11
+               AND region = ?12 AND since >= ?13",
         )?
         .execute(params![
             heard.probe.0,
@@ -266,11 +302,15 @@ fn present(tx: &Transaction<'_>, heard: &Heard) -> Result<(), StoreError> {
             beat.run,
             beat.boot.0,
             heard.country.as_str(),
-            heard.asn.0
+            heard.asn.0,
+            site.cast_signed(),
+            access_number(*access),
+            region,
+            midnight
         ])?;
     if went_on == 0 {
         tx.prepare_cached(
-            "INSERT INTO presence VALUES (?1, ?2, ?2, 1, 0, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO presence VALUES (?1, ?2, ?2, 1, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![
@@ -281,7 +321,10 @@ fn present(tx: &Transaction<'_>, heard: &Heard) -> Result<(), StoreError> {
             beat.run,
             beat.boot.0,
             heard.country.as_str(),
-            heard.asn.0
+            heard.asn.0,
+            site.cast_signed(),
+            access_number(*access),
+            region
         ])?;
     }
     Ok(())
@@ -332,6 +375,33 @@ fn keep(
         ])?;
     }
     Ok(())
+}
+
+/// As in the messages of probes.
+const fn access_number(access: NetworkKind) -> u8 {
+    match access {
+        NetworkKind::Fixed => 1,
+        NetworkKind::Mobile => 2,
+        NetworkKind::Satellite => 3,
+        _ => 0,
+    }
+}
+
+const fn access_of(number: u8) -> NetworkKind {
+    match number {
+        1 => NetworkKind::Fixed,
+        2 => NetworkKind::Mobile,
+        3 => NetworkKind::Satellite,
+        _ => NetworkKind::Unknown,
+    }
+}
+
+fn whereabouts(row: &Row<'_>, at: usize) -> rusqlite::Result<Whereabouts> {
+    Ok(Whereabouts {
+        site: row.get::<_, i64>(at)?.cast_unsigned(),
+        access: access_of(row.get(at + 1)?),
+        region: row.get(at + 2)?,
+    })
 }
 
 fn country(row: &Row<'_>, at: usize) -> rusqlite::Result<Country> {
