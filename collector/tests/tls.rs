@@ -1,7 +1,10 @@
 //! Does the collector speak TLS as its operator set it up, and say what is wrong where not?
 
-use axum::{Router, extract::ConnectInfo, routing::get, serve::ListenerExt as _};
-use faultline_collector::tls::{Shaken, config};
+use axum::{Router, extract::ConnectInfo, routing::get};
+use faultline_collector::{
+    doors::{self, Limits},
+    tls::config,
+};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use std::net::SocketAddr;
@@ -47,11 +50,11 @@ async fn serve(folder: &Path) -> SocketAddr {
         config(&folder.join("collector.pem"), &folder.join("collector.key")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let shaken = Shaken::listen(listener, settings).unwrap().tap_io(|_| {});
     let who = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
     let app = Router::new().route("/", get(who));
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(shaken, app).await });
+    let limits = Limits::default();
+    let forever = std::future::pending();
+    tokio::spawn(doors::serve(listener, Some(settings), app, limits, forever));
     at
 }
 

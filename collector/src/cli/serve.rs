@@ -3,11 +3,11 @@
 
 use super::hearts;
 use anyhow::{Context as _, Result};
-use axum::serve::ListenerExt as _;
 use faultline_collector::{
     api::{Arrivals, Scores, Service, Vintages, router},
     config::Config,
     control,
+    doors::{self, Limits},
     ingest::Ingest,
     store::Store,
     targets, tls,
@@ -18,7 +18,7 @@ use faultline_probe::{
     identity,
     random::{Entropy as _, OsEntropy},
 };
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Between two looks at what others stored.
@@ -59,18 +59,13 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         let at = listener.local_addr()?;
         let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
         let noticed = tokio::spawn(notice(Arc::clone(&service.store), arrivals));
-        let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
-        let served = if let Some(secure) = secure {
-            let shaken = tls::Shaken::listen(listener, secure)?.tap_io(|_| {});
-            println!("listening on https://{at}");
-            axum::serve(shaken, app).with_graceful_shutdown(stop).await
-        } else {
-            println!("listening on http://{at}");
-            axum::serve(listener, app)
-                .with_graceful_shutdown(stop)
-                .await
-        };
-        served.context("serving failed")?;
+        let scheme = if secure.is_some() { "https" } else { "http" };
+        println!("listening on {scheme}://{at}");
+        let mut limits = Limits::default();
+        if service.config.behind_proxy {
+            limits.each = None;
+        }
+        doors::serve(listener, secure, router(service), limits, stop).await;
         published.abort();
         noticed.abort();
         Ok(())

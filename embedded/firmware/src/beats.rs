@@ -80,8 +80,9 @@ pub(crate) async fn beat<B: Board>(
     settings: &Settings,
     told: &Told,
 ) -> ! {
-    if settings.consent.is_some_and(|consent| consent.beat) {
-        match Pulse::begin(board, line, told, settings.contact_special).await {
+    if let Some(consent) = settings.consent.filter(|consent| consent.beat) {
+        let (special, sites) = (settings.contact_special, consent.sites);
+        match Pulse::begin(board, line, told, special, sites).await {
             Ok(mut pulse) => loop {
                 // The first beat leaves as soon as it is known where to.
                 let due = clock::until(pulse.heart.poll_at());
@@ -108,6 +109,7 @@ struct Pulse<'a, B> {
     heart: Heart,
     interval: Duration,
     special: bool,
+    sites: bool,
 }
 
 impl<'a, B: Board> Pulse<'a, B> {
@@ -116,6 +118,7 @@ impl<'a, B: Board> Pulse<'a, B> {
         line: Line<'a>,
         told: &'a Told,
         special: bool,
+        sites: bool,
     ) -> Result<Self, StoreError> {
         let mut own = board.lock().await;
         let mut chance = Chance::draw(&mut *own).map_err(|_| StoreError::Flash)?;
@@ -146,6 +149,7 @@ impl<'a, B: Board> Pulse<'a, B> {
             heart: Heart::new(run, INTERVAL, now),
             interval: INTERVAL,
             special,
+            sites,
         })
     }
 
@@ -222,7 +226,11 @@ impl<'a, B: Board> Pulse<'a, B> {
         }
         let named = terms.iter().flat_map(|terms| &terms.anchors);
         // A list from elsewhere must not send a board to devices in its owner's home.
-        let allowed = |item: &&AnchorItem| self.special || !is_bogon(item.address.0);
+        // A ClientHello names a service to whoever watches: it takes consent to sites.
+        let allowed = |item: &&AnchorItem| {
+            (self.special || !is_bogon(item.address.0))
+                && (self.sites || item.method != AnchorMethod::Tls)
+        };
         for anchor in named.filter(allowed).take(ANCHORS) {
             targets.push(Target {
                 rung: anchor.rung,
@@ -318,7 +326,11 @@ impl<'a, B: Board> Pulse<'a, B> {
         let before = self.heart.collector();
         let state = self.ladder.finish().state;
         let ip = match terms.address {
-            Some(faultline_core::value::Ip(IpAddr::V4(ip))) => ip,
+            Some(faultline_core::value::Ip(IpAddr::V4(ip)))
+                if self.special || !is_bogon(IpAddr::V4(ip)) =>
+            {
+                ip
+            }
             _ => at,
         };
         let (wall, waiting) = {

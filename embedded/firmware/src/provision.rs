@@ -43,11 +43,17 @@ pub enum ProvisionError {
     /// The settings do not fit.
     #[error("the settings take {0} octets, and there is room for 8152: name fewer targets")]
     TooLong(usize),
+    /// Without TLS, whoever is on the way says what is measured, and reads what was.
+    #[error(
+        "the board is to speak to its collector in the clear, which only closed test networks may: set `tls`, and name the authority"
+    )]
+    Plain,
 }
 
 impl Provision {
     /// The block to write.
     pub fn block(&self) -> Result<Vec<u8>, ProvisionError> {
+        self.is_safe()?;
         let cbor = faultline_core::codec::to_cbor(&Written::from(self));
         let length = u32::try_from(cbor.len()).unwrap_or(u32::MAX);
         if cbor.len() > ROOM - HEAD {
@@ -74,7 +80,17 @@ impl Provision {
         }
         let written: Written =
             faultline_core::codec::from_cbor(cbor).map_err(|_| ProvisionError::Damaged)?;
-        Ok(written.into())
+        let provision = Self::from(written);
+        provision.is_safe()?;
+        Ok(provision)
+    }
+
+    const fn is_safe(&self) -> Result<(), ProvisionError> {
+        if self.settings.collector.tls || self.settings.contact_special {
+            Ok(())
+        } else {
+            Err(ProvisionError::Plain)
+        }
     }
 }
 
@@ -321,6 +337,23 @@ mod tests {
             assert!(Provision::read(&block[..at]).is_err(), "cut at {at}");
         }
         assert_eq!(Provision::read(&[0xff; 64]), Err(ProvisionError::Empty));
+    }
+
+    #[test]
+    fn a_collector_in_the_clear_is_for_closed_networks() {
+        let mut plain = provision();
+        plain.settings.collector.tls = false;
+        let mut block = plain.block().unwrap();
+        assert_eq!(Provision::read(&block), Ok(plain.clone()));
+        plain.settings.contact_special = false;
+        assert_eq!(plain.block(), Err(ProvisionError::Plain));
+        // Nor is one believed that another tool wrote.
+        let cbor = faultline_core::codec::to_cbor(&Written::from(&plain));
+        block.truncate(4);
+        block.extend_from_slice(&(cbor.len() as u32).to_be_bytes());
+        block.extend_from_slice(&Sha256::digest(&cbor));
+        block.extend_from_slice(&cbor);
+        assert_eq!(Provision::read(&block), Err(ProvisionError::Plain));
     }
 
     #[test]

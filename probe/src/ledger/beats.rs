@@ -24,6 +24,7 @@ use faultline_core::{
         ledger::{BootId, Fix, Ladder, PURSE, Page, Reach, Source},
     },
     id::ProbeId,
+    protocol::{AnchorItem, AnchorMethod},
     time::{ClockQuality, Duration, Instant},
 };
 use sha2::{Digest as _, Sha256};
@@ -189,6 +190,7 @@ impl Beats {
             let named = inner.beating.as_ref().map(|b| b.terms.anchors.clone());
             (mem::take(&mut inner.ladder), named.unwrap_or_default())
         };
+        let named = permitted(named, &self.settings.consent);
         let announced = net.announced_resolvers();
         let special = self.settings.special;
         let (targets, whom) = anchors(&ground.gateways, &announced, &named, special);
@@ -303,6 +305,14 @@ fn agreed(consent: &Path) -> bool {
     Consent::read(consent).is_ok_and(|given| given.allows(Group::Beat).is_ok())
 }
 
+/// Those of the named hosts that may be asked. A ClientHello names a service to whoever watches
+/// the line, as the opening of its page does: it takes consent to that.
+fn permitted(mut named: Vec<AnchorItem>, consent: &Path) -> Vec<AnchorItem> {
+    let pages = Consent::read(consent).is_ok_and(|given| given.allows(Group::Web).is_ok());
+    named.retain(|item| pages || item.method != AnchorMethod::Tls);
+    named
+}
+
 fn interval(metered: bool, asked: Option<u16>) -> Duration {
     let asked = asked.map_or(INTERVAL, |secs| Duration::from_secs(secs.into()));
     let least = if metered { METERED } else { SHORTEST };
@@ -314,5 +324,41 @@ const fn reach(known: Option<bool>) -> Reach {
         None => Reach::Untested,
         Some(true) => Reach::Good,
         Some(false) => Reach::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use faultline_core::{engine::ledger::Rung, id::Asn, protocol::Risk, value::Ip};
+
+    #[test]
+    fn a_service_is_named_only_to_those_who_agreed_to_pages() {
+        let item = |method| AnchorItem {
+            rung: Rung::Canary,
+            method,
+            address: Ip([192, 0, 2, 1].into()),
+            port: 443,
+            network: Asn(64500),
+            name: Some("messenger.example".into()),
+        };
+        let named = || vec![item(AnchorMethod::Tls), item(AnchorMethod::Tcp)];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("consent");
+        let methods = || {
+            let left = permitted(named(), &path);
+            left.iter().map(|item| item.method).collect::<Vec<_>>()
+        };
+        let mut given = Consent {
+            version: crate::consent::VERSION,
+            given: String::new(),
+            groups: vec![Group::Beat],
+            risk: Risk::Low,
+        };
+        given.write(&path).unwrap();
+        assert_eq!(methods(), [AnchorMethod::Tcp]);
+        given.groups.push(Group::Web);
+        given.write(&path).unwrap();
+        assert_eq!(methods(), [AnchorMethod::Tls, AnchorMethod::Tcp]);
     }
 }

@@ -88,6 +88,7 @@ impl Stage {
         std::fs::write(stage.path("collector.toml"), collector)?;
         let board = format!(
             "collector = \"http://{ADDRESS}:{PORT}\"\nneutral_name = \"{NEUTRAL}\"\n\
+             contact_special = true\n\
              captive_check = \"{CHECK}\"\n"
         );
         std::fs::write(stage.path("silent.toml"), &board)?;

@@ -6,15 +6,16 @@
 
 use super::super::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::RangeInclusive};
 
 /// What the ledger said at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
     /// The last number that was given out.
     last: i64,
-    /// Numbers whose rows do not exist.
-    hidden: Vec<i64>,
+    /// Numbers whose rows do not exist. A database that was away leaves thousands one after the
+    /// other, for ever: they are one range.
+    hidden: Vec<RangeInclusive<i64>>,
     /// Those not deleted yet.
     cuts: Vec<Cut>,
     /// The last cut ever.
@@ -51,14 +52,35 @@ impl Snapshot {
     /// Which rows of a table exist, as a condition.
     pub(super) fn of(&self, relation: &str) -> String {
         let mut sql = format!("load <= {}", self.last);
-        if !self.hidden.is_empty() {
-            let _ = write!(sql, " AND load NOT IN ({})", list(&self.hidden));
+        let (single, ranges): (Vec<_>, Vec<_>) = self
+            .hidden
+            .iter()
+            .partition(|hidden| hidden.start() == hidden.end());
+        if !single.is_empty() {
+            let single: Vec<i64> = single.iter().map(|hidden| *hidden.start()).collect();
+            let _ = write!(sql, " AND load NOT IN ({})", list(&single));
+        }
+        for hidden in ranges {
+            let (first, last) = (hidden.start(), hidden.end());
+            let _ = write!(sql, " AND load NOT BETWEEN {first} AND {last}");
         }
         for cut in self.cuts.iter().filter(|cut| cut.relation == relation) {
             let _ = write!(sql, " AND NOT ({})", cut.condition());
         }
         sql
     }
+}
+
+/// Ascending numbers, neighbours together.
+fn ranges(keys: impl IntoIterator<Item = i64>) -> Vec<RangeInclusive<i64>> {
+    let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
+    for key in keys {
+        match ranges.last_mut() {
+            Some(range) if range.end() + 1 == key => *range = *range.start()..=key,
+            _ => ranges.push(key..=key),
+        }
+    }
+    ranges
 }
 
 /// Numbers with commas between.
@@ -68,13 +90,15 @@ pub(super) fn list(numbers: &[i64]) -> String {
 }
 
 pub(super) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
-    let hidden = db
-        .prepare_cached("SELECT key FROM load ORDER BY key")?
-        .query_map([], |r| r.get(0))?
-        .collect::<Result<_, _>>()?;
+    let mut found = db.prepare_cached("SELECT key FROM load ORDER BY key")?;
+    let mut found = found.query([])?;
+    let mut keys = Vec::new();
+    while let Some(row) = found.next()? {
+        keys.push(row.get(0)?);
+    }
     Ok(Snapshot {
         last: last(db)?,
-        hidden,
+        hidden: ranges(keys),
         cuts: cuts(db)?,
         epoch: epoch(db)?,
     })
@@ -183,17 +207,17 @@ mod tests {
         };
         let snapshot = Snapshot {
             last: 12,
-            hidden: vec![3, 12],
+            hidden: ranges([3, 5, 6, 7, 12]),
             cuts: vec![cut("batch", i64::MIN, 40), cut("rollup", 7, i64::MAX)],
             epoch: 2,
         };
         assert_eq!(
             snapshot.of("batch"),
-            "load <= 12 AND load NOT IN (3, 12) AND NOT (load < 9 AND day < 40)"
+            "load <= 12 AND load NOT IN (3, 12) AND load NOT BETWEEN 5 AND 7 AND NOT (load < 9 AND day < 40)"
         );
         assert_eq!(
             snapshot.of("rollup"),
-            "load <= 12 AND load NOT IN (3, 12) AND NOT (load < 9 AND day >= 7)"
+            "load <= 12 AND load NOT IN (3, 12) AND load NOT BETWEEN 5 AND 7 AND NOT (load < 9 AND day >= 7)"
         );
         assert_eq!(Snapshot::default().of("member"), "load <= 0");
     }

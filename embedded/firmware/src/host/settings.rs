@@ -52,8 +52,9 @@ pub(super) fn read(text: &str) -> anyhow::Result<Settings> {
         None => (rest, if tls { 443 } else { 80 }),
     };
     anyhow::ensure!(
-        !tls,
-        "collector: this process speaks only http to it; boards speak https"
+        !tls && file.contact_special,
+        "collector: this process speaks only http to it, so only in closed test networks \
+         (`contact_special = true`); boards speak https"
     );
     let captive = file.captive_check.map(|url| {
         let rest = url.strip_prefix("http://").unwrap_or(&url);
