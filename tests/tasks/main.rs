@@ -3,6 +3,7 @@
 mod browse;
 mod core_alone;
 mod demo;
+mod detection;
 mod dist;
 mod firmware;
 mod help;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         (Some("browse"), []) => browse::run("test:collector"),
         (Some("browse"), [word]) if word == "measure" => browse::run("measure"),
         (Some("demo"), wishes) => demo::run(wishes),
+        (Some("detection"), words) => detection::run(words),
         (Some("dist"), wishes) => dist::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),

@@ -17,7 +17,14 @@ fn scenarios(kind: &str) -> Vec<Scenario> {
 
 #[test]
 fn the_same_seed_gives_the_same_octets() {
-    for kind in ["dns", "blocking", "governance", "technical", "benign"] {
+    for kind in [
+        "dns",
+        "blocking",
+        "censors",
+        "governance",
+        "technical",
+        "benign",
+    ] {
         for scenario in scenarios(kind) {
             let octets = || -> Vec<_> {
                 let findings = run(&scenario).expect("it runs");

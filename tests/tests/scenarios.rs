@@ -8,7 +8,14 @@ fn main() {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut files = Vec::new();
-    for kind in ["dns", "blocking", "governance", "technical", "benign"] {
+    for kind in [
+        "dns",
+        "blocking",
+        "censors",
+        "governance",
+        "technical",
+        "benign",
+    ] {
         match std::fs::read_dir(root.join(kind)) {
             Ok(entries) => files.extend(entries.flatten().map(|entry| entry.path())),
             Err(error) => eprintln!("scenarios/{kind} cannot run: {error}"),

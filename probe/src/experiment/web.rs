@@ -91,7 +91,14 @@ pub(super) async fn visit<N: Network, C: Clock>(
     let Some(stream) = stream else { return seen };
     if url.scheme() == "http" {
         if claim(way, source, false) {
-            browse(run, url, to, Carrier::Plain(stream), &mut seen).await;
+            let mut next = Some(stream);
+            for _ in 0..run.plan.attempts.max(1) {
+                let Some(stream) = next else { break };
+                if browse(run, url, to, Carrier::Plain(stream), &mut seen).await {
+                    break;
+                }
+                next = connect(run, to, source, &mut seen).await;
+            }
         }
         return seen;
     }
@@ -115,11 +122,21 @@ pub(super) async fn visit<N: Network, C: Clock>(
             }
         }
     }
-    if let Some(stream) = greeted.stream
-        && claim(way, source, greeted.authenticated)
-    {
+    let claimed = greeted.stream.is_some() && claim(way, source, greeted.authenticated);
+    let mut next = greeted.stream.filter(|_| claimed);
+    for _ in 0..run.plan.attempts.max(1) {
+        let Some(stream) = next else { break };
         let carrier = Carrier::Tls(Box::new(stream), greeted.authenticated);
-        browse(run, url, to, carrier, &mut seen).await;
+        if browse(run, url, to, carrier, &mut seen).await {
+            break;
+        }
+        let Some(stream) = connect(run, to, source, &mut seen).await else {
+            break;
+        };
+        let again = greet(run, stream, to, url, HandshakeRole::Target, &mut seen).await;
+        // Another's page would be counted as this one's.
+        let alike = again.authenticated == greeted.authenticated;
+        next = again.stream.filter(|_| alike);
     }
     seen
 }
@@ -187,14 +204,15 @@ enum Carrier<S> {
     Tls(Box<tokio_rustls::client::TlsStream<Watched<S>>>, bool),
 }
 
-/// Fetches a page and follows redirects, each over a connection of its own.
+/// Fetches a page and follows redirects, each over a connection of its own. Whether the first
+/// request was answered: a failure that is not repeated says nothing.
 async fn browse<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     first: &Url,
     to: SocketAddr,
     carrier: Carrier<N::Stream>,
     seen: &mut Vec<Observation>,
-) {
+) -> bool {
     let (mut url, mut to, mut carrier) = (first.clone(), to, carrier);
     for depth in 0.. {
         let mut page = Page {
@@ -215,8 +233,11 @@ async fn browse<N: Network, C: Clock>(
             _ => None,
         };
         let Some(location) = location else {
+            // What came slowly was not cut off: a page that trickles is no timeout.
+            let spoke = matches!(&observation.step, Step::Fetch(fetch) if fetch.status.is_some());
+            let answered = depth > 0 || spoke || observation.failure.is_none();
             seen.push(observation);
-            return;
+            return answered;
         };
         let next = url
             .join(&location)
@@ -228,14 +249,15 @@ async fn browse<N: Network, C: Clock>(
             }
             observation.failure = Some(Failure::HttpBadRedirect);
             seen.push(observation);
-            return;
+            return true;
         };
         seen.push(observation);
         let Some((address, stream)) = follow(run, &url, &next, to, seen).await else {
-            return;
+            return true;
         };
         (url, to, carrier) = (next, address, stream);
     }
+    true
 }
 
 /// The way to a redirect's target: the same address for the same host, else what the

@@ -70,7 +70,10 @@ pub struct Middlebox {
     /// Which names it looks for, with those below them.
     #[serde(default)]
     pub names: Vec<String>,
-    /// Which destinations it looks for.
+    /// Names that pass a box that reads ClientHellos and stops all others, where there are any.
+    #[serde(default)]
+    pub spares: Vec<String>,
+    /// Which destinations it looks for; for a DNS proxy, all where none are given.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
     /// What a DNS box answers; NXDOMAIN where not given.

@@ -10,7 +10,7 @@ use faultline_core::wire::tls::{ClientHello, Next, Stream};
 /// What a box that reads ClientHellos does.
 pub(super) fn act(middlebox: &Middlebox, first: &[u8]) -> Action {
     match server_name(first) {
-        Some(name) if below(&middlebox.names, &name) => match middlebox.kind {
+        Some(name) if concerns(middlebox, &name) => match middlebox.kind {
             Kind::SniReset => Action::Reset,
             Kind::SniDrop => Action::Drop,
             Kind::Throttle => Action::Throttle,
@@ -19,6 +19,11 @@ pub(super) fn act(middlebox: &Middlebox, first: &[u8]) -> Action {
         },
         _ => Action::Pass,
     }
+}
+
+fn concerns(middlebox: &Middlebox, name: &str) -> bool {
+    let allowed = &middlebox.spares;
+    below(&middlebox.names, name) || !allowed.is_empty() && !below(allowed, name)
 }
 
 /// The name in the first message, lower case.

@@ -26,7 +26,14 @@ pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
 
 fn files(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for kind in ["dns", "blocking", "governance", "technical", "benign"] {
+    for kind in [
+        "dns",
+        "blocking",
+        "censors",
+        "governance",
+        "technical",
+        "benign",
+    ] {
         match std::fs::read_dir(root.join(kind)) {
             Ok(entries) => files.extend(entries.flatten().map(|entry| entry.path())),
             Err(error) => eprintln!("scenarios/{kind} cannot run: {error}"),
