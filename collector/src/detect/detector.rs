@@ -128,6 +128,17 @@ impl Detector {
         std::mem::take(&mut self.changes)
     }
 
+    /// The last step once more, for rows of its moment that came since: who acts on an event need
+    /// not wait for the next.
+    pub fn again(&mut self) -> Changes {
+        if let Some(now) = self.now {
+            let (mut reasons, mut forced) = (BTreeMap::new(), BTreeSet::new());
+            self.read(now, &mut reasons, &mut forced);
+            self.say(now, &reasons, &forced);
+        }
+        std::mem::take(&mut self.changes)
+    }
+
     /// Ticks before this change nothing, as long as there is no new row.
     pub fn idle_until(&self) -> UnixTime {
         self.now.map_or(UnixTime(0), |now| self.next(now))

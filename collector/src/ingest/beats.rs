@@ -206,13 +206,11 @@ impl Ward {
     fn whereabouts(&self, probe: ProbeId, from: IpAddr) -> (Country, Asn, Whereabouts) {
         let country = self.enricher.country_of(from).unwrap_or_default();
         let asn = self.enricher.asn_of(from).unwrap_or_default();
-        let site = match &self.sites {
-            Some(sites) => sites.of(from),
-            None => {
-                let head = probe.0.iter().take(8);
-                head.fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet))
-            }
+        let own = || {
+            let head = probe.0.iter().take(8);
+            head.fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet))
         };
+        let site = self.sites.as_ref().map_or_else(own, |sites| sites.of(from));
         let whereabouts = Whereabouts {
             site,
             access: self.access.of(asn),

@@ -15,6 +15,7 @@ pub use beats::{Silence, Terms, Ward};
 pub use decode::{MAX_BATCH, Refusal};
 pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
 pub use network::{Network, issue};
+pub(crate) use site::prefix;
 pub use site::{AccessTable, SiteError, Sites};
 
 use crate::store::{

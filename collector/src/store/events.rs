@@ -85,8 +85,9 @@ pub struct Sought {
 pub trait Events: Send + Sync {
     /// Keeps a note for the next step, durably; `false` where it is known word for word.
     fn note(&self, note: &Note, received: UnixTime) -> Result<bool, StoreError>;
-    /// Notes that no step has taken yet, in order of arrival, with their numbers.
-    fn waiting(&self, before: UnixTime) -> Result<Vec<(i64, Note)>, StoreError>;
+    /// Notes that came by then and that no step has taken yet, in order of arrival, with their
+    /// numbers.
+    fn waiting(&self, until: UnixTime) -> Result<Vec<(i64, Note)>, StoreError>;
     /// Notes that steps from `from` on were told, in their order.
     fn noted(
         &self,

@@ -93,13 +93,13 @@ fn same(kind: u8, known: &[u8], body: &[u8]) -> bool {
 
 pub(super) fn waiting(
     db: &Connection,
-    before: UnixTime,
+    until: UnixTime,
 ) -> Result<Vec<(i64, Note)>, StoreError> {
     let mut found = db.prepare_cached(
         "SELECT number, kind, body FROM note
-         WHERE tick IS NULL AND received < ?1 ORDER BY number",
+         WHERE tick IS NULL AND received <= ?1 ORDER BY number",
     )?;
-    let rows = found.query_map([before.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    let rows = found.query_map([until.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     rows.map(|row| {
         let (number, kind, body): (i64, u8, Vec<u8>) = row?;
         Ok((number, unpack(kind, &body)?))

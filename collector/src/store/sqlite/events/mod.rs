@@ -11,7 +11,10 @@ use super::super::{
     events::{DEAF, Events, Moment, Note, Noted, Sought, Step},
 };
 use crate::detect::event::{Bin, Covered, EventId, Evidence, Location, Revision};
-use faultline_core::time::{Duration, UnixTime};
+use faultline_core::{
+    id::Country,
+    time::{Duration, UnixTime},
+};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
@@ -114,8 +117,8 @@ impl Events for SqliteEvents {
         self.write(|tx| log::note(tx, note, received))
     }
 
-    fn waiting(&self, before: UnixTime) -> Result<Vec<(i64, Note)>, StoreError> {
-        log::waiting(&self.db(), before)
+    fn waiting(&self, until: UnixTime) -> Result<Vec<(i64, Note)>, StoreError> {
+        log::waiting(&self.db(), until)
     }
 
     fn noted(
@@ -325,7 +328,7 @@ fn revise(tx: &Transaction<'_>, revision: &Revision) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE revision SET newest = 0 WHERE event = ?1 AND newest = 1")?
         .execute([&event])?;
     // A word each, between spaces, so that one can be looked for.
-    let countries: Vec<&str> = revision.countries.iter().map(|c| c.as_str()).collect();
+    let countries: Vec<&str> = revision.countries.iter().map(Country::as_str).collect();
     tx.prepare_cached(
         "INSERT INTO revision (event, revision, as_of, state, class, countries, incident, since,
            until, newest, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10)",

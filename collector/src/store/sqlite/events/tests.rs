@@ -5,6 +5,7 @@ use crate::{
         input::{Action, Deed, Signal, Told, Watcher},
     },
     store::events::{Outbox as _, Progress},
+    watch::sample,
 };
 use faultline_core::{
     engine::ledger::{BootId, Chapter, Epoch, Placed},
@@ -23,36 +24,8 @@ fn place(text: &str) -> Location {
     text.parse().unwrap()
 }
 
-/// As the dataset writes it; what is not said is as little as can be.
-const LEAST: &str = r#"{
-    "event_id": "00000000000000000000000000", "revision": 1, "as_of": 0,
-    "revision_reason": "detector", "state": "candidate", "start": 0, "start_lower": 0,
-    "start_upper": 0, "start_date_type": "actual", "end": null, "end_lower": null,
-    "end_upper": null, "location": "world", "countries": [], "geo_scope": "national",
-    "admin1_codes": [], "area_name": null, "asns": [1, 2], "access_types": [],
-    "disruption_class": "total_blackout", "alternatives": [], "full_or_service": "full",
-    "services": [], "sms_affected": "unknown", "voice_affected": "unknown",
-    "cause": "unknown", "cause_status": "unknown", "context": [], "ordered_by": null,
-    "gov_ack": "unknown", "legal_basis": null, "source_urls": [], "notes": [],
-    "drop_fraction": 0.1, "affected_sites": 5, "eligible_sites": 6, "eligible_asns": 2,
-    "coverage": null, "severity_level": 3, "area_pct_min": 1.1, "user_hours": null,
-    "belief": 0.97, "confidence": 0.8, "confidence_caps": ["no_outside_signal"],
-    "evidence_grade": "C", "signals": ["probe"], "retro_evidence_sites": 0,
-    "retro_minutes": 0, "incident_id": null, "merged_into": null, "related_ids": [],
-    "detector_version": "test" }"#;
-
 fn revision(location: &str, number: u32, minutes: i64, state: &str) -> Revision {
-    let location = place(location);
-    Revision {
-        event_id: EventId::of(&location, NOW),
-        revision: number,
-        as_of: at(minutes),
-        state: serde_json::from_str(&format!("{state:?}")).unwrap(),
-        start: NOW,
-        countries: location.country().into_iter().collect(),
-        location,
-        ..serde_json::from_str(LEAST).unwrap()
-    }
+    sample::revision(location, number, NOW, at(minutes), state)
 }
 
 fn step(minutes: i64) -> Step<'static> {
@@ -245,7 +218,7 @@ fn the_log_gives_back_what_the_detector_was_told_when_it_was() {
             .note(&Note::Signal(signal("all", at(9))), at(9))
             .unwrap()
     );
-    assert_eq!(events.waiting(at(1)).unwrap(), []);
+    assert_eq!(events.waiting(at(0)).unwrap(), []);
     let waiting = events.waiting(at(2)).unwrap();
     let numbers: Vec<i64> = waiting.iter().map(|(number, _)| *number).collect();
     assert_eq!(waiting.len(), 3);
