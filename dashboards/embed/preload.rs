@@ -14,6 +14,15 @@ pub fn preload(path: &str) -> String {
             "Country",
             vec![format!("countries/{}", country.to_uppercase())],
         ),
+        ["live"] => (
+            "Live",
+            vec!["live".to_owned(), "atlas".to_owned()],
+        ),
+        ["events"] => ("Events", vec!["atlas".to_owned()]), // the list is in the query
+        ["events", id] => ("Event", vec![format!("events/{id}"), "atlas".to_owned()]),
+        ["coverage", "shutdowns"] => ("ShutdownCoverage", vec!["atlas".to_owned()]),
+        ["countries", _, "calendar"] => ("Calendar", vec!["atlas".to_owned()]),
+        ["review"] => ("Review", vec![]), // only with a token
         ["countries", country, "indicators", indicator] => {
             let country = country.to_uppercase();
             let data = format!("countries/{country}/indicators/{indicator}");
@@ -95,6 +104,12 @@ mod tests {
             "/method",
             "/targets",
             "/verdicts",
+            "/live",
+            "/events",
+            "/events/0",
+            "/coverage/shutdowns",
+            "/countries/XA/calendar",
+            "/review",
             "/countries/XA",
             "/countries/XA/indicators/U1",
             "/networks/1",

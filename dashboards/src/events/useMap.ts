@@ -1,0 +1,12 @@
+// Which map do these countries stand on? The same as everywhere; simulated ones never on the Earth's.
+import { useData } from "../api/load";
+import type { AtlasReply } from "../api/types";
+import { kindOf, useAtlas, type Drawn } from "../map/atlas";
+
+export function useMap(codes: readonly string[]): Drawn | null | "failed" {
+  const atlas = useData<AtlasReply>("/v1/atlas");
+  const known = atlas.state === "ready" ? atlas.data : null;
+  const all = known !== null && known.countries.length > 0 ? known.countries.map(({ code }) => code) : codes;
+  const drawn = useAtlas(known === null ? null : kindOf(known), all);
+  return atlas.state === "error" ? "failed" : drawn;
+}
