@@ -69,7 +69,7 @@ export function Timeline({ name, country, timeline, losses = [] }: { name: strin
   const first = timeline[0]?.day ?? "";
   const last = timeline.at(-1)?.day ?? "";
   return (
-    <Figure name={name} title={title} note={t("country.timeline_note")} columns={COLUMNS} rows={timeline}>
+    <Figure name={name} title={title} note={losses.length === 0 ? t("country.timeline_note") : `${t("country.timeline_note")} ${t("country.timeline_losses")}`} columns={COLUMNS} rows={timeline}>
       <PlotArea
         label={t("country.timeline_label", { country, from: day(first), to: day(last) })}
         height={330}

@@ -1,12 +1,12 @@
 // What is the event, how sure is that, what else could it be, and why did it happen?
 import type { Revision } from "../api/events";
-import { count, share } from "../format/number";
+import { count } from "../format/number";
 import { t, word } from "../messages/text";
 import { Facts } from "../shell/Facts";
 import { to } from "../shell/Page";
 import { Time } from "../shell/Value";
 import { Severity } from "./State";
-import { cap, isWeb, odds, why } from "./story";
+import { cap, isWeb, odds, sureness, why } from "./story";
 import { between, long, span } from "./when";
 
 export function Essentials({ event }: { event: Revision }) {
@@ -45,8 +45,8 @@ export function Sureness({ event }: { event: Revision }) {
   return (
     <section aria-labelledby="sure">
       <h2 id="sure">{t("sure.title")}</h2>
-      <p class="big"><strong>{share(event.confidence)}</strong> <span class="grade">{t("estimate.grade", { grade: event.evidence_grade })}</span></p>
-      <p>{t("sure.belief", { share: event.belief })} {word("evidence_grade", event.evidence_grade)}</p>
+      <p class="big"><strong>{sureness(event.confidence)}</strong> <span class="grade">{t("estimate.grade", { grade: event.evidence_grade })}</span></p>
+      <p>{t("sure.belief", { belief: sureness(event.belief) })} {word("evidence_grade", event.evidence_grade)}</p>
       {event.confidence_caps.length > 0 && (
         <>
           <h3>{t("sure.caps")}</h3>
@@ -74,7 +74,7 @@ export function Alternatives({ event }: { event: Revision }) {
                 <rect class="bar-ground" y="3" width="100" height="2" />
                 <rect class="bar-point" y="1" width={Math.max(0.6, one.probability * 100)} height="6" />
               </svg>
-              <span class="numeric">{share(one.probability)}</span>
+              <span class="numeric">{sureness(one.probability)}</span>
               <span class="note">{odds(one.probability)}</span>
             </li>
           ))}

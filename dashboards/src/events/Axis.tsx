@@ -7,7 +7,8 @@ import { count } from "../format/number";
 import { instant } from "../format/time";
 import { t, word } from "../messages/text";
 import type { Column } from "../shell/Table";
-import { long, span } from "./when";
+import { saidWord } from "./story";
+import { long, region, span } from "./when";
 import { place, type Names } from "./words";
 
 const HIGH = 132;
@@ -37,7 +38,7 @@ function columns(names: Names): Column<Said>[] {
     { key: "to", head: t("column.to"), cell: (r) => <span class="moment">{r.to === null ? t("event.goes_on") : instant(r.to)}</span>, raw: (r) => r.to },
     { key: "location", head: t("column.place"), cell: (r) => place(r.location, names), raw: (r) => r.location },
     { key: "signal", head: t("column.signal"), cell: (r) => word("signal", r.signal), raw: (r) => r.signal },
-    { key: "verdict", head: t("column.said"), cell: (r) => word("said", r.verdict), raw: (r) => r.verdict },
+    { key: "verdict", head: t("column.said"), cell: (r) => saidWord(r.verdict), raw: (r) => r.verdict },
     { key: "sites", head: t("column.sites"), cell: (r) => number(r.sites), raw: (r) => r.sites, numeric: true },
     { key: "value", head: t("column.value"), cell: (r) => number(r.value), raw: (r) => r.value, numeric: true },
     { key: "baseline", head: t("column.baseline"), cell: (r) => number(r.baseline), raw: (r) => r.baseline, numeric: true },
@@ -100,6 +101,13 @@ export function Axis({ data, names }: { data: EventReply; names: Names }) {
   );
 }
 
+/** Hours by the clock of a day of 24; the day where it begins, and once at least. */
+function tick(): (at: Date, index: number) => string {
+  const write = (parts: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(region(), { ...parts, timeZone: "UTC" });
+  const [clock, on] = [write({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }), write({ day: "numeric", month: "short" })];
+  return (at, index) => (index === 0 || at.getUTCHours() + at.getUTCMinutes() === 0 ? `${clock.format(at)}\n${on.format(at)}` : clock.format(at));
+}
+
 function draw(marks: Marks, width: number, height: number, { event, timeline, evidence }: EventReply, expected: [string, Bin[]][], said: Evidence[][], names: Names): Element {
   const { areaY, axisX, lineY, plot, rect, ruleX, ruleY, text } = marks;
   const times = [
@@ -132,8 +140,9 @@ function draw(marks: Marks, width: number, height: number, { event, timeline, ev
     x: { type: "utc", domain: [left, right], label: null },
     y: { type: "identity", axis: null },
     marks: [
-      axisX({ ticks: Math.max(2, Math.floor(width / 120)), label: null, anchor: "bottom" }),
+      axisX({ ticks: Math.max(2, Math.floor(width / 120)), tickFormat: tick(), label: null, anchor: "bottom" }),
       rect(ends, { x1: (r: { lower: string }) => at(r.lower), x2: (r: { upper: string }) => at(r.upper), y1: TOP - 8, y2: height - BOTTOM, fill: "var(--warn-ground)", stroke: "var(--warn-line)", strokeWidth: 0.5 }),
+      ruleX([event.start, ...(event.end === null ? [] : [event.end])], { x: (moment: string) => at(moment), y1: TOP - 8, y2: height - BOTTOM, stroke: "currentColor", strokeWidth: 1.2 }),
       ...expected.flatMap(([location, bins], index) => [
         areaY(bins, { x: (b: Bin) => at(b.at), y1: () => floor(index), y2: (b: Bin) => level(index, b.observed), fill: "var(--band)", curve: "step-after" }),
         lineY(bins, { x: (b: Bin) => at(b.at), y: (b: Bin) => level(index, b.observed), stroke: "var(--accent-strong)", strokeWidth: 1.6, curve: "step-after" }),
@@ -145,9 +154,8 @@ function draw(marks: Marks, width: number, height: number, { event, timeline, ev
       rect(flat, { x1: (r) => at(r.one.from), x2: (r) => at(r.one.to), y1: (r) => r.top + 18, y2: (r) => r.top + 29, fill: "var(--accent-strong)", fillOpacity: (r: { one: Evidence }) => (r.one.llr < 0 ? 0.35 : 1), stroke: "var(--accent-strong)" }),
       text(heads, {
         x: () => left, y: "y", textAnchor: "start", fill: "currentColor", stroke: "var(--paper)", strokeWidth: 3, lineWidth: letters, textOverflow: "ellipsis-end",
-        text: (r: { first: Evidence }) => t("axis.row", { signal: word("signal", r.first.signal), place: place(r.first.location, names), said: word("said", r.first.verdict) }),
+        text: (r: { first: Evidence }) => t("axis.row", { signal: word("signal", r.first.signal), place: place(r.first.location, names), said: saidWord(r.first.verdict) }),
       }),
-      ruleX([event.start, ...(event.end === null ? [] : [event.end])], { x: (moment: string) => at(moment), y1: TOP - 8, y2: height - BOTTOM, stroke: "currentColor", strokeWidth: 1.2 }),
       text([{ moment: event.start, word: t("axis.start") }, ...(event.end === null ? [] : [{ moment: event.end, word: t("axis.end") }])], {
         x: (r: { moment: string }) => at(r.moment), y: () => 10, text: "word", fontWeight: 600, fill: "currentColor",
         textAnchor: "middle",

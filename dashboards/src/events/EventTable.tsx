@@ -2,11 +2,12 @@
 import type { Revision } from "../api/events";
 import { share } from "../format/number";
 import { instant } from "../format/time";
-import { t, word } from "../messages/text";
+import { t } from "../messages/text";
 import { Table, type Column } from "../shell/Table";
 import { StateTag } from "./State";
+import { sureness } from "./story";
 import { between, long } from "./when";
-import { address, countryOf, place, title, type Names } from "./words";
+import { address, title, type Names } from "./words";
 
 export function eventColumns(names: Names): Column<Revision>[] {
   return [
@@ -24,14 +25,11 @@ export function eventColumns(names: Names): Column<Revision>[] {
       cell: (r) => (r.end === null ? t("event.goes_on") : long(between(r.start, r.end))),
     },
     { key: "drop_fraction", head: t("column.loss"), cell: (r) => share(r.drop_fraction), raw: (r) => r.drop_fraction, numeric: true },
-    { key: "confidence", head: t("column.confidence"), cell: (r) => share(r.confidence), raw: (r) => r.confidence, numeric: true },
+    { key: "confidence", head: t("column.confidence"), cell: (r) => sureness(r.confidence), raw: (r) => r.confidence, numeric: true },
     { key: "evidence_grade", head: t("column.grade"), cell: (r) => r.evidence_grade, raw: (r) => r.evidence_grade },
-    { key: "disruption_class", head: t("column.class"), cell: (r) => word("class", r.disruption_class), raw: (r) => r.disruption_class },
-    { key: "location", head: t("column.place"), cell: (r) => place(r.location, names), raw: (r) => r.location },
-    { key: "country", head: t("column.country"), cell: (r) => (r.countries.map(names).join(", ")), raw: (r) => r.countries.join(";") || countryOf(r.location) },
   ];
 }
 
 export function EventTable({ caption, events, names, first = 50 }: { caption: string; events: Revision[]; names: Names; first?: number }) {
-  return <Table caption={caption} columns={eventColumns(names)} rows={events} first={first} />;
+  return <Table caption={caption} columns={eventColumns(names)} rows={events} first={first} keyOf={(row) => row.event_id} />;
 }

@@ -6,6 +6,7 @@ import type { Drawn } from "../map/atlas";
 import { Patterns } from "../map/Patterns";
 import { t } from "../messages/text";
 import { Textures } from "./Textures";
+import type { Names } from "./words";
 
 export interface Filled {
   title: string;
@@ -22,9 +23,10 @@ interface Props {
   drawn: Drawn;
   filled: ReadonlyMap<string, Filled>;
   label: string;
+  names: Names;
 }
 
-export function PlaceMap({ drawn, filled, label }: Props) {
+export function PlaceMap({ drawn, filled, label, names }: Props) {
   const { route } = useLocation();
   const id = useId().replace(/\W/g, "");
   return (
@@ -53,11 +55,11 @@ export function PlaceMap({ drawn, filled, label }: Props) {
       })}
       {drawn.shapes.map(({ code, label: at }) => {
         const found = code === null ? undefined : filled.get(code);
-        if (found === undefined || at === null) return null;
+        if (code === null || at === null) return null;
         return (
           <g key={code} class="map-label" transform={`translate(${at[0]} ${at[1]})`}>
-            <text>{found.name}</text>
-            <text class="figure" dy="1.15em">{found.figure}</text>
+            <text>{found?.name ?? names(code)}</text>
+            <text class="figure" dy="1.15em">{found?.figure ?? t("event_state.not_covered")}</text>
           </g>
         );
       })}

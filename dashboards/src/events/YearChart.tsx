@@ -40,7 +40,7 @@ export function YearChart({ name, title, days }: { name: string; title: string; 
     <Figure name={name} title={title} note={<Key />} columns={COLUMNS} rows={days}>
       <PlotArea
         label={t("calendar.label", { title, lost: days.filter(({ lost_minutes }) => lost_minutes > 0).length, blind: days.filter((d) => shade(d).kind === "not_covered").length })}
-        height={420}
+        height={364}
         depends={[days]}
         draw={(marks, width) => draw(marks, width, days)}
       />

@@ -7,13 +7,18 @@ import { has, say, t, word } from "../messages/text";
 import { long, span } from "./when";
 import { place, type Names } from "./words";
 
+/** What a piece of evidence says: a ledger's verdict, or the kind of event that others name. */
+export function saidWord(verdict: string): string {
+  return has(`said.${verdict}`) ? say(`said.${verdict}`) : word("class", verdict);
+}
+
 /** "3 sites in AS64498: powered and running, ..., 12:50 to 03:02 UTC, ± 9 s." */
 export function inside(of: Evidence, names: Names): string {
   const key = `inside.${of.verdict}`;
   const params = {
     who: of.sites === null ? t("sites.few") : t("sites", { count: of.sites }),
     place: place(of.location, names),
-    what: has(key) ? say(key) : word("said", of.verdict),
+    what: has(key) ? say(key) : saidWord(of.verdict),
     when: span(of.from, of.to),
   };
   if (of.error_s === 0) return t("inside.sentence_exact", params);
@@ -22,7 +27,7 @@ export function inside(of: Evidence, names: Names): string {
 
 /** What somebody outside saw, labelled as theirs; a measured value beside what they had expected. */
 export function outside(of: Evidence, names: Names): string {
-  const params = { signal: word("signal", of.signal), said: word("said", of.verdict), place: place(of.location, names), when: span(of.from, of.to) };
+  const params = { signal: word("signal", of.signal), said: saidWord(of.verdict), place: place(of.location, names), when: span(of.from, of.to) };
   if (of.value === null || of.baseline === null) return t("outside.sentence", params);
   return t("outside.sentence_value", { ...params, value: of.value, baseline: of.baseline });
 }
@@ -94,15 +99,21 @@ export function changes(before: Revision | undefined, after: Revision, names: Na
   moved(t("change.affected"), sites(before.affected_sites), sites(after.affected_sites));
   moved(t("change.networks"), list(before.asns), list(after.asns));
   moved(t("change.severity"), String(before.severity_level), String(after.severity_level));
-  moved(t("change.confidence"), share(before.confidence), share(after.confidence));
+  moved(t("change.confidence"), sureness(before.confidence), sureness(after.confidence));
   moved(t("change.caps"), list(before.confidence_caps.map((c) => word("cap", c))), list(after.confidence_caps.map((c) => word("cap", c))));
   moved(t("change.grade"), before.evidence_grade, after.evidence_grade);
   moved(t("change.retro"), sites(before.retro_evidence_sites), sites(after.retro_evidence_sites));
-  moved(t("change.cause"), why(before).sentence, why(after).sentence);
+  if (why(before).sentence !== why(after).sentence) out.push(t("change.cause", { sentence: why(after).sentence }));
   for (const url of after.source_urls) if (!before.source_urls.includes(url)) out.push(t("change.source", { url }));
   for (const note of after.notes.slice(before.notes.length)) out.push(t("change.note", { note }));
   if (before.merged_into !== after.merged_into && after.merged_into !== null) out.push(t("change.merged", { id: after.merged_into }));
   return out.length === 0 ? [t("change.nothing")] : out;
+}
+
+/** How sure something is: never "100 %", which nobody can be. */
+export function sureness(probability: number): string {
+  if (probability >= 0.995) return t("sure.most");
+  return probability < 0.005 ? t("sure.least") : share(probability);
 }
 
 /** Odds as people bet them: of the first against the second. */

@@ -5,6 +5,8 @@ const PARTS: Intl.DateTimeFormatOptions = {
   day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC",
 };
 
+const FINE = 10 * 60_000;
+
 /** As pages write times: day before month in English. */
 export const region = (): string => (currentLanguage() === "en" ? "en-GB" : currentLanguage());
 
@@ -12,10 +14,12 @@ export const region = (): string => (currentLanguage() === "en" ? "en-GB" : curr
 export function span(from: string, to: string | null): string {
   const [start, end] = [new Date(from), new Date(to ?? from)];
   if (Number.isNaN(start.getTime()) || Number.isNaN(end.getTime())) return to === null ? from : `${from} ${to}`;
-  const whole = new Intl.DateTimeFormat(region(), PARTS);
+  // Where both ends lie within minutes, seconds are what tells them apart.
+  const fine = Math.abs(end.getTime() - start.getTime()) < FINE && to !== null ? ({ second: "2-digit" } as const) : {};
+  const whole = new Intl.DateTimeFormat(region(), { ...PARTS, ...fine });
   if (to === null) return t("span.since", { from: whole.format(start) });
   const sameDay = start.toISOString().slice(0, 10) === end.toISOString().slice(0, 10);
-  const clock = new Intl.DateTimeFormat(region(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
+  const clock = new Intl.DateTimeFormat(region(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC", ...fine });
   return t("span.whole", { from: whole.format(start), to: (sameDay ? clock : whole).format(end) });
 }
 
@@ -23,8 +27,7 @@ export function span(from: string, to: string | null): string {
 export function long(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const [days, hours, minutes] = [Math.floor(whole / 86_400), Math.floor((whole % 86_400) / 3600), Math.floor((whole % 3600) / 60)];
-  const write = (value: number, unit: string) =>
-    new Intl.NumberFormat(region(), { style: "unit", unit, unitDisplay: "short" }).format(value);
+  const write = (value: number, unit: "second" | "minute" | "hour" | "day") => t(`long.${unit}`, { count: value });
   const parts: string[] =
     whole < 60 ? [write(whole, "second")]
     : whole < 3600 ? [write(minutes, "minute"), ...(minutes < 10 && whole % 60 > 0 ? [write(whole % 60, "second")] : [])]

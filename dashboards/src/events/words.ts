@@ -1,17 +1,22 @@
 // What are events called? Places, kinds and states in words that a reader knows.
-import { useData } from "../api/load";
+import { useMemo } from "preact/hooks";
+import { useData, type Loaded } from "../api/load";
 import type { Revision } from "../api/events";
 import type { AtlasReply } from "../api/types";
 import { t, word } from "../messages/text";
 
 export type Names = (code: string) => string;
 
+/** Which countries there are; a page asks once, for its names and its map. */
+export const useCountries = (): Loaded<AtlasReply> => useData<AtlasReply>("/v1/atlas");
+
 /** Names of countries as soon as they are known; until then their codes. */
-export function useNames(): Names {
-  const atlas = useData<AtlasReply>("/v1/atlas");
-  if (atlas.state !== "ready") return (code) => code;
-  const names = new Map(atlas.data.countries.map(({ code, name }) => [code, name]));
-  return (code) => names.get(code) ?? code;
+export function useNames(atlas: Loaded<AtlasReply>): Names {
+  const known = atlas.state === "ready" ? atlas.data : null;
+  return useMemo(() => {
+    const names = new Map((known?.countries ?? []).map(({ code, name }) => [code, name]));
+    return (code) => names.get(code) ?? code;
+  }, [known]);
 }
 
 /** `country/XB/asn/64498` as "AS64498 in Borsia". */
@@ -36,7 +41,10 @@ export function countryOf(location: string): string | undefined {
 
 /** "Total blackout, Borsia"; what is not certain, or was wrong, says so first. */
 export function title(of: Revision, names: Names): string {
-  const params = { what: word("class", of.disruption_class), place: of.area_name ?? place(of.location, names) };
+  const kind = of.disruption_class;
+  // "Mobile networks lost" says which networks: the country is place enough.
+  const location = kind === "mobile_only" || kind === "fixed_only" ? of.location.replace(/\/access\/\w+$/, "") : of.location;
+  const params = { what: word("class", kind), place: of.area_name ?? place(location, names) };
   if (of.state === "suspected" || of.state === "lapsed") return t("event.title_suspected", params);
   if (of.state === "retracted") return t("event.title_retracted", params);
   return t("event.title", params);

@@ -5,7 +5,7 @@ import { useData } from "../api/load";
 import { DAYS, shade, YearChart } from "../events/YearChart";
 import { EventTable } from "../events/EventTable";
 import { long } from "../events/when";
-import { useNames } from "../events/words";
+import { useCountries, useNames } from "../events/words";
 import { count } from "../format/number";
 import { t } from "../messages/text";
 import { Facts } from "../shell/Facts";
@@ -26,7 +26,8 @@ export default function Calendar({ country: given }: { country: string }) {
   const from = useData<CalendarReply>(`/v1/countries/${here}/calendar${year === null ? "" : `?year=${year}`}`);
   const shown = from.state === "ready" ? from.data.year : year;
   const events = useData<EventsReply>(shown === null ? null : `/v1/events?country=${here}&from=${shown}-01-01&until=${shown}-12-31&limit=50`);
-  const names = useNames();
+  const atlas = useCountries();
+  const names = useNames(atlas);
   return (
     <Show from={from}>
       {(data) => {

@@ -8,11 +8,11 @@ import { EventTable } from "../events/EventTable";
 import { Lag } from "../events/Lag";
 import { Revisions } from "../events/Revisions";
 import { about, StateTag } from "../events/State";
-import { fromInside, inside, isWeb, outside } from "../events/story";
+import { fromInside, inside, isWeb, outside, saidWord } from "../events/story";
 import { TableFile } from "../events/TableFile";
-import { address, place, title, useNames, type Names } from "../events/words";
+import { address, place, title, useCountries, useNames, type Names } from "../events/words";
 import { count } from "../format/number";
-import { t, word } from "../messages/text";
+import { t } from "../messages/text";
 import { Made } from "../shell/context";
 import { Page, to } from "../shell/Page";
 import { Empty, Show } from "../shell/States";
@@ -22,7 +22,8 @@ import { Time } from "../shell/Value";
 export default function Event({ id }: { id: string }) {
   const path = `/v1/events/${encodeURIComponent(id)}`;
   const from = useData<EventReply>(path);
-  const names = useNames();
+  const atlas = useCountries();
+  const names = useNames(atlas);
   return (
     <Show from={from}>
       {(data) => {
@@ -111,7 +112,7 @@ function Inside({ data, names }: { data: EventReply; names: Names }) {
 function Groups({ groups, names }: { groups: Group[]; names: Names }) {
   const columns: Column<Group>[] = [
     { key: "location", head: t("column.place"), cell: (r) => place(r.location, names), raw: (r) => r.location, heads: true },
-    { key: "verdict", head: t("column.said"), cell: (r) => word("said", r.verdict), raw: (r) => r.verdict },
+    { key: "verdict", head: t("column.said"), cell: (r) => saidWord(r.verdict), raw: (r) => r.verdict },
     { key: "sites", head: t("column.sites"), cell: (r) => (r.sites === null ? t("table.few") : count(r.sites)), raw: (r) => r.sites, numeric: true },
   ];
   return (

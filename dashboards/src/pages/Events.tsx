@@ -1,15 +1,16 @@
 // Which losses of connectivity were seen? A list with an address for every question.
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
-import { isProblem, readJson, useData, type Problem } from "../api/load";
+import { isProblem, readJson, useData, type Loaded, type Problem } from "../api/load";
 import { CLASSES, STATES, type EventsReply, type Revision } from "../api/events";
 import type { AtlasReply } from "../api/types";
 import { EventTable } from "../events/EventTable";
+import { Part } from "../events/Part";
 import { OpenData } from "../events/OpenData";
-import { useNames, type Names } from "../events/words";
+import { useCountries, useNames, type Names } from "../events/words";
 import { t, word } from "../messages/text";
 import { Page } from "../shell/Page";
-import { Empty, Show } from "../shell/States";
+import { Empty } from "../shell/States";
 
 const FILTERS = ["country", "state", "class", "from", "until"] as const;
 type Filter = (typeof FILTERS)[number];
@@ -29,14 +30,15 @@ export function pathOf(question: Partial<Record<Filter, string>>, limit = PAGE):
 
 export default function Events() {
   const { query } = useLocation();
-  const names = useNames();
+  const atlas = useCountries();
+  const names = useNames(atlas);
   const question = asked(query);
   const path = pathOf(question);
   const from = useData<EventsReply>(path);
   return (
     <Page title={t("events.title")} crumbs={[{ href: "/live", text: t("nav.live") }]} lead={<p>{t("events.lead")}</p>}>
-      <Filters key={path} question={question} names={names} />
-      <Show from={from}>
+      <Filters key={path} question={question} atlas={atlas} names={names} />
+      <Part from={from}>
         {(data) =>
           data.events.length === 0 && data.next === null ? (
             <>
@@ -47,15 +49,14 @@ export default function Events() {
             <Rows key={path} path={path} first={data} names={names} />
           )
         }
-      </Show>
+      </Part>
       <OpenData asOf={null} />
     </Page>
   );
 }
 
-function Filters({ question, names }: { question: Partial<Record<Filter, string>>; names: Names }) {
+function Filters({ question, atlas, names }: { question: Partial<Record<Filter, string>>; atlas: Loaded<AtlasReply>; names: Names }) {
   const { route } = useLocation();
-  const atlas = useData<AtlasReply>("/v1/atlas");
   const codes = atlas.state === "ready" ? atlas.data.countries.map(({ code }) => code) : [];
   const here = question.country === undefined || codes.includes(question.country) ? codes : [question.country, ...codes];
   const ask = (event: SubmitEvent) => {

@@ -7,10 +7,11 @@ import { Lag } from "../events/Lag";
 import { OpenData } from "../events/OpenData";
 import { Field, PlaceMap, type Filled } from "../events/PlaceMap";
 import { StateTag } from "../events/State";
+import { sureness } from "../events/story";
 import { useFresh } from "../events/useFresh";
 import { useMap } from "../events/useMap";
 import { long } from "../events/when";
-import { address, title, useNames, type Names } from "../events/words";
+import { address, title, useCountries, useNames, type Names } from "../events/words";
 import { count } from "../format/number";
 import { t, word } from "../messages/text";
 import { Facts } from "../shell/Facts";
@@ -37,9 +38,10 @@ const ORDER: readonly LiveCountry["state"][] = ["confirmed", "suspected", "endin
 export default function Live() {
   const { from, age } = useFresh<LiveReply>("/v1/live", EVERY);
   const events = useFresh<EventsReply>("/v1/events?limit=50", EVERY).from;
-  const names = useNames();
+  const atlas = useCountries();
+  const names = useNames(atlas);
   const codes = from.state === "ready" ? from.data.countries.map(({ country }) => country) : [];
-  const drawn = useMap(codes);
+  const drawn = useMap(atlas, codes);
   return (
     <Show from={from}>
       {(data) => (
@@ -53,12 +55,12 @@ export default function Live() {
               <Figure name="live" title={t("live.map")} note={<Key />} columns={COLUMNS} rows={sorted(data.countries)} tabled>
                 {drawn === "failed" ? <p role="alert" class="map-stand-in">{t("world.no_map")}</p>
                   : drawn === null ? <div class="map-stand-in bone" />
-                  : <PlaceMap drawn={drawn} filled={filled(data.countries)} label={t("live.map_label")} />}
+                  : <PlaceMap drawn={drawn} filled={filled(data.countries)} label={t("live.map_label")} names={names} />}
               </Figure>
               <section class="list" aria-labelledby="countries">
                 <h2 id="countries">{t("live.list")}</h2>
                 <p class="note">{t("live.list_note")}</p>
-                <Table caption={t("live.list")} columns={COLUMNS} rows={sorted(data.countries)} first={300} />
+                <Table caption={t("live.list")} columns={COLUMNS} rows={sorted(data.countries)} first={300} keyOf={(row) => row.country} />
               </section>
             </div>
           )}
@@ -85,7 +87,7 @@ function Age({ data, age }: { data: LiveReply; age: number }) {
   return (
     <>
       <p class="age">
-        {t("live.as_of")} <Time at={data.as_of} />. <span class="age-own">{t("live.age", { age: long(Math.floor(age / 10) * 10) })}</span>
+        {t("live.as_of_start")} <Time at={data.as_of} />. <span class="age-own">{age < 10 ? t("live.age_now") : t("live.age", { age: long(Math.floor(age / 10) * 10) })}</span>
       </p>
       <Lag lag={data.lag ?? null} />
       {behind >= OLD && behind < 60 * 24 * 366 && (
@@ -97,7 +99,8 @@ function Age({ data, age }: { data: LiveReply; age: number }) {
 
 /** The events that go on, by name; told to a screen reader when they change. */
 function Now({ data, events, names }: { data: LiveReply; events: EventsReply | null; names: Names }) {
-  const open = (events?.events ?? []).filter(({ state }) => OPEN.includes(state));
+  const rank = ({ state }: { state: string }) => ORDER.indexOf(state as LiveCountry["state"]);
+  const open = (events?.events ?? []).filter(({ state }) => OPEN.includes(state)).sort((a, b) => rank(a) - rank(b));
   const told = new Set(open.map(({ event_id }) => event_id));
   const others = data.countries.filter(({ state, event_id }) => OPEN.includes(state) && (event_id === null || !told.has(event_id)));
   return (
@@ -113,7 +116,7 @@ function Now({ data, events, names }: { data: LiveReply; events: EventsReply | n
                 <a href={address(event.event_id)}>{title(event, names)}</a>
                 <StateTag state={event.state} />
                 <span>{t("live.since")} <Time at={event.start} {...(event.countries[0] === undefined ? {} : { country: event.countries[0] })} /></span>
-                <span class="note">{t("live.loss", { share: event.drop_fraction, confidence_share: event.confidence, grade: event.evidence_grade })}</span>
+                <span class="note">{t("live.loss", { share: event.drop_fraction, confidence: sureness(event.confidence), grade: event.evidence_grade })}</span>
               </li>
             ))}
             {others.map((row) => (

@@ -7,9 +7,9 @@ import type { EventReply, Revision, ReviewReply } from "../api/events";
 import { ActionForm } from "../events/ActionForm";
 import { ask, fits, keepToken, keptToken, refusal } from "../events/analyst";
 import { StateTag } from "../events/State";
-import { why } from "../events/story";
+import { sureness, why } from "../events/story";
 import { span } from "../events/when";
-import { address, title, useNames } from "../events/words";
+import { address, title, useCountries, useNames } from "../events/words";
 import { share } from "../format/number";
 import { t } from "../messages/text";
 import { Facts } from "../shell/Facts";
@@ -65,7 +65,8 @@ function SignIn({ fault, onToken }: { fault: string | null; onToken: (token: str
 
 function Queue({ token, onLeave }: { token: string; onLeave: (why: string | null) => void }) {
   const { query } = useLocation();
-  const names = useNames();
+  const atlas = useCountries();
+  const names = useNames(atlas);
   const wanted = query["event"] ?? "";
   const [reply, setReply] = useState<ReviewReply | null>(null);
   const [fault, setFault] = useState<string | null>(null);
@@ -123,7 +124,7 @@ function Waiting({ first, token, names, open }: { first: Revision; token: string
         facts={[
           [t("review.when"), span(event.start, event.end)],
           [t("column.loss"), share(event.drop_fraction)],
-          [t("column.confidence"), `${share(event.confidence)}, ${t("estimate.grade", { grade: event.evidence_grade })}`],
+          [t("column.confidence"), `${sureness(event.confidence)}, ${t("estimate.grade", { grade: event.evidence_grade })}`],
           [t("revisions.title"), t("revisions.number", { index: event.revision })],
         ]}
       />

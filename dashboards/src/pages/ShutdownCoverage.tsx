@@ -4,15 +4,16 @@ import { useLocation } from "preact-iso";
 import type { Covered, ShutdownCoverageReply } from "../api/events";
 import { useData } from "../api/load";
 import { Figure } from "../chart/Figure";
+import { Part } from "../events/Part";
 import { Field, PlaceMap, type Filled } from "../events/PlaceMap";
 import { useMap } from "../events/useMap";
 import { long } from "../events/when";
-import { place, useNames, type Names } from "../events/words";
+import { place, useCountries, useNames, type Names } from "../events/words";
 import { count } from "../format/number";
 import { day } from "../format/time";
 import { t } from "../messages/text";
 import { Page, to } from "../shell/Page";
-import { Empty, Show } from "../shell/States";
+import { Empty } from "../shell/States";
 import { Table, type Column } from "../shell/Table";
 
 /** Fewer sites than this see nothing, and nothing is said of them. */
@@ -46,9 +47,10 @@ export default function ShutdownCoverage() {
   // Without a day in the address the collector says which is its last: a simulated world has its own.
   const path = explicit ? `/v1/coverage/shutdowns?day=${chosen}` : "/v1/coverage/shutdowns";
   const from = useData<ShutdownCoverageReply>(path);
-  const names = useNames();
+  const atlas = useCountries();
+  const names = useNames(atlas);
   const own = from.state === "ready" ? from.data.rows.filter(({ location }) => /^country\/[A-Z]{2}$/.test(location)) : [];
-  const drawn = useMap(own.map(({ location }) => location.slice(8)));
+  const drawn = useMap(atlas, own.map(({ location }) => location.slice(8)));
   const shown = from.state === "ready" ? from.data.day.slice(0, 10) : chosen;
   const link = (on: string) => `/coverage/shutdowns?day=${on}`;
   return (
@@ -70,7 +72,7 @@ export default function ShutdownCoverage() {
         <button type="submit">{t("events.show")}</button>
         <a href={link(shifted(shown, 1))}>{t("sight.after")}</a>
       </form>
-      <Show from={from}>
+      <Part from={from}>
         {({ rows, day: on }) => {
           const parts = rows.filter((row) => !own.includes(row)).sort((a, b) => a.location.localeCompare(b.location));
           const countries = [...own].sort((a, b) => place(a.location, names).localeCompare(place(b.location, names)));
@@ -81,10 +83,11 @@ export default function ShutdownCoverage() {
               <Figure name={`coverage-shutdowns-${shown}`} title={t("sight.map", { day: day(on) })} note={<Key />} columns={columns(names)} rows={[...countries, ...parts]} tabled>
                 {drawn === "failed" ? <p role="alert" class="map-stand-in">{t("world.no_map")}</p>
                   : drawn === null ? <div class="map-stand-in bone" />
-                  : <PlaceMap drawn={drawn} filled={filled(countries, names)} label={t("sight.map_label")} />}
+                  : <PlaceMap drawn={drawn} filled={filled(countries, names)} label={t("sight.map_label")} names={names} />}
               </Figure>
               <section aria-labelledby="countries">
                 <h2 id="countries">{t("column.countries")}</h2>
+                <p class="note">{t("sight.list_note")}</p>
                 <Table caption={t("column.countries")} columns={columns(names)} rows={countries} first={300} />
               </section>
               {parts.length > 0 && (
@@ -97,7 +100,7 @@ export default function ShutdownCoverage() {
             </>
           );
         }}
-      </Show>
+      </Part>
     </Page>
   );
 }
