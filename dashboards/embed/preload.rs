@@ -77,6 +77,10 @@ mod tests {
         assert!(world.contains("</v1/world>") && world.contains("</v1/atlas>"));
         let target = preload("/targets/https%3A%2F%2Fnews.example%2F");
         assert!(target.contains("</v1/targets/https%3A%2F%2Fnews.example%2F>"));
+        let event = preload("/events/01KB0000000000000000000000");
+        assert!(event.contains("</v1/events/01KB0000000000000000000000>"));
+        assert!(preload("/live").contains("</v1/live>"));
+        assert!(!preload("/review").contains("/v1/"), "only with a token");
         assert_eq!(preload("/no/such/page"), "");
     }
 

@@ -23,7 +23,7 @@ export function Essentials({ event }: { event: Revision }) {
             {event.end_lower !== null && event.end_upper !== null && <span class="interval">{t("event.between", { span: span(event.end_lower, event.end_upper) })}</span>}
           </>
         )],
-        [t("column.duration"), event.end === null ? t("event.goes_on") : long(between(event.start, event.end))],
+        ...(event.end === null ? [] : [[t("column.duration"), long(between(event.start, event.end))] as [string, string]]),
         [t("event.loss"), t("event.loss_of", { share: event.drop_fraction, affected: sites(event.affected_sites), whole: sites(event.eligible_sites), networks: event.eligible_asns })],
         [t("event.severity"), <Severity level={event.severity_level} />],
         [t("event.area"), t("event.area_value", { value: Math.round(event.area_pct_min) })],

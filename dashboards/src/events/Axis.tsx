@@ -140,7 +140,7 @@ function draw(marks: Marks, width: number, height: number, { event, timeline, ev
     x: { type: "utc", domain: [left, right], label: null },
     y: { type: "identity", axis: null },
     marks: [
-      axisX({ ticks: Math.max(2, Math.floor(width / 120)), tickFormat: tick(), label: null, anchor: "bottom" }),
+      axisX({ ticks: Math.max(3, Math.floor(width / 110)), tickFormat: tick(), label: null, anchor: "bottom" }),
       rect(ends, { x1: (r: { lower: string }) => at(r.lower), x2: (r: { upper: string }) => at(r.upper), y1: TOP - 8, y2: height - BOTTOM, fill: "var(--warn-ground)", stroke: "var(--warn-line)", strokeWidth: 0.5 }),
       ruleX([event.start, ...(event.end === null ? [] : [event.end])], { x: (moment: string) => at(moment), y1: TOP - 8, y2: height - BOTTOM, stroke: "currentColor", strokeWidth: 1.2 }),
       ...expected.flatMap(([location, bins], index) => [
