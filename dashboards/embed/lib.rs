@@ -69,7 +69,10 @@ pub fn is_page(path: &str) -> bool {
     matches!(
         parts.as_slice(),
         [] | ["coverage" | "method" | "targets" | "verdicts" | "live" | "events" | "review"]
-            | ["countries" | "networks" | "targets" | "measurements" | "events", _]
+            | [
+                "countries" | "networks" | "targets" | "measurements" | "events",
+                _
+            ]
             | ["coverage", "shutdowns"]
             | ["countries", _, "calendar"]
             | ["countries", _, "indicators", _]

@@ -14,10 +14,7 @@ pub fn preload(path: &str) -> String {
             "Country",
             vec![format!("countries/{}", country.to_uppercase())],
         ),
-        ["live"] => (
-            "Live",
-            vec!["live".to_owned(), "atlas".to_owned()],
-        ),
+        ["live"] => ("Live", vec!["live".to_owned(), "atlas".to_owned()]),
         ["events"] => ("Events", vec!["atlas".to_owned()]), // the list is in the query
         ["events", id] => ("Event", vec![format!("events/{id}"), "atlas".to_owned()]),
         ["coverage", "shutdowns"] => ("ShutdownCoverage", vec!["atlas".to_owned()]),

@@ -53,7 +53,7 @@ export interface Revision {
   legal_basis: string | null;
   source_urls: string[];
   notes: string[];
-  drop_fraction: number;
+  drop_fraction: number | null;
   affected_sites: number | null;
   eligible_sites: number | null;
   eligible_asns: number;
@@ -67,7 +67,7 @@ export interface Revision {
   evidence_grade: string;
   signals: string[];
   retro_evidence_sites: number | null;
-  retro_minutes: number;
+  retro_minutes: number | null;
   incident_id: string | null;
   merged_into: string | null;
   related_ids: string[];
@@ -107,6 +107,13 @@ export interface Covered {
   deaf_minutes: number;
 }
 
+/** How long after a start it was said, seconds; null for what was not said. */
+export interface Took {
+  interval_s: number;
+  suspected_s: number | null;
+  confirmed_s: number | null;
+}
+
 /** How soon a loss can be told, by how often probes are heard. */
 export interface Lag {
   interval_s: number;
@@ -125,6 +132,14 @@ export interface Group {
   sites: number | null;
 }
 
+/** What an analyst did, and why; `by` as the operator publishes it. */
+export interface Acted {
+  at: string;
+  by: string;
+  deed: string;
+  reason: string;
+}
+
 export interface EventReply extends Partial<Simulated> {
   event: Revision;
   revisions: Revision[];
@@ -132,7 +147,8 @@ export interface EventReply extends Partial<Simulated> {
   timeline: Bin[];
   groups: Group[];
   incident: Revision[];
-  lag: Lag | null;
+  actions?: Acted[];
+  lag: Took | null;
 }
 
 export interface LiveCountry {
@@ -148,7 +164,8 @@ export interface LiveCountry {
 }
 
 export interface LiveReply extends Partial<Simulated> {
-  as_of: string;
+  /** Null before anything was gone through. */
+  as_of: string | null;
   countries: LiveCountry[];
   deaf: boolean;
   lag?: Lag | null;

@@ -6,7 +6,7 @@ import { Facts } from "../shell/Facts";
 import { to } from "../shell/Page";
 import { Time } from "../shell/Value";
 import { Severity } from "./State";
-import { cap, isWeb, odds, sureness, why } from "./story";
+import { cap, isWeb, lossOf, odds, sureness, why } from "./story";
 import { between, long, span } from "./when";
 
 export function Essentials({ event }: { event: Revision }) {
@@ -24,7 +24,7 @@ export function Essentials({ event }: { event: Revision }) {
           </>
         )],
         ...(event.end === null ? [] : [[t("column.duration"), long(between(event.start, event.end))] as [string, string]]),
-        [t("event.loss"), t("event.loss_of", { share: event.drop_fraction, affected: sites(event.affected_sites), whole: sites(event.eligible_sites), networks: event.eligible_asns })],
+        [t("event.loss"), t("event.loss_of", { loss: lossOf(event.drop_fraction), affected: sites(event.affected_sites), whole: sites(event.eligible_sites), networks: event.eligible_asns })],
         [t("event.severity"), <Severity level={event.severity_level} />],
         [t("event.area"), t("event.area_value", { value: Math.round(event.area_pct_min) })],
         [t("event.user_hours"), event.user_hours === null ? t("coverage.share_unknown") : count(event.user_hours)],

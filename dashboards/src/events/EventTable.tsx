@@ -1,11 +1,10 @@
 // Which events are there, one a row?
 import type { Revision } from "../api/events";
-import { share } from "../format/number";
 import { instant } from "../format/time";
 import { t } from "../messages/text";
 import { Table, type Column } from "../shell/Table";
 import { StateTag } from "./State";
-import { sureness } from "./story";
+import { lossOf, sureness } from "./story";
 import { between, long } from "./when";
 import { address, title, type Names } from "./words";
 
@@ -24,7 +23,7 @@ export function eventColumns(names: Names): Column<Revision>[] {
       key: "end", head: t("column.duration"), raw: (r) => r.end,
       cell: (r) => (r.end === null ? t("event.goes_on") : long(between(r.start, r.end))),
     },
-    { key: "drop_fraction", head: t("column.loss"), cell: (r) => share(r.drop_fraction), raw: (r) => r.drop_fraction, numeric: true },
+    { key: "drop_fraction", head: t("column.loss"), cell: (r) => lossOf(r.drop_fraction), raw: (r) => r.drop_fraction, numeric: true },
     { key: "confidence", head: t("column.confidence"), cell: (r) => sureness(r.confidence), raw: (r) => r.confidence, numeric: true },
     { key: "evidence_grade", head: t("column.grade"), cell: (r) => r.evidence_grade, raw: (r) => r.evidence_grade },
   ];

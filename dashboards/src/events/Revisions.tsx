@@ -1,14 +1,14 @@
 // What was said of the event at which time? Every revision, the newest first, with why it was
 // said and what it changed; each has an address of its own.
-import type { Revision } from "../api/events";
+import type { Acted, Revision } from "../api/events";
 import { t, word } from "../messages/text";
 import { Time } from "../shell/Value";
 import { StateTag } from "./State";
-import { changes } from "./story";
+import { behind, changes } from "./story";
 import { TableFile } from "./TableFile";
 import type { Names } from "./words";
 
-export function Revisions({ revisions, names }: { revisions: Revision[]; names: Names }) {
+export function Revisions({ revisions, actions, names }: { revisions: Revision[]; actions: Acted[]; names: Names }) {
   const ordered = [...revisions].sort((a, b) => a.revision - b.revision);
   return (
     <section aria-labelledby="revisions">
@@ -26,6 +26,7 @@ export function Revisions({ revisions, names }: { revisions: Revision[]; names: 
                 <StateTag state={revision.state} />
               </h3>
               <p class="told">{word("revision_reason", revision.revision_reason)}</p>
+              {behind(ordered[index - 1], revision, actions).map(({ by, reason }) => <p key={reason} class="told">{t("revisions.because", { by, reason })}</p>)}
               <ul class="texts">
                 {changes(ordered[index - 1], revision, names).map((change) => <li key={change}>{change}</li>)}
               </ul>

@@ -78,7 +78,7 @@ function draw({ dot, plot, rect, text }: Marks, width: number, days: CalendarDay
   const monthName = new Intl.DateTimeFormat(region(), { month: "long", timeZone: "UTC" });
   type Placed = (typeof placed)[number];
   const said = ({ of, shade: { kind } }: Placed) =>
-    t("calendar.day", { day: dayWord(of.day), what: kind === "not_covered" ? t("calendar.not_covered") : of.lost_minutes > 0 ? t("calendar.lost", { long: long(of.lost_minutes * 60) }) : t("calendar.nothing") });
+    t("calendar.day", { day: dayWord(of.day), what: kind === "not_covered" ? t("calendar.not_covered") : of.lost_minutes > 0 ? t("calendar.lost", { long: long(of.lost_minutes * 60) }) : of.worst_state === null ? t("calendar.nothing") : word("event_state", of.worst_state) });
   const chart = plot({
     width, height, margin: 0,
     style: { background: "transparent", color: "inherit", fontSize: "12px" },

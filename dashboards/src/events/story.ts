@@ -1,6 +1,6 @@
 // What may be said of an event in sentences? What was seen from inside, why it may have happened
 // and who says so, what bounds the confidence, and what one revision changed.
-import type { Evidence, Revision } from "../api/events";
+import type { Acted, Evidence, Revision } from "../api/events";
 import { count, share } from "../format/number";
 import { instant } from "../format/time";
 import { has, say, t, word } from "../messages/text";
@@ -31,6 +31,22 @@ export function outside(of: Evidence, names: Names): string {
   if (of.value === null || of.baseline === null) return t("outside.sentence", params);
   return t("outside.sentence_value", { ...params, value: of.value, baseline: of.baseline });
 }
+
+/**
+ * What was told last of each kind, place and word: as more sites come back, the same is said again
+ * of more of them. The earlier tellings stay in the table.
+ */
+export function newest(evidence: readonly Evidence[]): Evidence[] {
+  const last = new Map<string, Evidence>();
+  for (const one of [...evidence].sort((a, b) => a.received_at.localeCompare(b.received_at))) {
+    // Those outside name several times of their own; each is a thing of its own.
+    last.set([one.signal, one.location, one.verdict, fromInside(one) ? "" : one.from].join(" "), one);
+  }
+  return [...last.values()].sort((a, b) => a.from.localeCompare(b.from));
+}
+
+/** A share of sites; null is one or two sites, of which none is told. */
+export const lossOf = (share_: number | null): string => (share_ === null ? t("table.few") : share(share_));
 
 /** Whether sites themselves say it, from their own ledgers. */
 export const fromInside = ({ signal }: Evidence): boolean => signal === "epoch_log";
@@ -95,7 +111,7 @@ export function changes(before: Revision | undefined, after: Revision, names: Na
   moved(t("change.end_interval"), interval(before.end_lower, before.end_upper), interval(after.end_lower, after.end_upper));
   moved(t("change.place"), place(before.location, names), place(after.location, names));
   moved(t("change.area"), before.area_name ?? t("table.none"), after.area_name ?? t("table.none"));
-  moved(t("change.drop"), share(before.drop_fraction), share(after.drop_fraction));
+  moved(t("change.drop"), lossOf(before.drop_fraction), lossOf(after.drop_fraction));
   moved(t("change.affected"), sites(before.affected_sites), sites(after.affected_sites));
   moved(t("change.networks"), list(before.asns), list(after.asns));
   moved(t("change.severity"), String(before.severity_level), String(after.severity_level));
@@ -114,6 +130,12 @@ export function changes(before: Revision | undefined, after: Revision, names: Na
 export function sureness(probability: number): string {
   if (probability >= 0.995) return t("sure.most");
   return probability < 0.005 ? t("sure.least") : share(probability);
+}
+
+/** The deeds that a revision carries: those since the one before. */
+export function behind(before: Revision | undefined, after: Revision, actions: readonly Acted[]): Acted[] {
+  if (after.revision_reason !== "analyst") return [];
+  return actions.filter(({ at }) => at <= after.as_of && (before === undefined || at > before.as_of));
 }
 
 /** Odds as people bet them: of the first against the second. */

@@ -33,6 +33,7 @@ export default function Calendar({ country: given }: { country: string }) {
       {(data) => {
         const title = t("calendar.title", { country: names(country), year: data.year });
         const lost = data.days.filter(({ lost_minutes }) => lost_minutes > 0);
+        const eventful = data.days.filter(({ lost_minutes, event_ids }) => lost_minutes > 0 || event_ids.length > 0);
         const blind = data.days.filter((day) => shade(day).kind === "not_covered");
         const deaf = data.days.reduce((sum, { deaf_minutes }) => sum + deaf_minutes, 0);
         return (
@@ -58,9 +59,9 @@ export default function Calendar({ country: given }: { country: string }) {
                 />
                 <YearChart name={`${country}-${data.year}`} title={title} days={data.days} />
                 <section aria-labelledby="lost">
-                  <h2 id="lost">{t("calendar.lost_days")}</h2>
-                  {lost.length === 0 ? <Empty>{t(blind.length === 0 ? "calendar.none" : "calendar.none_seen", { count: blind.length })}</Empty>
-                    : <Table caption={t("calendar.lost_days")} columns={DAYS} rows={[...lost].reverse()} first={20} />}
+                  <h2 id="lost">{t("calendar.event_days")}</h2>
+                  {eventful.length === 0 ? <Empty>{t(blind.length === 0 ? "calendar.none" : "calendar.none_seen", { count: blind.length })}</Empty>
+                    : <Table caption={t("calendar.event_days")} columns={DAYS} rows={[...eventful].reverse()} first={20} />}
                 </section>
                 <section aria-labelledby="events">
                   <h2 id="events">{t("column.events")}</h2>

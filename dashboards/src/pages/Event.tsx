@@ -5,10 +5,10 @@ import { Alternatives, Cause, Essentials, NotCovered, Sureness } from "../events
 import { Axis } from "../events/Axis";
 import { Cite } from "../events/Cite";
 import { EventTable } from "../events/EventTable";
-import { Lag } from "../events/Lag";
+import { Took } from "../events/Lag";
 import { Revisions } from "../events/Revisions";
 import { about, StateTag } from "../events/State";
-import { fromInside, inside, isWeb, outside, saidWord } from "../events/story";
+import { fromInside, inside, isWeb, newest, outside, saidWord } from "../events/story";
 import { TableFile } from "../events/TableFile";
 import { address, place, title, useCountries, useNames, type Names } from "../events/words";
 import { count } from "../format/number";
@@ -49,6 +49,7 @@ export default function Event({ id }: { id: string }) {
               {event.merged_into !== null && <p class="notice">{t("event.merged")} <a href={address(event.merged_into)}>{event.merged_into}</a></p>}
               {event.state === "retracted" && <p class="notice" role="note">{t("event.retracted")}</p>}
               <Essentials event={event} />
+              <Took lag={data.lag} />
               <Axis data={data} names={names} />
               <Inside data={data} names={names} />
               <Groups groups={data.groups} names={names} />
@@ -60,7 +61,7 @@ export default function Event({ id }: { id: string }) {
                 <Cause event={event} />
                 <NotCovered event={event} />
               </div>
-              <Revisions revisions={data.revisions} names={names} />
+              <Revisions revisions={data.revisions} actions={data.actions ?? []} names={names} />
               <Incident data={data} names={names} />
               <Cite event={event} names={names} simulated={data.simulated === true} />
               <section class="downloads" aria-labelledby="downloads">
@@ -70,7 +71,6 @@ export default function Event({ id }: { id: string }) {
                   <li><button type="button" class="link" onClick={() => window.print()}>{t("downloads.print")}</button></li>
                   <li><a href={`/review?event=${encodeURIComponent(event.event_id)}`}>{t("event.review")}</a></li>
                 </ul>
-                {OPEN.includes(event.state) && <Lag lag={data.lag} />}
               </section>
             </Page>
           </Made.Provider>
@@ -82,8 +82,9 @@ export default function Event({ id }: { id: string }) {
 
 /** What sites themselves said afterwards, and then what others say. */
 function Inside({ data, names }: { data: EventReply; names: Names }) {
-  const own = data.evidence.filter(fromInside);
-  const others = data.evidence.filter((one) => !fromInside(one));
+  const all = newest(data.evidence);
+  const own = all.filter(fromInside);
+  const others = all.filter((one) => !fromInside(one));
   return (
     <section aria-labelledby="inside">
       <h2 id="inside">{t("inside.title")}</h2>

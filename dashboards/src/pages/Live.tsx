@@ -7,7 +7,7 @@ import { Lag } from "../events/Lag";
 import { OpenData } from "../events/OpenData";
 import { Field, PlaceMap, type Filled } from "../events/PlaceMap";
 import { StateTag } from "../events/State";
-import { sureness } from "../events/story";
+import { lossOf, sureness } from "../events/story";
 import { useFresh } from "../events/useFresh";
 import { useMap } from "../events/useMap";
 import { long } from "../events/when";
@@ -42,6 +42,8 @@ export default function Live() {
   const names = useNames(atlas);
   const codes = from.state === "ready" ? from.data.countries.map(({ country }) => country) : [];
   const drawn = useMap(atlas, codes);
+  const inPart = parts(events.state === "ready" ? events.data : null);
+  const columns = columnsOf(inPart);
   return (
     <Show from={from}>
       {(data) => (
@@ -52,15 +54,15 @@ export default function Live() {
           <Counts data={data} />
           {data.countries.length === 0 ? <Empty>{t("live.empty")}</Empty> : (
             <div class="small-multiples">
-              <Figure name="live" title={t("live.map")} note={<Key />} columns={COLUMNS} rows={sorted(data.countries)} tabled>
+              <Figure name="live" title={t("live.map")} note={<Key />} columns={columns} rows={sorted(data.countries)} tabled>
                 {drawn === "failed" ? <p role="alert" class="map-stand-in">{t("world.no_map")}</p>
                   : drawn === null ? <div class="map-stand-in bone" />
-                  : <PlaceMap drawn={drawn} filled={filled(data.countries)} label={t("live.map_label")} names={names} />}
+                  : <PlaceMap drawn={drawn} filled={filled(data.countries, inPart)} label={t("live.map_label")} names={names} />}
               </Figure>
               <section class="list" aria-labelledby="countries">
                 <h2 id="countries">{t("live.list")}</h2>
                 <p class="note">{t("live.list_note")}</p>
-                <Table caption={t("live.list")} columns={COLUMNS} rows={sorted(data.countries)} first={300} keyOf={(row) => row.country} />
+                <Table caption={t("live.list")} columns={columns} rows={sorted(data.countries)} first={300} keyOf={(row) => row.country} />
               </section>
             </div>
           )}
@@ -83,11 +85,11 @@ export default function Live() {
 
 function Age({ data, age }: { data: LiveReply; age: number }) {
   // Only real data lives in the reader's own time.
-  const behind = data.simulated === true ? 0 : (Date.now() - Date.parse(data.as_of)) / 60_000;
+  const behind = data.simulated === true || data.as_of === null ? 0 : (Date.now() - Date.parse(data.as_of)) / 60_000;
   return (
     <>
       <p class="age">
-        {t("live.as_of_start")} <Time at={data.as_of} />. <span class="age-own">{age < 10 ? t("live.age_now") : t("live.age", { age: long(Math.floor(age / 10) * 10) })}</span>
+        {data.as_of === null ? t("live.as_of_none") : <>{t("live.as_of_start")} <Time at={data.as_of} />.</>} <span class="age-own">{age < 10 ? t("live.age_now") : t("live.age", { age: long(Math.floor(age / 10) * 10) })}</span>
       </p>
       <Lag lag={data.lag ?? null} />
       {behind >= OLD && behind < 60 * 24 * 366 && (
@@ -116,7 +118,7 @@ function Now({ data, events, names }: { data: LiveReply; events: EventsReply | n
                 <a href={address(event.event_id)}>{title(event, names)}</a>
                 <StateTag state={event.state} />
                 <span>{t("live.since")} <Time at={event.start} {...(event.countries[0] === undefined ? {} : { country: event.countries[0] })} /></span>
-                <span class="note">{t("live.loss", { share: event.drop_fraction, confidence: sureness(event.confidence), grade: event.evidence_grade })}</span>
+                <span class="note">{t("live.loss", { loss: lossOf(event.drop_fraction), confidence: sureness(event.confidence), grade: event.evidence_grade })}</span>
               </li>
             ))}
             {others.map((row) => (
@@ -157,29 +159,40 @@ const sorted = (rows: LiveCountry[]) =>
   [...rows].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.name.localeCompare(b.name));
 
 /** Heard of expected; no number where the state itself says that there is none. */
-function sites({ state, observed, expected }: LiveCountry): string {
-  if (state === "not_covered" || observed === null || expected === null) return t("live.sites_unknown");
-  return t("live.sites", { observed, expected: Math.round(expected) });
+function sites({ state, observed, expected, eligible_sites }: LiveCountry): string {
+  const whole = expected ?? eligible_sites;
+  if (state === "not_covered" || observed === null || whole === null || whole === 0) return t("live.sites_unknown");
+  return t("live.sites", { observed, expected: Math.round(whole) });
 }
 
-function filled(rows: LiveCountry[]): Map<string, Filled> {
+/** Of which rows the event touches a part of the country only, so far as that is known. */
+function parts(events: EventsReply | null): (row: LiveCountry) => boolean {
+  const places = new Map((events?.events ?? []).map(({ event_id, location }) => [event_id, location]));
+  return ({ country, event_id }) => {
+    const location = event_id === null ? undefined : places.get(event_id);
+    return location !== undefined && location !== `country/${country}`;
+  };
+}
+
+function filled(rows: LiveCountry[], inPart: (row: LiveCountry) => boolean): Map<string, Filled> {
+  const said = (row: LiveCountry) => (inPart(row) ? t("live.in_part", { state: word("event_state", row.state) }) : word("event_state", row.state));
   return new Map(rows.map((row) => [row.country, {
     ...(GROUNDS[row.state] ?? GROUNDS.not_covered),
     name: row.name,
-    figure: word("event_state", row.state),
-    title: t("live.shape", { name: row.name, state: word("event_state", row.state), sites: sites(row) }),
+    figure: said(row),
+    title: t("live.shape", { name: row.name, state: said(row), sites: sites(row) }),
     href: row.event_id === null ? to.country(row.country) : address(row.event_id),
   }]));
 }
 
-const COLUMNS: Column<LiveCountry>[] = [
+const columnsOf = (inPart: (row: LiveCountry) => boolean): Column<LiveCountry>[] => [
   { key: "country", head: t("column.country"), cell: (r) => <a href={to.country(r.country)}>{r.name}</a>, raw: (r) => r.country, heads: true },
   {
     key: "state", head: t("column.state"), raw: (r) => r.state,
-    cell: (r) => (r.event_id === null ? <StateTag state={r.state} /> : <a href={address(r.event_id)}><StateTag state={r.state} /></a>),
+    cell: (r) => (r.event_id === null ? <StateTag state={r.state} /> : <><a href={address(r.event_id)}><StateTag state={r.state} /></a>{inPart(r) && <> {t("live.part")}</>}</>),
   },
   { key: "observed", head: t("column.sites"), cell: sites, raw: (r) => r.observed, numeric: true },
-  { key: "expected", head: t("column.eligible"), cell: (r) => (r.eligible_sites === null ? t("table.few") : count(r.eligible_sites)), raw: (r) => r.expected, numeric: true },
+  { key: "expected", head: t("column.eligible"), cell: (r) => (r.eligible_sites === null || r.eligible_sites < 3 ? t("table.few") : count(r.eligible_sites)), raw: (r) => r.expected, numeric: true },
   {
     key: "min_detectable_share", head: t("column.detectable"), numeric: true, raw: (r) => r.min_detectable_share,
     cell: (r) => (r.min_detectable_share === null ? t("table.none") : t("coverage.from_share", { share: r.min_detectable_share })),

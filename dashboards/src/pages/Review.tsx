@@ -7,10 +7,9 @@ import type { EventReply, Revision, ReviewReply } from "../api/events";
 import { ActionForm } from "../events/ActionForm";
 import { ask, fits, keepToken, keptToken, refusal } from "../events/analyst";
 import { StateTag } from "../events/State";
-import { sureness, why } from "../events/story";
+import { lossOf, sureness, why } from "../events/story";
 import { span } from "../events/when";
 import { address, title, useCountries, useNames } from "../events/words";
-import { share } from "../format/number";
 import { t } from "../messages/text";
 import { Facts } from "../shell/Facts";
 import { Page } from "../shell/Page";
@@ -123,7 +122,7 @@ function Waiting({ first, token, names, open }: { first: Revision; token: string
       <Facts
         facts={[
           [t("review.when"), span(event.start, event.end)],
-          [t("column.loss"), share(event.drop_fraction)],
+          [t("column.loss"), lossOf(event.drop_fraction)],
           [t("column.confidence"), `${sureness(event.confidence)}, ${t("estimate.grade", { grade: event.evidence_grade })}`],
           [t("revisions.title"), t("revisions.number", { index: event.revision })],
         ]}

@@ -8,7 +8,7 @@ import { deedOf } from "../../src/events/ActionForm";
 import { fits, lines } from "../../src/events/analyst";
 import { rows, series } from "../../src/events/Axis";
 import { citation } from "../../src/events/Cite";
-import { cap, changes, inside, isWeb, LIMITS, odds, outside, sureness, why } from "../../src/events/story";
+import { cap, changes, inside, isWeb, LIMITS, lossOf, newest, odds, outside, sureness, why } from "../../src/events/story";
 import { between, long, span } from "../../src/events/when";
 import { countryOf, place, title } from "../../src/events/words";
 import { cellOf, shade } from "../../src/events/YearChart";
@@ -98,11 +98,17 @@ describe("evidence", () => {
     const ioda = whole("national").evidence.find(({ signal }) => signal === "import:ioda")!;
     expect(outside(ioda, names)).toBe("IODA (imported): down, Borsia, 20 Nov 2026, 12:55 to 21 Nov 2026, 03:10 UTC: 312, where 4,180 was expected.");
   });
+  test("of what is told again of more sites, the last stands", () => {
+    const all = whole("national").evidence;
+    const told = newest(all).filter(({ location, signal }) => location === "country/XB" && signal === "epoch_log");
+    expect(told.map(({ sites }) => sites)).toEqual([7]);
+    expect(newest(all).length).toBe(all.length - 1);
+  });
   test("one axis has a row for each place's sites and for each thing that was said of it", () => {
     const { timeline, evidence } = whole("national");
     expect(series(timeline).map(([location]) => location)).toEqual(["country/XB"]);
-    expect(rows(evidence).length).toBe(4);
-    expect(rows([...evidence, evidence[0]!]).length, "the same said twice is one row").toBe(4);
+    expect(rows(evidence).length).toBe(5);
+    expect(rows([...evidence, evidence[0]!]).length, "the same said twice is one row").toBe(5);
   });
 });
 
@@ -147,6 +153,9 @@ describe("words", () => {
     expect(span("2026-11-20T12:50:00Z", "2026-11-20T15:00:00Z")).toBe("20 Nov 2026, 12:50 to 15:00 UTC");
     expect(span("no time", "2026-11-20T15:00:00Z")).toContain("no time");
     expect(between("2026-11-20T12:50:00Z", "2026-11-20T12:49:00Z")).toBe(0);
+  });
+  test("a share of one or two sites is not told", () => {
+    expect([lossOf(1), lossOf(0.05), lossOf(null)]).toEqual(["100%", "5%", "fewer than 3"]);
   });
   test("nothing is certain, and odds are odds", () => {
     expect([1, 0.996, 0.99, 0.5, 0.001, 0].map(sureness)).toEqual(["more than 99%", "more than 99%", "99%", "50%", "less than 1%", "less than 1%"]);
@@ -237,7 +246,7 @@ describe("the fixtures", () => {
       for (const { sites } of [...evidence, ...groups]) expect(sites === null || sites >= 3).toBe(true);
     }
     const live = get<LiveReply>("/v1/live");
-    expect(live.countries.filter(({ state }) => state === "not_covered").every(({ observed }) => observed === null)).toBe(true);
+    expect(live.countries.filter(({ state }) => state === "not_covered").every(({ observed, eligible_sites }) => observed === null && eligible_sites === 0)).toBe(true);
     expect(get<ShutdownCoverageReply>("/v1/coverage/shutdowns").rows.length).toBeGreaterThan(5);
     expect(get<CalendarReply>("/v1/countries/XB/calendar", "year=2026").days.filter(({ lost_minutes }) => lost_minutes > 0).length).toBe(2);
   });
