@@ -38,7 +38,7 @@ function columns(names: Names): Column<Said>[] {
     { key: "to", head: t("column.to"), cell: (r) => <span class="moment">{r.to === null ? t("event.goes_on") : instant(r.to)}</span>, raw: (r) => r.to },
     { key: "location", head: t("column.place"), cell: (r) => place(r.location, names), raw: (r) => r.location },
     { key: "signal", head: t("column.signal"), cell: (r) => word("signal", r.signal), raw: (r) => r.signal },
-    { key: "verdict", head: t("column.said"), cell: (r) => saidWord(r.verdict), raw: (r) => r.verdict },
+    { key: "verdict", head: t("column.said"), cell: (r) => <span class="words">{saidWord(r.verdict)}</span>, raw: (r) => r.verdict },
     { key: "sites", head: t("column.sites"), cell: (r) => number(r.sites), raw: (r) => r.sites, numeric: true },
     { key: "value", head: t("column.value"), cell: (r) => number(r.value), raw: (r) => r.value, numeric: true },
     { key: "baseline", head: t("column.baseline"), cell: (r) => number(r.baseline), raw: (r) => r.baseline, numeric: true },

@@ -113,7 +113,7 @@ function Inside({ data, names }: { data: EventReply; names: Names }) {
 function Groups({ groups, names }: { groups: Group[]; names: Names }) {
   const columns: Column<Group>[] = [
     { key: "location", head: t("column.place"), cell: (r) => place(r.location, names), raw: (r) => r.location, heads: true },
-    { key: "verdict", head: t("column.said"), cell: (r) => saidWord(r.verdict), raw: (r) => r.verdict },
+    { key: "verdict", head: t("column.said"), cell: (r) => <span class="words">{saidWord(r.verdict)}</span>, raw: (r) => r.verdict },
     { key: "sites", head: t("column.sites"), cell: (r) => (r.sites === null ? t("table.few") : count(r.sites)), raw: (r) => r.sites, numeric: true },
   ];
   return (

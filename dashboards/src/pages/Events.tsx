@@ -51,6 +51,7 @@ export default function Events() {
         }
       </Part>
       <OpenData asOf={null} />
+      <p class="filter"><a href="/review">{t("events.review")}</a></p>
     </Page>
   );
 }

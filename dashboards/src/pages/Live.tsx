@@ -104,7 +104,7 @@ function Now({ data, events, names }: { data: LiveReply; events: EventsReply | n
   const rank = ({ state }: { state: string }) => ORDER.indexOf(state as LiveCountry["state"]);
   const open = (events?.events ?? []).filter(({ state }) => OPEN.includes(state)).sort((a, b) => rank(a) - rank(b));
   const told = new Set(open.map(({ event_id }) => event_id));
-  const others = data.countries.filter(({ state, event_id }) => OPEN.includes(state) && (event_id === null || !told.has(event_id)));
+  const others = sorted(data.countries).filter(({ state, event_id }) => OPEN.includes(state) && (event_id === null || !told.has(event_id)));
   return (
     <section aria-labelledby="now">
       <h2 id="now">{t("live.now")}</h2>
@@ -125,7 +125,7 @@ function Now({ data, events, names }: { data: LiveReply; events: EventsReply | n
               <li key={row.country} class={`card state-${row.state}`}>
                 {row.event_id === null ? <strong>{row.name}</strong> : <a href={address(row.event_id)}>{row.name}</a>}
                 <StateTag state={row.state} />
-                <span class="note">{sites(row)}</span>
+                <span class="note">{t("live.sites_heard", { sites: sites(row) })}</span>
               </li>
             ))}
           </ul>
