@@ -38,6 +38,8 @@ const INITIAL = /\/(shell\/(Shell|Page|context)|format\/(number|time))\.tsx?$/;
 /** What pages share, in one file; not what draws charts, which is large and comes later. */
 const SHARED = /\/src\/((chart|shell|format)\/|map\/Patterns|api\/types)/;
 const APART = /\/chart\/(marks|Steps)\.tsx?$/;
+/** What pages of events share, in one file that others do not load; without what only some need. */
+const EVENTS = /\/src\/(events\/(?!useMap|ActionForm|analyst)|api\/events)/;
 const shared = (id: string): boolean => SHARED.test(id) && !APART.test(id) && !INITIAL.test(id);
 
 /** `preload.txt`: a line for each page, its name and the files that it needs beside the entry's. */
@@ -79,7 +81,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy knows no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "shared", test: shared, includeDependenciesRecursively: false }] } } },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "shared", test: shared, includeDependenciesRecursively: false }, { name: "events", test: EVENTS, includeDependenciesRecursively: false }] } } },
   },
   server: { proxy: { "/v1": process.env["FAULTLINE_API"] ?? "http://127.0.0.1:8080" } },
   test: { include: ["tests/unit/**/*.test.{ts,tsx}"], environment: "node" },

@@ -68,8 +68,13 @@ pub fn is_page(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     matches!(
         parts.as_slice(),
-        [] | ["coverage" | "method" | "targets" | "verdicts"]
-            | ["countries" | "networks" | "targets" | "measurements", _]
+        [] | ["coverage" | "method" | "targets" | "verdicts" | "live" | "events" | "review"]
+            | [
+                "countries" | "networks" | "targets" | "measurements" | "events",
+                _
+            ]
+            | ["coverage", "shutdowns"]
+            | ["countries", _, "calendar"]
             | ["countries", _, "indicators", _]
     )
 }
@@ -180,12 +185,20 @@ mod tests {
             "/targets/https%3A%2F%2Fnews.example%2F",
             "/measurements/00",
             "/verdicts",
+            "/live",
+            "/events",
+            "/events/01KB0000000000000000000000",
+            "/coverage/shutdowns",
+            "/countries/XA/calendar",
+            "/review",
         ] {
             assert!(is_page(page), "{page}");
         }
         for nothing in [
             "/countries",
             "/countries/XA/indicators",
+            "/countries/XA/calendar/2026",
+            "/coverage/elsewhere",
             "/wp-login.php",
             "/targets/a/b",
         ] {

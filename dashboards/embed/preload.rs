@@ -14,6 +14,12 @@ pub fn preload(path: &str) -> String {
             "Country",
             vec![format!("countries/{}", country.to_uppercase())],
         ),
+        ["live"] => ("Live", vec!["live".to_owned(), "atlas".to_owned()]),
+        ["events"] => ("Events", vec!["atlas".to_owned()]), // the list is in the query
+        ["events", id] => ("Event", vec![format!("events/{id}"), "atlas".to_owned()]),
+        ["coverage", "shutdowns"] => ("ShutdownCoverage", vec!["atlas".to_owned()]),
+        ["countries", _, "calendar"] => ("Calendar", vec!["atlas".to_owned()]),
+        ["review"] => ("Review", vec![]), // only with a token
         ["countries", country, "indicators", indicator] => {
             let country = country.to_uppercase();
             let data = format!("countries/{country}/indicators/{indicator}");
@@ -68,6 +74,10 @@ mod tests {
         assert!(world.contains("</v1/world>") && world.contains("</v1/atlas>"));
         let target = preload("/targets/https%3A%2F%2Fnews.example%2F");
         assert!(target.contains("</v1/targets/https%3A%2F%2Fnews.example%2F>"));
+        let event = preload("/events/01KB0000000000000000000000");
+        assert!(event.contains("</v1/events/01KB0000000000000000000000>"));
+        assert!(preload("/live").contains("</v1/live>"));
+        assert!(!preload("/review").contains("/v1/"), "only with a token");
         assert_eq!(preload("/no/such/page"), "");
     }
 
@@ -95,6 +105,12 @@ mod tests {
             "/method",
             "/targets",
             "/verdicts",
+            "/live",
+            "/events",
+            "/events/0",
+            "/coverage/shutdowns",
+            "/countries/XA/calendar",
+            "/review",
             "/countries/XA",
             "/countries/XA/indicators/U1",
             "/networks/1",

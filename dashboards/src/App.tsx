@@ -17,6 +17,12 @@ const Target = lazy(() => import("./pages/Target"));
 const Verdicts = lazy(() => import("./pages/Verdicts"));
 const Measurement = lazy(() => import("./pages/Measurement"));
 const Coverage = lazy(() => import("./pages/Coverage"));
+const Live = lazy(() => import("./pages/Live"));
+const Events = lazy(() => import("./pages/Events"));
+const Event = lazy(() => import("./pages/Event"));
+const ShutdownCoverage = lazy(() => import("./pages/ShutdownCoverage"));
+const Calendar = lazy(() => import("./pages/Calendar"));
+const Review = lazy(() => import("./pages/Review"));
 const Method = lazy(() => import("./pages/Method"));
 
 function Nowhere() {
@@ -56,6 +62,12 @@ function Pages() {
         <Route path="/" component={World} />
         <Route path="/countries/:country" component={Country} />
         <Route path="/countries/:country/indicators/:indicator" component={Indicator} />
+        <Route path="/countries/:country/calendar" component={Calendar} />
+        <Route path="/live" component={Live} />
+        <Route path="/events" component={Events} />
+        <Route path="/events/:id" component={Event} />
+        <Route path="/coverage/shutdowns" component={ShutdownCoverage} />
+        <Route path="/review" component={Review} />
         <Route path="/networks/:asn" component={Network} />
         <Route path="/targets" component={Targets} />
         <Route path="/targets/:target" component={Target} />

@@ -3,7 +3,7 @@
 // tell which of them its owner looked at.
 
 const DATA = "faultline-data";
-const KEPT = /^\/v1\/(world|atlas|coverage|method|health|countries\/[A-Za-z]{2})$/;
+const KEPT = /^\/v1\/(world|atlas|coverage|method|health|live|countries\/[A-Za-z]{2})$/;
 
 const store = async (): Promise<Cache | null> => {
   try {

@@ -4,6 +4,7 @@ import { DIMENSIONS, type Dim, type TimelineDay } from "../api/types";
 import { score } from "../format/number";
 import { day } from "../format/time";
 import { t } from "../messages/text";
+import type { Loss } from "../shell/Losses";
 import type { Column } from "../shell/Table";
 import { NARROW } from "./Dimensions";
 import { Figure } from "./Figure";
@@ -26,6 +27,9 @@ export function points(timeline: TimelineDay[]): Point[] {
     }),
   );
 }
+
+/** Where the axis ends: what goes on reaches that far. */
+const axisEnd = (timeline: TimelineDay[]) => new Date(`${(timeline.at(-1)?.day ?? "1970-01-01").slice(0, 10)}T00:00:00Z`);
 
 const known = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
 
@@ -59,18 +63,18 @@ const COLUMNS: Column<TimelineDay>[] = [
   ]),
 ];
 
-export function Timeline({ name, country, timeline }: { name: string; country: string; timeline: TimelineDay[] }) {
+export function Timeline({ name, country, timeline, losses = [] }: { name: string; country: string; timeline: TimelineDay[]; losses?: Loss[] }) {
   const title = t("country.timeline", { country });
   const all = points(timeline);
   const first = timeline[0]?.day ?? "";
   const last = timeline.at(-1)?.day ?? "";
   return (
-    <Figure name={name} title={title} note={t("country.timeline_note")} columns={COLUMNS} rows={timeline}>
+    <Figure name={name} title={title} note={losses.length === 0 ? t("country.timeline_note") : `${t("country.timeline_note")} ${t("country.timeline_losses")}`} columns={COLUMNS} rows={timeline}>
       <PlotArea
         label={t("country.timeline_label", { country, from: day(first), to: day(last) })}
         height={330}
-        depends={[timeline]}
-        draw={({ plot, areaY, lineY, dot, ruleY, text, axisX, axisY }, width) =>
+        depends={[timeline, losses.map(({ id }) => id).join()]}
+        draw={({ plot, areaY, lineY, dot, rect, ruleX, ruleY, text, axisX, axisY }, width) =>
           plot({
             width,
             height: 330,
@@ -82,6 +86,9 @@ export function Timeline({ name, country, timeline }: { name: string; country: s
             y: { domain: [0, 1], label: null },
             fy: { domain: [...DIMENSIONS], axis: null, padding: 0.28 },
             marks: [
+              // Losses of connectivity, numbered as in the list below; one of hours is at least a line.
+              rect(losses, { x1: "from", x2: (l: Loss) => l.to ?? axisEnd(timeline), y1: 0, y2: 1, fill: "var(--warn-ground)", stroke: "var(--warn-line)", strokeWidth: 0.6 }),
+              ruleX(losses, { x: "from", stroke: "var(--warn-line)", strokeDasharray: "3,2" }),
               ruleY([0, 0.5, 1], { stroke: "var(--line)" }),
               axisX({ ticks: Math.max(2, Math.floor(width / 110)), label: null, anchor: "bottom" }),
               axisY({ ticks: [0, 0.5, 1], label: null, tickSize: 0 }),
@@ -97,8 +104,9 @@ export function Timeline({ name, country, timeline }: { name: string; country: s
                 },
                 frameAnchor: "top-left", dy: -16, fontWeight: 600, fill: "currentColor",
               }),
+              text(losses, { fy: () => DIMENSIONS[0], x: "from", text: (l: Loss) => String(l.number), frameAnchor: "top", dy: -31, fontWeight: 600, fill: "currentColor" }),
             ],
-            marginTop: 24,
+            marginTop: losses.length === 0 ? 24 : 38,
           })
         }
       />

@@ -71,8 +71,9 @@ const NAMES = new Set(["asn", "port", "status", "year", "code", "index"]);
 export function formatParam(name: string, value: string | number, code: string): string {
   if (typeof value === "string") return value;
   if (NAMES.has(name)) return String(value);
-  if (Number.isInteger(value)) return count(value, code);
-  return name.endsWith("share")
-    ? new Intl.NumberFormat(code, { style: "percent", maximumFractionDigits: value < 0.1 ? 1 : 0 }).format(value)
+  const part = name.endsWith("share");
+  if (Number.isInteger(value) && !part) return count(value, code);
+  return part
+    ? new Intl.NumberFormat(code, { style: "percent", maximumFractionDigits: value > 0 && value < 0.1 ? 1 : 0 }).format(value)
     : new Intl.NumberFormat(code, { maximumFractionDigits: 2 }).format(value);
 }

@@ -10,6 +10,7 @@ import { has, say, t, word } from "../messages/text";
 import { counted, mechanisms, network, outcomes, probes, target } from "../shell/columns";
 import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
+import { losses, Losses, useLosses } from "../shell/Losses";
 import { CoverageFacts, Facts } from "../shell/Facts";
 import { Page, to } from "../shell/Page";
 import { Empty, Freshness, Show } from "../shell/States";
@@ -19,6 +20,7 @@ import { sentence, Texts, Time, Value } from "../shell/Value";
 export default function Country({ country }: { country: string }) {
   const path = `/v1/countries/${encodeURIComponent(country.toUpperCase())}`;
   const from = useData<CountryReply>(path);
+  const lost = useLosses(country.toUpperCase(), from.state === "ready" ? (from.data.timeline[0] ?? null)?.day ?? null : null);
   return (
     <Show from={from}>
       {(data) => (
@@ -43,13 +45,14 @@ export default function Country({ country }: { country: string }) {
               </div>
             </section>
             {data.timeline.some((on) => DIMENSIONS.some((dimension) => on[dimension] !== null)) ? (
-              <Timeline name={`${data.country}-timeline`} country={data.name} timeline={data.timeline} />
+              <Timeline name={`${data.country}-timeline`} country={data.name} timeline={data.timeline} losses={lost === null || lost === "failed" ? [] : losses(lost.events)} />
             ) : (
               <section aria-labelledby="timeline">
                 <h2 id="timeline">{t("country.timeline", { country: data.name })}</h2>
                 <Empty>{t("country.no_timeline")}</Empty>
               </section>
             )}
+            <Losses country={data.country} reply={lost} />
             <section aria-labelledby="indicators">
               <h2 id="indicators">{t("country.indicators")}</h2>
               <p class="note">{t("country.indicators_note")}</p>

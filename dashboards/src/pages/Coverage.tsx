@@ -41,7 +41,7 @@ export default function Coverage() {
             title={t("coverage.title")}
             lead={
               <p>
-                {t("coverage.lead")}{" "}
+                {t("coverage.lead")} <a href="/coverage/shutdowns">{t("live.coverage")}</a>{" "}
                 {t("window", { from: day(data.window.from), to: day(data.window.to), count: data.window.days })}
               </p>
             }

@@ -8,6 +8,8 @@ import type { Around } from "./context";
 
 const PLACES: { href: string; key: Key }[] = [
   { href: "/", key: "nav.world" },
+  { href: "/live", key: "nav.live" },
+  { href: "/events", key: "nav.events" },
   { href: "/coverage", key: "nav.coverage" },
   { href: "/targets", key: "nav.targets" },
   { href: "/method", key: "nav.method" },

@@ -26,9 +26,11 @@ interface Props<Row> {
   rows: Row[];
   /** Rows before "show all". */
   first?: number;
+  /** What a row is known by where rows change places while somebody reads. */
+  keyOf?: (row: Row) => string;
 }
 
-export function Table<Row>({ caption, captionShown, columns, rows, first = 50 }: Props<Row>) {
+export function Table<Row>({ caption, captionShown, columns, rows, first = 50, keyOf }: Props<Row>) {
   const [all, setAll] = useState(false);
   if (rows.length === 0) return <p class="empty">{t("table.empty")}</p>;
   const shown = all ? rows : rows.slice(0, first);
@@ -46,7 +48,7 @@ export function Table<Row>({ caption, captionShown, columns, rows, first = 50 }:
           </thead>
           <tbody>
             {shown.map((row, at) => (
-              <tr key={at}>
+              <tr key={keyOf?.(row) ?? at}>
                 {columns.map(({ key, cell, numeric, heads }) =>
                   heads === true ? (
                     <th key={key} scope="row">{cell(row)}</th>

@@ -90,14 +90,15 @@ export async function found() {
       const { evidence, indicator } = await api(`/v1/countries/${country}/indicators/${id}`);
       const { verdicts } = await api(evidence);
       if (verdicts.length === 0) continue;
-      return { world, country, indicator, verdict: verdicts[0], insufficient: insufficient[0] };
+      const { events } = await api("/v1/events?limit=1");
+      return { world, country, indicator, verdict: verdicts[0], insufficient: insufficient[0], event: events[0] };
     }
   }
   return assert.fail("no country has an indicator with deviations and public measurements");
 }
 
-/** One address of every page. */
-export function addresses({ country, indicator, verdict }) {
+/** One address of every page; of an event only where there was one. */
+export function addresses({ country, indicator, verdict, event }) {
   return {
     world: "/",
     country: `/countries/${country}`,
@@ -109,5 +110,11 @@ export function addresses({ country, indicator, verdict }) {
     measurement: `/measurements/${verdict.measurement}`,
     coverage: "/coverage",
     method: "/method",
+    live: "/live",
+    events: `/events?country=${country}`,
+    ...(event === undefined ? {} : { event: `/events/${event.event_id}` }),
+    sight: "/coverage/shutdowns",
+    calendar: `/countries/${country}/calendar`,
+    review: "/review",
   };
 }

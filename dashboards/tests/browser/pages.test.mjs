@@ -119,7 +119,7 @@ describe("pages", { skip }, () => {
 
   test("every chart leaves as CSV, SVG and PNG that say whether they are simulated", async () => {
     await withPage({ acceptDownloads: true }, async (page) => {
-      for (const path of [all.world, all.country, all.indicator, all.measurement]) {
+      for (const path of [all.world, all.country, all.indicator, all.measurement, all.live, all.event, all.sight, all.calendar].filter((path) => path !== undefined)) {
         await go(page, path);
         for (const chart of await page.locator("figure.chart").all()) {
           for (const format of ["CSV", "SVG", "PNG"]) {

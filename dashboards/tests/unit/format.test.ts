@@ -58,6 +58,7 @@ describe("other numbers", () => {
 
   test("parameters of sentences: names stay as they are, shares become per cent", () => {
     expect(formatParam("asn", 64498, "en")).toBe("64498");
+    expect([1, 0.5, 0.012, 0].map((share) => formatParam("share", share, "en"))).toEqual(["100%", "50%", "1.2%", "0%"]);
     expect(formatParam("measurements", 64498, "en")).toBe("64,498");
     expect(formatParam("share", 0.99, "en")).toBe("99%");
     expect(formatParam("percent", 12.5, "en")).toBe("12.5");
