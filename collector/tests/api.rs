@@ -246,6 +246,7 @@ async fn refusals_have_a_word_and_a_sentence() {
         target: "https://news.example/".into(),
         addresses: vec![],
         brief: None,
+        transports: None,
     };
     let ask = probe.seal(Purpose::Request, &ask);
     refused(&app, "/v1/control", ask, "control_off").await;

@@ -103,6 +103,8 @@ const LEAST: u64 = 64 << 10;
 const NAMES: u64 = 64 << 10;
 /// The same for a page.
 const PAGE: u64 = 1 << 20;
+/// The same for QUIC, where every handshake fails.
+const QUIC: u64 = 128 << 10;
 /// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
 /// portions, as those of a thousand other probes do.
 const EPOCHS: usize = 2000;
@@ -247,7 +249,11 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         };
         // Both experiments are about the same name: both carry the control's view.
         let seen = names.as_ref().map_or(&[][..], |names| &names.observations);
-        let sealed = self.control(page.unwrap_or(name), name, seen).await;
+        let transports = page
+            .filter(|url| url.starts_with("https:"))
+            .filter(|_| self.consent.allows(Group::Transport).is_ok());
+        let target = page.unwrap_or(name);
+        let sealed = self.control(target, name, seen, transports.is_some()).await;
         if let Some(names) = names {
             measured.push(self.finish(names, sealed.clone())?);
         }
@@ -255,7 +261,15 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
             self.hold(0, PAGE)?;
             let page = experiment::web(&self.world, &self.plan, url, report.as_ref()).await;
-            measured.push(self.finish(page, sealed)?);
+            measured.push(self.finish(page, sealed.clone())?);
+        }
+        if let Some(url) = transports {
+            let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
+            self.hold(0, QUIC)?;
+            let world = &self.world;
+            let seen = experiment::quic(world, &self.plan, url, report.as_ref());
+            let seen = Box::pin(seen).await;
+            measured.push(self.finish(seen, sealed)?);
         }
         Ok(measured)
     }
@@ -334,6 +348,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         target: &str,
         name: &str,
         seen: &[Observation],
+        transports: bool,
     ) -> Option<Blob> {
         let collector = self.collector.as_ref().filter(|_| !self.away)?;
         let mut addresses = experiment::told(name, seen);
@@ -344,6 +359,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             target: target.into(),
             addresses,
             brief: None,
+            transports: transports.then_some(true),
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let (net, clock) = (self.world.net, self.world.clock);

@@ -48,6 +48,8 @@ pub struct Config {
     pub non_resolver: Option<SocketAddr>,
     /// Name in the neutral twin of a failed handshake.
     pub neutral_name: String,
+    /// Hosts known to speak QUIC, tried where a target's fails.
+    pub quic_references: Vec<QuicHost>,
     /// PEM file of further roots for judging certificates (closed test networks).
     pub extra_roots: Option<PathBuf>,
     /// A plain-HTTP URL that answers 204, to notice captive portals; none checks nothing.
@@ -72,6 +74,16 @@ pub struct Encrypted {
     pub name: String,
     /// `tls` (RFC 7858) or `https` (RFC 8484).
     pub transport: EncryptedTransport,
+}
+
+/// A host that speaks QUIC, authenticated by name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuicHost {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The name its certificate must carry.
+    pub name: String,
 }
 
 /// How an encrypted resolver is asked.
@@ -171,6 +183,18 @@ impl Default for Config {
             own_resolvers: false,
             non_resolver: None,
             neutral_name: "example.com".into(),
+            quic_references: [
+                ("1.1.1.1:443", "one.one.one.one"),
+                ("8.8.8.8:443", "dns.google"),
+            ]
+            .into_iter()
+            .filter_map(|(address, name)| {
+                Some(QuicHost {
+                    address: address.parse().ok()?,
+                    name: name.into(),
+                })
+            })
+            .collect(),
             extra_roots: None,
             captive_check: None,
             own_addresses: Vec::new(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
 /// Version of [`TEXT`]. A change of meaning takes a new number, and asks again.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// What the owner reads before agreeing.
 pub const TEXT: &str = "\
@@ -29,6 +29,10 @@ What Faultline does on this machine, and what it may mean for you
 Groups:
   dns    looks up names at your network's resolvers and at public ones
   web    opens the pages themselves; implies traffic to every listed site
+  transport
+         tries the newer ways to speak to the sites of `web`: QUIC and HTTP/3, as browsers do;
+         where one fails, the same with another name and with what no browser sends, and QUIC to
+         a large public resolver for comparison
   infrastructure
          asks the same resolvers for what holds the Internet's names together: top-level
          domains, names that must not exist, and names of a test zone; opens no page
@@ -49,6 +53,8 @@ pub enum Group {
     Dns,
     /// Page fetches.
     Web,
+    /// QUIC and HTTP/3.
+    Transport,
     /// Lookups of top-level domains, special-use names and a test zone.
     Infrastructure,
     /// Heartbeat and link ledger.

@@ -91,6 +91,14 @@ impl Scrubber {
                     .iter_mut()
                     .for_each(|bytes| self.blob(bytes));
             }
+            Step::Quic(quic) => {
+                self.address(&mut quic.ip);
+                let name = quic.server_name.iter_mut().chain(&mut quic.alpn);
+                name.for_each(|name| self.string(name));
+                quic.chain
+                    .iter_mut()
+                    .for_each(|certificate| self.blob(certificate));
+            }
             Step::Fetch(fetch) => {
                 self.address(&mut fetch.ip);
                 self.string(&mut fetch.url);

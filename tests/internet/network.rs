@@ -1,5 +1,6 @@
 //! How does a host touch the simulated world? Through the probe's own traits.
 
+use crate::flow::{Way, client};
 use crate::link::Link;
 use crate::middlebox::address::Fate;
 use crate::middlebox::dns_mangler::{Mangle, arrives, passes};
@@ -12,7 +13,9 @@ use faultline_core::{
     dns::{NameBuf, Query, Rcode, RecordType},
     failure::{Failure, Layer},
 };
-use faultline_probe::net::{Attachment, Datagram, Exchange, Network, Patience, from_errno};
+use faultline_probe::net::{
+    Attachment, Datagram, Exchange, Flow, Network, Patience, from_errno,
+};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -189,6 +192,25 @@ impl Network for SimNetwork {
             failure: None,
             watched: patience.further,
         }
+    }
+
+    async fn flow(&self, to: SocketAddr) -> io::Result<Box<dyn Flow>> {
+        let fate = self.fate(to.ip());
+        if let Some(Fate::Refused(errno @ NO_ROUTE)) = fate {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        Ok(Box::new(
+            Way {
+                world: Arc::clone(&self.world),
+                link: Arc::clone(&self.link),
+                asn: self.asn,
+                captive: self.captive,
+                from: client(to.ip()),
+                to,
+                fate,
+            }
+            .open(),
+        ))
     }
 
     async fn connect(&self, to: SocketAddr) -> io::Result<SimStream> {

@@ -5,7 +5,7 @@ use crate::clock::SimClock;
 use crate::entropy::Seeded;
 use crate::network::SimNetwork;
 use crate::scenario::{Expect, Experiment, Measure, Scenario};
-use crate::world::{CHECK, NEUTRAL, World, WorldError};
+use crate::world::{CHECK, NEUTRAL, NEUTRAL_HOST, World, WorldError};
 use faultline_core::{
     id::MeasurementId,
     measurement::{ControlReport, Driver, Measurement},
@@ -15,8 +15,8 @@ use faultline_core::{
     verdict::{Verdict, judge},
 };
 use faultline_probe::experiment::{
-    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, Surroundings, dns_consistency, hello,
-    measure, namespace, special_names, told, transparency, web,
+    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, QuicReference, Surroundings,
+    dns_consistency, hello, measure, namespace, quic, special_names, told, transparency, web,
 };
 use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
@@ -84,8 +84,9 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let seed = scenario.seed ^ at << 16;
         let vantage = SimNetwork::vantage(world, seed);
         let probe = SimNetwork::probe(world, &scenario.probe, seed);
-        let clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
+        let mut clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let mut plan = clean.clone();
+        clean.transports = wanted.experiment == Experiment::Quic;
         fill(&mut plan, scenario);
         let start = || {
             let probe = &scenario.probe;
@@ -159,6 +160,7 @@ pub(crate) async fn look<N: Network, C: Clock>(
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
         Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
+        Experiment::Quic => quic(&world, plan, &wanted.target, control).await,
         Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
         Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
         Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)
@@ -222,6 +224,10 @@ pub fn fill(plan: &mut Plan, scenario: &Scenario) {
     plan.own_resolvers = scenario.probe.own_resolvers;
     let non_resolver = scenario.probe.non_resolver;
     plan.non_resolver = non_resolver.map(|ip| SocketAddr::new(ip, 53));
+    plan.quic_references = vec![QuicReference {
+        addr: SocketAddr::new(NEUTRAL_HOST, 443),
+        name: NEUTRAL.to_owned(),
+    }];
     plan.captive = Some(CaptiveCheck {
         url: CHECK.to_owned(),
         status: 204,

@@ -182,6 +182,21 @@ pub struct Site {
     /// How long the server thinks, milliseconds.
     #[serde(default)]
     pub thinks_ms: u64,
+    /// Whether its hosts speak QUIC.
+    #[serde(default)]
+    pub http3: bool,
+}
+
+impl Site {
+    /// The status of its page for a visitor from a country.
+    pub fn status_for(&self, country: &str) -> u16 {
+        let refused = self.refuses_countries.iter().any(|c| c == country);
+        if refused {
+            self.refuses_with
+        } else {
+            self.status
+        }
+    }
 }
 
 fn ok() -> u16 {
@@ -294,6 +309,8 @@ pub enum Experiment {
     Web,
     /// Does a ClientHello come through?
     Hello,
+    /// Does QUIC reach it?
+    Quic,
     /// Is the top-level domain where it is for everybody?
     Namespace,
     /// Does the special-use name lead nowhere?

@@ -20,6 +20,8 @@ const VANTAGE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2a0e, 0xffff, 0, 0, 0, 0, 
 /// A name that nobody filters, served in every world; not its own DNS answer matters but
 /// that it may be said to any server.
 pub const NEUTRAL: &str = "neutral.example";
+/// Where it is served, over QUIC, too.
+pub const NEUTRAL_HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(24, 255, 0, 80));
 /// The page by which captive portals are noticed; every world has it.
 pub const CHECK: &str = "http://check.example/";
 
@@ -335,7 +337,7 @@ fn vantage() -> Network {
 fn check_site() -> Site {
     Site {
         names: vec!["check.example".to_owned(), NEUTRAL.to_owned()],
-        addresses: vec![[24, 255, 0, 80].into()],
+        addresses: vec![NEUTRAL_HOST],
         aliases: Vec::new(),
         geo: Vec::new(),
         rotates: false,
@@ -352,5 +354,6 @@ fn check_site() -> Site {
         chain: Vec::new(),
         pace_ms: 0,
         thinks_ms: 0,
+        http3: true,
     }
 }

@@ -106,6 +106,7 @@ fn request(target: &str, told: &[&str]) -> ControlRequest {
         target: target.into(),
         addresses: told.iter().map(|ip| Ip(ip.parse().unwrap())).collect(),
         brief: None,
+        transports: None,
     }
 }
 

@@ -226,6 +226,7 @@ fn the_control_refuses_strangers_and_what_is_not_listed() {
                 target: target.into(),
                 addresses: vec![Ip(HERE.into())],
                 brief: None,
+                transports: None,
             };
             let sealed = key.seal(Purpose::Request, &request);
             let asked = uplink.ask::<_, _, ControlRequest>(&net, &clock, "/v1/control", sealed);

@@ -28,6 +28,8 @@ pub struct Question {
     pub port: Option<u16>,
     /// What the probe's resolvers said, in order.
     pub told: Vec<IpAddr>,
+    /// Whether QUIC is tried, too.
+    pub transports: bool,
 }
 
 /// Addresses of a request that are considered.
@@ -88,6 +90,7 @@ impl Admission {
             host: target.name().to_owned(),
             port,
             told: self.told(request),
+            transports: request.transports == Some(true),
         })
     }
 
@@ -137,6 +140,7 @@ mod tests {
             target: target.into(),
             addresses: told.iter().map(|ip| Ip(ip.parse().unwrap())).collect(),
             brief: None,
+            transports: None,
         })
     }
 

@@ -4,7 +4,7 @@
 //! connected to: a name that resolves differently the second time gains nothing.
 
 use faultline_core::{dns::is_bogon, failure::Failure};
-use faultline_probe::net::{Attachment, Exchange, Network, Patience};
+use faultline_probe::net::{Attachment, Exchange, Flow, Network, Patience};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -63,6 +63,14 @@ impl<N: Network> Network for Guarded<'_, N> {
             failure: Some(Failure::LocalError),
             ..Exchange::default()
         }
+    }
+
+    /// QUIC goes where pages are fetched from, and nowhere else: resolvers included.
+    async fn flow(&self, to: SocketAddr) -> io::Result<Box<dyn Flow>> {
+        if self.keepout.allows(to, self.port) {
+            return self.net.flow(to).await;
+        }
+        Err(io::Error::from_raw_os_error(FORBIDDEN))
     }
 
     async fn connect(&self, to: SocketAddr) -> io::Result<N::Stream> {

@@ -73,8 +73,12 @@ impl<N: Network, C: Clock> Eyes<N, C> {
             clock: &self.clock,
             entropy: &self.entropy,
         };
-        let (plan, vantage, told) = (&self.plan, &self.vantage, &question.told);
-        let looking = experiment::control(&world, plan, vantage, &question.target, told);
+        let plan = Plan {
+            transports: question.transports,
+            ..self.plan.clone()
+        };
+        let (vantage, told) = (&self.vantage, &question.told);
+        let looking = experiment::control(&world, &plan, vantage, &question.target, told);
         tokio::select! {
             biased;
             report = looking => fit(report),
@@ -92,6 +96,7 @@ fn fit(mut report: ControlReport) -> Option<ControlReport> {
     for observation in &mut report.observations {
         match &mut observation.step {
             Step::Handshake(shake) => shake.chain.truncate(1),
+            Step::Quic(quic) => quic.chain.truncate(1),
             Step::Fetch(fetch) => {
                 for header in &mut fetch.headers {
                     header.value.clear();

@@ -195,6 +195,7 @@ pub(crate) fn addresses(observations: &[Observation]) -> Vec<Ip> {
             Step::Connect(c) => vec![c.ip],
             Step::Handshake(h) => vec![h.ip],
             Step::Fetch(f) => vec![f.ip],
+            Step::Quic(q) => vec![q.ip],
             _ => vec![],
         })
         .collect()

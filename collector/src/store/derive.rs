@@ -126,6 +126,7 @@ fn row(m: &Measurement, o: &Observation, scratch: &mut Vec<u8>) -> ObservationRo
             Step::Connect(_) => "connect",
             Step::Handshake(_) => "handshake",
             Step::Fetch(_) => "fetch",
+            Step::Quic(_) => "quic",
             _ => "other",
         },
         failure: o.failure.map(faultline_core::failure::Failure::code),
@@ -135,6 +136,7 @@ fn row(m: &Measurement, o: &Observation, scratch: &mut Vec<u8>) -> ObservationRo
             Layer::Tcp => 2,
             Layer::Tls => 3,
             Layer::Http => 4,
+            Layer::Quic => 5,
         }),
         payload: scratch.as_slice().into(),
     }
@@ -159,6 +161,7 @@ fn experiment_name(experiment: Experiment) -> &'static str {
         Experiment::SpecialNames => "special_names",
         Experiment::DnsTransparency => "dns_transparency",
         Experiment::Hello => "hello",
+        Experiment::Quic => "quic",
         _ => "other",
     }
 }
@@ -176,6 +179,7 @@ pub(super) fn intern(word: &str) -> &'static str {
         "special_names",
         "dns_transparency",
         "hello",
+        "quic",
     ];
     WORDS
         .iter()

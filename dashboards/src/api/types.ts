@@ -310,6 +310,25 @@ export type Step =
       first_bytes: string | null;
     }
   | {
+      kind: "quic";
+      ip: string;
+      port: number;
+      source: string;
+      server_name: string | null;
+      role: string;
+      stage: string;
+      version: number;
+      versions: number[];
+      sent: number;
+      received: number;
+      alpn: string | null;
+      chain: string[];
+      certificate: { failure: string | null } | null;
+      close: number | null;
+      status: number | null;
+      answered: number | null;
+    }
+  | {
       kind: "fetch";
       url: string;
       ip: string;
@@ -327,7 +346,7 @@ export type Step =
     };
 
 export type Layer = Step["kind"];
-export const LAYERS: readonly Layer[] = ["lookup", "connect", "handshake", "fetch"];
+export const LAYERS: readonly Layer[] = ["lookup", "connect", "handshake", "quic", "fetch"];
 
 export interface Observation {
   index: number;

@@ -36,6 +36,20 @@ export function told({ step, failure }: Observation): string {
       }
       return t(step.certificate === null ? "told.handshake" : "told.handshake_valid", about);
     }
+    case "quic": {
+      const about = {
+        address: endpoint(step.ip, step.port),
+        name: step.server_name ?? t("told.no_name"),
+        stage: word("stage", step.stage),
+        status: step.status ?? "",
+      };
+      if (said !== null) return t("told.quic_failed", { ...about, failure: said });
+      if (step.role === "other_version") return t("told.quic_answered", about);
+      if (step.certificate !== null && step.certificate.failure !== null) {
+        return t("told.quic_invalid", { ...about, failure: failureWord(step.certificate.failure) });
+      }
+      return t(step.status === null ? "told.quic" : "told.quic_status", about);
+    }
     case "fetch": {
       const about = { url: step.url, status: step.status ?? "", size: bytes(step.body_length), title: step.title ?? "" };
       if (said !== null) return t("told.fetch_failed", { ...about, failure: said });
@@ -78,6 +92,21 @@ function facts(step: Step): Fact[] {
         ...(step.alpn === null ? [] : [[t("fact.alpn"), step.alpn] as Fact]),
         [t("fact.certificate"), certificate(step)],
       ];
+    case "quic":
+      return [
+        [t("fact.address"), <code>{endpoint(step.ip, step.port)}</code>],
+        [t("fact.source"), word("source", step.source)],
+        [t("fact.server_name"), step.server_name === null ? t("table.none") : <code>{step.server_name}</code>],
+        [t("fact.role"), word("handshake_role", step.role)],
+        [t("fact.stage"), word("stage", step.stage)],
+        [t("fact.quic_version"), <code>{hexadecimal(step.version)}</code>],
+        ...(step.versions.length === 0
+          ? []
+          : [[t("fact.quic_versions"), <code>{step.versions.map(hexadecimal).join(", ")}</code>] as Fact]),
+        [t("fact.datagrams"), `${step.sent}, ${step.received}`],
+        ...(step.alpn === null ? [] : [[t("fact.alpn"), step.alpn] as Fact]),
+        ...(step.status === null ? [] : [[t("fact.status"), String(step.status)] as Fact]),
+      ];
     case "fetch":
       return [
         [t("fact.url"), <code>{step.url}</code>],
@@ -90,6 +119,10 @@ function facts(step: Step): Fact[] {
         ...(step.body_sha256 === null ? [] : [[t("fact.sha256"), <code class="digest">{step.body_sha256}</code>] as Fact]),
       ];
   }
+}
+
+function hexadecimal(version: number): string {
+  return `0x${version.toString(16)}`;
 }
 
 function certificate(step: Extract<Step, { kind: "handshake" }>): string {
@@ -133,6 +166,8 @@ function kept(step: Step): [string, string][] {
         ...step.chain.map((der, at): [string, string] => [t("raw.certificate", { index: at + 1 }), der]),
         ...(step.first_bytes === null ? [] : [[t("raw.first_bytes"), step.first_bytes] as [string, string]]),
       ];
+    case "quic":
+      return step.chain.map((der, at): [string, string] => [t("raw.certificate", { index: at + 1 }), der]);
     case "fetch":
       return step.body === null || step.body === "" ? [] : [[t("raw.body"), step.body]];
   }

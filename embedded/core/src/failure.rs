@@ -22,6 +22,8 @@ pub enum Layer {
     Tls,
     /// HTTP exchange.
     Http,
+    /// QUIC: a handshake over datagrams.
+    Quic,
 }
 
 macro_rules! failures {
@@ -177,6 +179,19 @@ failures! {
     HttpMalformed = 703, "http.malformed", "http_request_failed";
     /// More redirects than allowed, or one to an address that is no URL.
     HttpBadRedirect = 704, "http.bad_redirect", "http_invalid_redirect_location_host";
+
+    /// The handshake did not come to its end in time.
+    QuicTimeout = 800, "quic.timeout", "generic_timeout_error";
+    /// A Version Negotiation packet without the version offered (RFC 9000 section 6.2).
+    QuicVersion = 801, "quic.version", "quic_incompatible_version";
+    /// The far side closed the connection with an error that is no TLS alert.
+    QuicClosed = 802, "quic.closed", "connection_refused";
+    /// A stateless reset (RFC 9000 section 10.3).
+    QuicReset = 803, "quic.reset", "connection_reset";
+    /// Nobody listens there (ICMP port unreachable).
+    QuicUnreachable = 804, "quic.unreachable", "connection_refused";
+    /// What came breaks the protocol.
+    QuicMalformed = 805, "quic.malformed", "unknown_failure";
 }
 
 impl Failure {
@@ -187,6 +202,7 @@ impl Failure {
             200..=299 => Layer::Tcp,
             300..=699 => Layer::Tls,
             700..=799 => Layer::Http,
+            800..=899 => Layer::Quic,
             _ => Layer::Network,
         }
     }
@@ -195,7 +211,11 @@ impl Failure {
     pub const fn is_timeout(self) -> bool {
         matches!(
             self,
-            Self::DnsTimeout | Self::TcpTimeout | Self::TlsTimeout | Self::HttpTimeout
+            Self::DnsTimeout
+                | Self::TcpTimeout
+                | Self::TlsTimeout
+                | Self::HttpTimeout
+                | Self::QuicTimeout
         )
     }
 

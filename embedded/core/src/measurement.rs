@@ -30,6 +30,8 @@ code! {
         /// Does a ClientHello with the target's name come through? No certificates, no pages:
         /// what needs no TLS library.
         5 Hello,
+        /// Whether QUIC reaches the target where TLS over TCP does.
+        6 Quic,
     }
 }
 code! {
@@ -318,6 +320,7 @@ impl ControlReport {
                     fetch.body = None;
                     fetch.title = None;
                 }
+                Step::Quic(quic) => quic.chain.clear(),
                 _ => {}
             }
         }

@@ -68,6 +68,9 @@ pub enum Step {
     /// A page was fetched.
     #[n(3)]
     Fetch(#[n(0)] Fetch),
+    /// A QUIC connection was tried.
+    #[n(4)]
+    Quic(#[n(0)] Quic),
 }
 
 code! {
@@ -178,7 +181,7 @@ code! {
     }
 }
 code! {
-    /// Why a handshake was made.
+    /// Why a handshake was made, over TCP or QUIC.
     pub enum HandshakeRole {
         /// With the target's name to one of its addresses.
         0 Target,
@@ -186,6 +189,19 @@ code! {
         1 NeutralName,
         /// The target's name to a neutral address.
         2 NeutralAddress,
+        /// Another host under its own name: tells what is done to everybody from what is done
+        /// to the target.
+        3 Reference,
+        /// Same address, a version of QUIC that nobody speaks (RFC 9000 section 6.3): who
+        /// answers is reached by datagrams.
+        4 OtherVersion,
+        /// With the target's name and an ECH extension that means nothing (GREASE).
+        5 GreaseEch,
+        /// With the name of the target's client-facing server outside, the target's hidden in
+        /// an ECH extension by the key that the DNS gave.
+        6 Ech,
+        /// With the name of the target's client-facing server and no ECH extension.
+        7 PublicName,
     }
 }
 code! {
@@ -227,6 +243,45 @@ fact! {
         9 certificate: Option<Validity>,
         /// First bytes received, capped, where they were not TLS.
         10 first_bytes: Option<Blob>,
+    }
+}
+fact! {
+    /// A QUIC handshake (RFC 9000, RFC 9001), and one request over HTTP/3 (RFC 9114) where it
+    /// came to its end.
+    pub struct Quic {
+        /// Destination address.
+        0 ip: Ip,
+        /// Destination port.
+        1 port: u16,
+        /// Who gave the address.
+        2 source: AddressSource,
+        /// Name sent in SNI; `None` where none was sent.
+        3 server_name: Option<String>,
+        /// Why it was made.
+        4 role: HandshakeRole,
+        /// How far it came: an authentic answer to the Initial counts as a ServerHello.
+        5 stage: HandshakeStage,
+        /// Version of the Initials sent.
+        6 version: u32,
+        /// Versions that a Version Negotiation packet named, capped. Anybody on the path can
+        /// write one.
+        7 versions: Vec<u32>,
+        /// Datagrams sent.
+        8 sent: u32,
+        /// Datagrams received.
+        9 received: u32,
+        /// Negotiated protocol (ALPN).
+        10 alpn: Option<String>,
+        /// Certificates as sent, DER, leaf first, capped; left out where they are valid.
+        11 chain: Vec<Blob>,
+        /// Whether the chain is valid for the name, and if not, why.
+        12 certificate: Option<Validity>,
+        /// Error code with which the far side closed the connection.
+        13 close: Option<u64>,
+        /// Status of the response over HTTP/3.
+        14 status: Option<u16>,
+        /// Microseconds from the first datagram sent to the first received.
+        15 answered: Option<u64>,
     }
 }
 fact! {

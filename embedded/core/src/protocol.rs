@@ -213,6 +213,8 @@ fact! {
         /// Whether certificates and pages are to be left out of the report: a board has no
         /// room for them, and does not measure what they are compared with.
         3 brief: Option<bool>,
+        /// Whether the newer ways to speak to a site are to be tried, too: QUIC.
+        4 transports: Option<bool>,
     }
 }
 fact! {

@@ -132,6 +132,7 @@ impl<S: Secure> Uplink<'_, S> {
             target: target.into(),
             addresses: told,
             brief: Some(true),
+            transports: None,
         };
         let sealed = self.identity.seal(Purpose::Request, &request);
         let Response { status, body } = self.post("/v1/control", &sealed, LONG_REPLY).await?;

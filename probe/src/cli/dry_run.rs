@@ -136,6 +136,40 @@ impl Intent<'_> {
                 "  a failed handshake is repeated with the name {} to the same address",
                 plan.neutral_name
             )?;
+            if self.agreed(Group::Transport) {
+                self.transport(url, target.is_named().then_some(name), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// QUIC, and what follows where it fails.
+    fn transport(
+        &self,
+        url: &str,
+        name: Option<&str>,
+        out: &mut dyn Write,
+    ) -> std::io::Result<()> {
+        let plan = self.plan;
+        if let Some(name) = name {
+            writeln!(out, "{name}: again A and AAAA, of")?;
+            self.resolvers(out)?;
+        }
+        writeln!(
+            out,
+            "{url}: QUIC and HTTP/3 at up to two addresses where the control spoke it; where that fails:"
+        )?;
+        writeln!(
+            out,
+            "  the same with the name {}, once with a version of QUIC that nobody speaks, TLS over TCP, and the first again, twice",
+            plan.neutral_name
+        )?;
+        for reference in &plan.quic_references {
+            writeln!(
+                out,
+                "  QUIC to {} at {}, for comparison",
+                reference.name, reference.addr
+            )?;
         }
         Ok(())
     }

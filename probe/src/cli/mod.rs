@@ -15,7 +15,7 @@ use crate::{
     budget::Budget,
     config::{Config, EncryptedTransport},
     consent::{Consent, ConsentError},
-    experiment::{CaptiveCheck, EncryptedResolver, Plan, World},
+    experiment::{CaptiveCheck, EncryptedResolver, Plan, QuicReference, World},
     identity,
     ledger::{self, Beats, boot_id},
     net::{Clock, Network},
@@ -254,6 +254,14 @@ fn plan(config: &Config) -> anyhow::Result<Plan> {
                 EncryptedTransport::Tls => DnsTransport::Tls,
                 EncryptedTransport::Https => DnsTransport::Https,
             },
+        })
+        .collect();
+    plan.quic_references = config
+        .quic_references
+        .iter()
+        .map(|host| QuicReference {
+            addr: host.address,
+            name: host.name.clone(),
         })
         .collect();
     plan.network_resolvers.clone_from(&config.network_resolvers);

@@ -10,6 +10,7 @@
 use super::addresses::{Sourced, in_turn};
 use super::dns_consistency::{network, system};
 use super::lookup::{addresses, persist};
+use super::quic::offer;
 use super::web::{Way, visit};
 use super::{Plan, World, run::Run};
 use crate::net::{Clock, Network};
@@ -102,8 +103,16 @@ async fn page<N: Network, C: Clock>(
         fetched: |source| source != AddressSource::Probe,
         claims: std::cell::RefCell::default(),
     };
+    let dialled = if run.plan.transports && url.scheme() == "https" {
+        chosen.clone()
+    } else {
+        Vec::new()
+    };
     let visits = chosen.into_iter().map(|address| visit(run, &way, address));
-    seen.extend(join_all(visits).await.into_iter().flatten());
+    let dials = dialled.into_iter().map(|address| offer(run, url, address));
+    let (visited, dialled) = tokio::join!(join_all(visits), join_all(dials));
+    seen.extend(visited.into_iter().flatten());
+    seen.extend(dialled);
     seen
 }
 

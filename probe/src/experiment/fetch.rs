@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::Url;
 
 /// What an ordinary browser says: some sites answer nothing else.
-const USER_AGENT: &str =
+pub(super) const USER_AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 /// Header fields kept, and octets of each value.

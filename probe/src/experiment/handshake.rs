@@ -111,18 +111,7 @@ pub(super) async fn handshake<N: Network, C: Clock>(
             .map(|p| String::from_utf8_lossy(p).into_owned());
     }
     let shown = recorder.shown();
-    if shown.chain.len() > CHAIN_CAP || shown.chain.iter().any(|c| c.len() > CERTIFICATE_CAP) {
-        run.limit(Limit::Cap);
-    }
-    fact.chain = shown
-        .chain
-        .into_iter()
-        .take(CHAIN_CAP)
-        .map(|mut der| {
-            der.truncate(CERTIFICATE_CAP);
-            Blob(der)
-        })
-        .collect();
+    fact.chain = kept(run, shown.chain);
     let valid = matches!(shown.validity, Some(Validity { failure: None }));
     let wrong = shown
         .validity
@@ -142,9 +131,24 @@ pub(super) async fn handshake<N: Network, C: Clock>(
     }
 }
 
+/// What is kept of a chain; a limit is noted where something was left out.
+pub(super) fn kept<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    chain: Vec<Vec<u8>>,
+) -> Vec<Blob> {
+    if chain.len() > CHAIN_CAP || chain.iter().any(|der| der.len() > CERTIFICATE_CAP) {
+        run.limit(Limit::Cap);
+    }
+    let capped = chain.into_iter().take(CHAIN_CAP).map(|mut der| {
+        der.truncate(CERTIFICATE_CAP);
+        Blob(der)
+    });
+    capped.collect()
+}
+
 /// A connector's settings around a verifier that records; `None` where the provider lacks a
 /// protocol version, which it does not.
-fn prepare<N: Network, C: Clock>(
+pub(super) fn prepare<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     name: ServerName<'static>,
     alpn: &[u8],

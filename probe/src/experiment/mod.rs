@@ -12,6 +12,7 @@
 //! | [`special_names`] | does a special-use name lead to a public address? | RFC 6761, RFC 9476 |
 //! | [`transparency`] | does the DNS pass as it was sent? | RFC 3597, RFC 6891, RFC 7766 |
 //! | [`hello`] | does the target's name pass in a ClientHello? | TSPU (IMC 2022), with a neutral twin |
+//! | [`quic`] | does QUIC reach the target where TLS over TCP does? | IMC 2021, OONI quicping |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -27,6 +28,7 @@ mod lookup;
 mod namespace;
 mod outcome;
 mod plan;
+mod quic;
 mod run;
 mod special_names;
 mod traces;
@@ -41,7 +43,8 @@ pub use dns_consistency::dns_consistency;
 pub use hello::hello;
 pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};
-pub use plan::{CaptiveCheck, EncryptedResolver, Plan, Timeouts};
+pub use plan::{CaptiveCheck, EncryptedResolver, Plan, QuicReference, Timeouts};
+pub use quic::quic;
 pub use run::World;
 pub use special_names::special_names;
 pub use transparency::transparency;

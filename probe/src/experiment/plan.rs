@@ -50,6 +50,10 @@ pub struct Plan {
     pub line_is_tunnel: bool,
     /// How to find out whether a captive portal is in the way.
     pub captive: Option<CaptiveCheck>,
+    /// Hosts known to speak QUIC: where none answers, QUIC passes to nobody.
+    pub quic_references: Vec<QuicReference>,
+    /// Whether a control tries QUIC, too.
+    pub transports: bool,
 }
 
 impl Plan {
@@ -75,8 +79,19 @@ impl Plan {
             own_resolvers: false,
             line_is_tunnel: false,
             captive: None,
+            quic_references: Vec::new(),
+            transports: false,
         }
     }
+}
+
+/// A host that speaks QUIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuicReference {
+    /// Where.
+    pub addr: SocketAddr,
+    /// The name that its certificate must be valid for.
+    pub name: String,
 }
 
 /// A resolver with an authenticated name.
@@ -101,6 +116,8 @@ pub struct Timeouts {
     pub tls: Duration,
     /// A request, from its first byte to the response's last.
     pub http: Duration,
+    /// A QUIC handshake: Initials leave at 0, 1, 3 and 7 seconds (RFC 9002 section 6.2).
+    pub quic: Duration,
     /// How long a UDP lookup listens on after the first reply, for a second, truer one.
     pub watch: Duration,
 }
@@ -113,6 +130,7 @@ impl Default for Timeouts {
             tcp: ten,
             tls: ten,
             http: ten,
+            quic: ten,
             watch: Duration::from_millis(500),
         }
     }

@@ -170,7 +170,7 @@ pub(super) async fn connect<N: Network, C: Clock>(
 }
 
 /// A handshake, recorded; the observation that [`Greeted`] keeps is a copy.
-async fn greet<N: Network, C: Clock>(
+pub(super) async fn greet<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     stream: Watched<N::Stream>,
     to: SocketAddr,

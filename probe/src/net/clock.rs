@@ -82,6 +82,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// Any moment, to count from: protocol engines that want the standard library's `Instant`
+/// look at differences alone, which the world's clock gives.
+pub fn origin() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// The runtime's monotonic clock, for deadlines inside the operating system's driver.
 pub(super) fn instant() -> tokio::time::Instant {
     tokio::time::Instant::now()

@@ -23,6 +23,7 @@ pub fn from_errno(errno: i32, layer: Layer) -> Failure {
         EHOSTUNREACH | EHOSTDOWN => Failure::HostUnreachable,
         ECONNABORTED => Failure::TcpAborted,
         ECONNREFUSED if layer == Layer::Dns => Failure::DnsUnreachable,
+        ECONNREFUSED if layer == Layer::Quic => Failure::QuicUnreachable,
         ECONNREFUSED => Failure::TcpRefused,
         // A write after the reset gives EPIPE where the reset itself went unread.
         ECONNRESET | EPIPE => reset(layer),
@@ -55,6 +56,7 @@ pub(crate) fn timeout(layer: Layer) -> Failure {
         Layer::Dns => Failure::DnsTimeout,
         Layer::Tls => Failure::TlsTimeout,
         Layer::Http => Failure::HttpTimeout,
+        Layer::Quic => Failure::QuicTimeout,
         Layer::Tcp | Layer::Network => Failure::TcpTimeout,
     }
 }
@@ -64,6 +66,7 @@ fn reset(layer: Layer) -> Failure {
         Layer::Dns => Failure::DnsUnreachable,
         Layer::Tls => Failure::TlsReset,
         Layer::Http => Failure::HttpReset,
+        Layer::Quic => Failure::QuicReset,
         Layer::Tcp | Layer::Network => Failure::TcpReset,
     }
 }
@@ -74,6 +77,7 @@ fn closed(layer: Layer) -> Failure {
         Layer::Dns => Failure::DnsUnreachable,
         Layer::Tls => Failure::TlsEof,
         Layer::Http => Failure::HttpEof,
+        Layer::Quic => Failure::QuicClosed,
         Layer::Tcp | Layer::Network => Failure::TcpAborted,
     }
 }
@@ -83,6 +87,7 @@ fn malformed(layer: Layer) -> Failure {
         Layer::Dns => Failure::DnsMalformed,
         Layer::Tls => Failure::TlsMalformed,
         Layer::Http => Failure::HttpMalformed,
+        Layer::Quic => Failure::QuicMalformed,
         Layer::Tcp | Layer::Network => Failure::LocalError,
     }
 }

@@ -11,7 +11,7 @@ mod ground;
 mod os;
 
 pub use attachment::Attachment;
-pub use clock::SystemClock;
+pub use clock::{SystemClock, origin};
 pub use failure::{at_layer, from_errno};
 pub use ground::Ground;
 pub use os::OsNetwork;
@@ -69,6 +69,18 @@ pub struct Exchange {
     pub watched: Duration,
 }
 
+/// Datagrams to one host and whatever comes back, from one fresh port.
+pub trait Flow {
+    /// Sends one datagram at once or not at all: `WouldBlock` where there is no room.
+    fn send(&mut self, payload: &[u8]) -> std::io::Result<()>;
+    /// The next datagram that came, whatever its source, or an error that the network
+    /// reported (ICMP). `after` counts from the opening.
+    fn poll_receive(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<Datagram>>;
+}
+
 /// How a UDP exchange waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -89,6 +101,11 @@ pub trait Network {
     /// Sends one datagram from a fresh port and gathers everything that comes back to it,
     /// whatever its source: an answer from elsewhere is evidence.
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange;
+
+    /// Opens a flow of datagrams. Networks without one say so, and nothing is measured.
+    async fn flow(&self, _: SocketAddr) -> std::io::Result<Box<dyn Flow>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 
     /// Opens a TCP connection; waiting is bounded by the caller.
     async fn connect(&self, to: SocketAddr) -> std::io::Result<Self::Stream>;

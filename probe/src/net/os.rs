@@ -5,7 +5,9 @@
 
 use super::attachment::Tables;
 use super::clock::instant;
-use super::{Attachment, Datagram, Exchange, Ground, Network, Patience, from_errno, ground};
+use super::{
+    Attachment, Datagram, Exchange, Flow, Ground, Network, Patience, from_errno, ground,
+};
 use faultline_core::{
     failure::{Failure, Layer},
     time::Duration,
@@ -19,6 +21,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
@@ -147,6 +151,18 @@ impl Network for OsNetwork {
         seen
     }
 
+    async fn flow(&self, to: SocketAddr) -> io::Result<Box<dyn Flow>> {
+        let socket = open(to).await?;
+        // The runtime has yet to learn that there is room.
+        socket.writable().await?;
+        Ok(Box::new(OsFlow {
+            socket,
+            to,
+            opened: instant(),
+            buffer: vec![0; DATAGRAM],
+        }))
+    }
+
     async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
@@ -189,6 +205,30 @@ impl Network for OsNetwork {
 
     fn neighbour(&self, gateway: IpAddr) -> Option<bool> {
         ground::neighbour(gateway)
+    }
+}
+
+struct OsFlow {
+    socket: UdpSocket,
+    to: SocketAddr,
+    opened: Instant,
+    buffer: Vec<u8>,
+}
+
+impl Flow for OsFlow {
+    fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.socket.try_send_to(payload, self.to).map(drop)
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Datagram>> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        let from = ready!(self.socket.poll_recv_from(context, &mut buffer))?;
+        Poll::Ready(Ok(Datagram {
+            after: self.opened.elapsed(),
+            from,
+            payload: buffer.filled().to_vec(),
+            hop_limit: None,
+        }))
     }
 }
 

@@ -16,6 +16,7 @@ pub fn human(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
         Experiment::SpecialNames => "special-use name",
         Experiment::DnsTransparency => "way of the DNS",
         Experiment::Hello => "hello",
+        Experiment::Quic => "QUIC",
         _ => "name",
     };
     writeln!(
@@ -72,6 +73,10 @@ fn end(seen: &Observation) -> String {
                 None => "ok, certificate valid".into(),
                 Some(failure) => format!("ok, but {failure}"),
             },
+            None => "ok".into(),
+        },
+        Step::Quic(quic) => match quic.status {
+            Some(status) => format!("ok, HTTP/3 status {status}"),
             None => "ok".into(),
         },
         Step::Fetch(fetch) => {

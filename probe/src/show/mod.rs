@@ -61,6 +61,12 @@ pub(crate) fn describe(step: &Step) -> (&'static str, String) {
                 format!("{} as {name}", endpoint(h.ip.0, h.port)),
             )
         }
+        Step::Quic(q) => {
+            let name = q.server_name.as_deref().unwrap_or("no name");
+            let version = q.version;
+            let way = format!("{} as {name}", endpoint(q.ip.0, q.port));
+            ("quic", format!("{way}, version {version:#x}"))
+        }
         Step::Fetch(f) => (
             "fetch",
             format!("{} from {}", f.url, endpoint(f.ip.0, f.port)),

@@ -47,6 +47,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     tcp: Duration::from_secs(4),
     tls: Duration::from_secs(4),
     http: Duration::from_secs(8),
+    quic: Duration::from_secs(4),
     watch: Duration::from_millis(500),
 };
 
@@ -144,6 +145,10 @@ pub fn find(
         }
         return Ok(traced(world, seed, Driver::Sockets, seen, trusted));
     }
+    let control = &Plan {
+        transports: wanted.experiment == Experiment::Quic,
+        ..control.clone()
+    };
     let name = named(&wanted.target).to_owned();
     let names = Measure {
         experiment: Experiment::DnsConsistency,

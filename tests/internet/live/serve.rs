@@ -8,6 +8,7 @@ use super::LiveError;
 use crate::captive;
 use crate::middlebox::Action;
 use crate::middlebox::sni::server_name;
+use crate::quic::Server;
 use crate::resolver::below;
 use crate::scenario::State;
 use crate::web;
@@ -84,6 +85,13 @@ pub(super) async fn world(world: Arc<World>) -> io::Result<()> {
                 tokio::spawn(framed(Arc::clone(&world), ip, listener));
             }
         }
+        if let Some((site, _)) = world.site_at(ip)
+            && site.http3
+            && site.state == State::Up
+        {
+            let socket = UdpSocket::bind((ip, 443)).await?;
+            tokio::spawn(quic(Arc::clone(&world), ip, socket));
+        }
         for port in [80, 443, 853] {
             let at = SocketAddr::new(ip, port);
             if web::listens(&world, at).is_none() {
@@ -110,6 +118,48 @@ async fn datagrams(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
             let _ = socket.send_to(&reply, from).await;
         }
     }
+}
+
+/// QUIC, with the status that the first visitor's country gets.
+async fn quic(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
+    let mut server = None;
+    let mut datagram = [0; 4096];
+    loop {
+        let deadline = server.as_mut().and_then(Server::deadline);
+        let due = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let replies = tokio::select! {
+            came = socket.recv_from(&mut datagram) => {
+                // An error tells of an earlier answer that nobody took.
+                let Ok((length, from)) = came else { continue };
+                if server.is_none() {
+                    server = start(&world, ip, from);
+                }
+                let payload = datagram.get(..length).unwrap_or_default();
+                let now = std::time::Instant::now();
+                server.as_mut().map(|server| server.handle(now, from, payload))
+            }
+            () = due => {
+                let now = std::time::Instant::now();
+                server.as_mut().map(|server| server.due(now))
+            }
+        };
+        for (to, payload) in replies.into_iter().flatten() {
+            let _ = socket.send_to(&payload, to).await;
+        }
+    }
+}
+
+fn start(world: &World, ip: IpAddr, visitor: SocketAddr) -> Option<Server> {
+    let (site, tls) = world.site_at(ip)?;
+    let asn = world.asn_of(visitor.ip()).map_or(0, |asn| asn.0);
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&world.draw().to_be_bytes());
+    Server::new(tls, seed, site.status_for(world.country(asn)))
 }
 
 /// DNS over TCP (RFC 7766), one question a connection.

@@ -11,10 +11,10 @@ use super::packet::{Complaint, Datagram, Packet, Segment};
 use super::trickle::Trickle;
 use crate::middlebox::address::Fate;
 use crate::middlebox::dns_mangler::{Mangle, arrives, passes};
-use crate::middlebox::{Action, Kind, Middlebox};
+use crate::middlebox::{Action, Kind, Middlebox, quic};
 use crate::world::World;
 use pnet_packet::tcp::TcpFlags;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ pub(super) enum Course {
 #[derive(Debug, Default)]
 pub(super) struct Tamper {
     streams: HashMap<(SocketAddr, SocketAddr), Stream>,
+    /// Flows of datagrams of which nothing passes any more.
+    condemned: HashSet<(SocketAddr, SocketAddr)>,
 }
 
 #[derive(Debug)]
@@ -91,10 +93,11 @@ impl Tamper {
             return refuse(fate, packet);
         }
         if let Some(datagram) = packet.datagram() {
-            return if datagram.to.port() == 53 {
-                question(world, &own, &datagram)
-            } else {
-                Outcome::default()
+            return match datagram.to.port() {
+                53 => question(world, &own, &datagram),
+                quic::PORT if captive => lost(None, None),
+                quic::PORT => self.datagram(&own, &datagram),
+                _ => Outcome::default(),
             };
         }
         let Some(segment) = packet.segment() else {
@@ -128,6 +131,9 @@ impl Tamper {
                 .into_iter()
                 .all(|b| arrives(&b.mangles, datagram.payload));
         }
+        if let Some(datagram) = packet.datagram() {
+            return !self.condemned.contains(&(datagram.to, datagram.from));
+        }
         let Some(segment) = packet.segment() else {
             return true;
         };
@@ -137,6 +143,35 @@ impl Tamper {
             Some(State::Throttled(trickle)) => trickle.passes(segment.payload.len(), now),
             Some(State::Listening | State::Ignored) | None => true,
         }
+    }
+
+    /// A datagram to a port where QUIC is spoken.
+    fn datagram(&mut self, boxes: &[&Middlebox], datagram: &Datagram<'_>) -> Outcome {
+        let flow = (datagram.from, datagram.to);
+        for middlebox in boxes {
+            match middlebox.on_datagram(datagram.to, datagram.payload) {
+                quic::Fate::Pass => {}
+                quic::Fate::Lose => return lost(None, None),
+                quic::Fate::Condemn(answer) => {
+                    if self.condemned.len() >= STREAMS {
+                        self.condemned.clear();
+                    }
+                    let first = self.condemned.insert(flow);
+                    let forged = answer.filter(|_| first).and_then(|payload| {
+                        Packet::udp(&Datagram {
+                            from: datagram.to,
+                            to: datagram.from,
+                            payload: &payload,
+                        })
+                    });
+                    return lost(forged, None);
+                }
+            }
+        }
+        if self.condemned.contains(&flow) {
+            return lost(None, None);
+        }
+        Outcome::default()
     }
 
     fn stream(&mut self, boxes: &[&Middlebox], segment: &Segment<'_>, now: Instant) -> Outcome {

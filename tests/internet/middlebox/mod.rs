@@ -10,6 +10,10 @@
 //! | `ip_drop`, `ip_reset` | Russia: Ramesh et al., NDSS 2020; TSPU |
 //! | `http_blockpage`, `http_redirect`, `http_reset` | India: Yadav et al., IMC 2018; Russia: Ramesh et al. |
 //! | `throttle` | Russia: Xue et al., Throttling Twitter, IMC 2021 |
+//! | `quic_drop` | China: Zohaib et al., Exposing and Circumventing SNI-based QUIC Censorship, USENIX Security 2025 |
+//! | `quic_version_drop` | Russia: TSPU, March 2022: Xue et al., IMC 2022, section 5.2; OONI, 2022 |
+//! | `quic_version_forge`, `quic_close` | RFC 9000 section 21.12 and RFC 9001 section 7: what anybody on the path can write |
+//! | `udp_drop` | Elmenhorst et al., IMC 2021 (Iran: UDP by address); firewalls of companies |
 //! | `tls_mitm` | Kazakhstan: Raman et al., IMC 2020 |
 
 pub mod address;
@@ -17,6 +21,7 @@ pub mod dns_injector;
 pub mod dns_mangler;
 pub mod dns_proxy;
 pub mod http;
+pub mod quic;
 pub mod sni;
 
 use serde::Deserialize;
@@ -55,6 +60,16 @@ pub enum Kind {
     HttpDrop,
     /// Lets a hundred octets a second pass to clients whose ClientHello names a listed name.
     Throttle,
+    /// Drops flows whose QUIC Initial names a listed name.
+    QuicDrop,
+    /// Drops packets that say version 1 of QUIC, whomever they are for.
+    QuicVersionDrop,
+    /// Answers Initials that name a listed name with a Version Negotiation of its own.
+    QuicVersionForge,
+    /// Closes connections whose Initial names a listed name, in the server's name.
+    QuicClose,
+    /// Drops datagrams to port 443, of listed destinations where there are any.
+    UdpDrop,
     /// Shakes hands in the place of listed names with certificates of its own root.
     TlsMitm,
 }

@@ -113,6 +113,10 @@ fn steps(finding: &Finding) -> BTreeSet<String> {
                     format!("greets {:?} as {:?}, up to {:?}", h.ip, h.role, h.stage)
                 }
                 Step::Fetch(f) => format!("fetches {}: {:?} {:?}", f.url, f.status, f.title),
+                Step::Quic(q) => format!(
+                    "dials {:?} as {:?}, up to {:?}: {:?} {:?}",
+                    q.ip, q.role, q.stage, q.versions, q.status
+                ),
                 _ => continue,
             };
             steps.insert(format!("{side} {what}: {:?}", observation.failure));

@@ -12,7 +12,7 @@ use faultline_core::{
     },
     observation::{
         AddressSource, Connect, DnsTransport, Fetch, Handshake, HandshakeRole, HandshakeStage,
-        Header, Lookup, Observation, Reply, ResolverRole, Step, Validity,
+        Header, Lookup, Observation, Quic, Reply, ResolverRole, Step, Validity,
     },
     protocol::{
         AnchorItem, AnchorMethod, Beat, BeatAck, BeatTerms, CheckIn, CheckInReply,
@@ -21,6 +21,23 @@ use faultline_core::{
     time::{ClockQuality, UnixTime},
     value::{Blob, Ip},
 };
+
+const ROLES: &[HandshakeRole] = &[
+    HandshakeRole::Target,
+    HandshakeRole::NeutralName,
+    HandshakeRole::NeutralAddress,
+    HandshakeRole::Reference,
+    HandshakeRole::OtherVersion,
+    HandshakeRole::GreaseEch,
+    HandshakeRole::Ech,
+    HandshakeRole::PublicName,
+];
+const STAGES: &[HandshakeStage] = &[
+    HandshakeStage::Connected,
+    HandshakeStage::HelloSent,
+    HandshakeStage::ServerHello,
+    HandshakeStage::Complete,
+];
 
 /// Octets of chance; zeroes once they run out.
 pub(super) struct Draw(std::vec::IntoIter<u8>);
@@ -127,14 +144,12 @@ impl Draw {
     }
 
     fn handshake(&mut self) -> Handshake {
-        use HandshakeRole as R;
-        use HandshakeStage as S;
         Handshake {
             ip: self.ip(),
             port: self.u16(),
             server_name: self.option(Self::text),
-            role: self.pick(&[R::Target, R::NeutralName, R::NeutralAddress]),
-            stage: self.pick(&[S::Connected, S::HelloSent, S::ServerHello, S::Complete]),
+            role: self.pick(ROLES),
+            stage: self.pick(STAGES),
             version: self.option(Self::u16),
             cipher: self.option(Self::u16),
             alpn: self.option(Self::text),
@@ -144,6 +159,34 @@ impl Draw {
             }),
             first_bytes: self.option(Self::blob),
         }
+    }
+
+    fn quic(&mut self) -> Quic {
+        Quic {
+            ip: self.ip(),
+            port: self.u16(),
+            source: self.source(),
+            server_name: self.option(Self::text),
+            role: self.pick(ROLES),
+            stage: self.pick(STAGES),
+            version: self.u32(),
+            versions: self.list(Self::u32),
+            sent: self.u32(),
+            received: self.u32(),
+            alpn: self.option(Self::text),
+            chain: self.list(Self::blob),
+            certificate: self.option(|draw| Validity {
+                failure: draw.option(Self::failure),
+            }),
+            close: self.option(Self::number),
+            status: self.option(Self::u16),
+            answered: self.option(Self::number),
+        }
+    }
+
+    fn source(&mut self) -> AddressSource {
+        use AddressSource as A;
+        self.pick(&[A::Probe, A::Control, A::Literal])
     }
 
     fn fetch(&mut self) -> Fetch {
@@ -168,15 +211,15 @@ impl Draw {
     }
 
     fn observation(&mut self) -> Observation {
-        use AddressSource as A;
-        let step = match self.octet() % 4 {
+        let step = match self.octet() % 5 {
             0 => Step::Lookup(self.lookup()),
             1 => Step::Connect(Connect {
                 ip: self.ip(),
                 port: self.u16(),
-                source: self.pick(&[A::Probe, A::Control, A::Literal]),
+                source: self.source(),
             }),
             2 => Step::Handshake(self.handshake()),
+            3 => Step::Quic(self.quic()),
             _ => Step::Fetch(self.fetch()),
         };
         Observation {
@@ -200,6 +243,7 @@ impl Draw {
                 Experiment::SpecialNames,
                 Experiment::DnsTransparency,
                 Experiment::Hello,
+                Experiment::Quic,
             ]),
             target: self.text(),
             started: self.time(),
@@ -417,6 +461,7 @@ impl Draw {
             target: self.text(),
             addresses: self.list(Self::ip),
             brief: self.option(Self::flag),
+            transports: self.option(Self::flag),
         }
     }
 

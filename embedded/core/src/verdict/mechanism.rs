@@ -62,6 +62,10 @@ mechanisms! {
     42 HttpReset Http "http.reset",
     43 HttpTimeout Http "http.timeout",
     44 HttpDiff Http "http.diff",
+    50 QuicTimeoutSni Quic "quic.timeout.sni",
+    51 QuicTimeoutOther Quic "quic.timeout.other",
+    52 QuicVersion Quic "quic.version",
+    53 QuicReset Quic "quic.reset",
 }
 
 impl core::fmt::Display for Mechanism {

@@ -10,6 +10,7 @@
 mod dns;
 mod mechanism;
 mod namespace;
+mod quic;
 mod reason;
 mod resolver;
 mod special;
@@ -133,6 +134,7 @@ pub fn judge(
         Experiment::SpecialNames => special::judge(&case).verdict(),
         Experiment::DnsTransparency => transparency::judge(&case).verdict(),
         Experiment::Hello => web::hello(&case).verdict(),
+        Experiment::Quic => quic::judge(&case).verdict(),
     }
 }
 

@@ -84,6 +84,17 @@ rules! {
     82 ResolverBroken "inconclusive.resolver_broken" "The resolver fails for another top-level domain, too.",
     83 ControlDisagrees "inconclusive.control_disagrees" "The control's resolvers disagree among themselves.",
     90 HelloPasses "tls.hello_passes" "A ClientHello with the target's name was answered with a ServerHello. Whose it was is not known: certificates were not looked at.",
+    100 QuicPasses "quic.passes" "A QUIC handshake came to its end with a certificate valid for the name.",
+    101 QuicFails "quic.fails" "No QUIC handshake came about at an address where the control's did, at repeated attempts, although TLS over TCP to the same address passed.",
+    102 QuicNeutralNameWorks "quic.neutral_name_works" "A QUIC handshake with a neutral name passed to the same address.",
+    103 QuicNeutralNameFails "quic.neutral_name_fails" "A QUIC handshake with a neutral name did not pass to the same address either.",
+    104 QuicReferenceWorks "quic.reference_works" "QUIC to another host passed from the same place.",
+    105 QuicOtherVersionAnswered "quic.other_version_answered" "A datagram of a version that nobody speaks was answered from the same address.",
+    106 QuicVersionForged "quic.version_forged" "A Version Negotiation packet denied a version in which the control shook hands at the same address.",
+    110 QuicNotOffered "inconclusive.quic_not_offered" "The control could not speak QUIC to the target either: it offers none.",
+    111 QuicTlsFailsToo "inconclusive.quic_tls_fails_too" "TLS over TCP to the same address did not pass either: this is not about QUIC.",
+    112 QuicUdpBlocked "inconclusive.quic_udp_blocked" "QUIC to another host did not pass either: the local network, or a firewall in front of it, may let none pass.",
+    113 QuicVersionFiltered "inconclusive.quic_version_filtered" "QUIC passes to nobody, while a datagram of another version is answered: the protocol is filtered, not this target.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",
 }
 

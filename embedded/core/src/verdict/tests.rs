@@ -1,3 +1,4 @@
+mod quic;
 mod traces;
 
 use super::*;
@@ -140,7 +141,9 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
         id: MeasurementId([0; 16]),
         experiment,
         target: match experiment {
-            Experiment::Web | Experiment::Hello => "https://news.example/".to_string(),
+            Experiment::Web | Experiment::Hello | Experiment::Quic => {
+                "https://news.example/".to_string()
+            }
             _ => "news.example".to_string(),
         },
         started: UnixTime(0),

@@ -495,17 +495,23 @@ fn same_words(fetch: &Fetch, control: &Fetch) -> bool {
 
 /// Failures of one layer, by endpoint.
 #[derive(Default)]
-struct Tried {
+pub(super) struct Tried {
     failed: Vec<(u16, (IpAddr, u16), Failure)>,
     there: BTreeSet<u16>,
     elsewhere: Vec<u16>,
     v6: Vec<u16>,
 }
 
-type Reached = Vec<((IpAddr, u16), u16)>;
+pub(super) type Reached = Vec<((IpAddr, u16), u16)>;
 
 impl Tried {
-    fn add(&mut self, at: u16, endpoint: (IpAddr, u16), failure: Failure, there: &Reached) {
+    pub(super) fn add(
+        &mut self,
+        at: u16,
+        endpoint: (IpAddr, u16),
+        failure: Failure,
+        there: &Reached,
+    ) {
         match there.iter().find(|(reached, _)| *reached == endpoint) {
             Some((_, control)) => {
                 self.there.insert(*control);
@@ -515,7 +521,11 @@ impl Tried {
         }
     }
 
-    fn conclude(self, rule: Rule, mechanism: impl Fn(Failure) -> Mechanism) -> Option<Finding> {
+    pub(super) fn conclude(
+        self,
+        rule: Rule,
+        mechanism: impl Fn(Failure) -> Mechanism,
+    ) -> Option<Finding> {
         if self.failed.is_empty() {
             if !self.elsewhere.is_empty() {
                 return Some(Finding::inconclusive(

@@ -4,4 +4,5 @@
 //! neither panic nor fail, nothing allocates, and what cannot be read says where
 //! ([`tls::Malformed`]). Octets of the network are hostile input and data at the same time.
 
+pub mod quic;
 pub mod tls;
