@@ -4,3 +4,4 @@
 pub mod event;
 pub mod input;
 pub mod liveness;
+pub mod wave;
