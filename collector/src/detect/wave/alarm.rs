@@ -97,9 +97,22 @@ fn series(
     let mut votes = Vec::new();
     let mut seen: Vec<(Hour, u64, u32, u16)> = Vec::new();
     for (target, looks) in tracks {
-        let mut balance: BTreeMap<(Hour, u64), i32> = BTreeMap::new();
-        let here = looks.iter();
-        for look in here.filter(|look| asn.is_none_or(|asn| asn == look.asn)) {
+        // Looks of one probe in one hour stand together: most of them decide.
+        let mut open: Option<(Hour, u64, i32)> = None;
+        let mut vote = |(hour, voter, balance): (Hour, u64, i32)| {
+            if balance != 0 {
+                votes.push(Vote {
+                    hour,
+                    voter,
+                    target: *target,
+                    blocked: balance > 0,
+                });
+            }
+        };
+        for look in looks
+            .iter()
+            .filter(|look| asn.is_none_or(|asn| asn == look.asn))
+        {
             let of = match cause(causes, look.cause) {
                 None => -1,
                 Some(cause) if is(cause) => {
@@ -108,15 +121,17 @@ fn series(
                 }
                 Some(_) => continue,
             };
-            *balance.entry((look.hour, look.voter)).or_default() += of;
+            match &mut open {
+                Some((hour, voter, balance)) if (*hour, *voter) == (look.hour, look.voter) => {
+                    *balance += of;
+                }
+                _ => {
+                    let ended = open.replace((look.hour, look.voter, of));
+                    ended.into_iter().for_each(&mut vote);
+                }
+            }
         }
-        let balance = balance.into_iter().filter(|(_, balance)| *balance != 0);
-        votes.extend(balance.map(|((hour, voter), balance)| Vote {
-            hour,
-            voter,
-            target: *target,
-            blocked: balance > 0,
-        }));
+        open.into_iter().for_each(&mut vote);
     }
     if tracks.len() > 1 {
         votes.sort_unstable();

@@ -46,6 +46,9 @@ const RAISE: f64 = 14.0;
 const END: f64 = 8.0;
 /// What is usual is never taken to be less, or more.
 const USUAL: (f64, f64) = (0.02, 0.5);
+/// Hours after which what could not be raised is usual: a home with a filter says blocked for
+/// years, and must not date what others see one day.
+const PATIENCE: Hour = 28 * 24;
 /// Clear votes before it, fewer of which make a beginning unknown.
 const KNOWN_CLEAR: u32 = 3;
 
@@ -165,6 +168,8 @@ struct Series<'a> {
     usual: Usual,
     /// Votes of which it is not known yet whether they are usual.
     pending: (u32, u32),
+    /// Since when.
+    pending_since: Hour,
     clear: u32,
     fast: Sums,
     slow: Sums,
@@ -180,11 +185,13 @@ pub(super) fn spans(votes: &[Vote]) -> Vec<Span> {
     if votes.iter().filter(|vote| vote.blocked).count() < PROBES {
         return Vec::new();
     }
-    let votes = counted(votes);
+    let all = votes;
+    let votes = counted(all);
     let mut series = Series {
         votes: &votes,
         usual: Usual::default(),
         pending: (0, 0),
+        pending_since: Hour::MIN,
         clear: 0,
         fast: Sums::new(FAST),
         slow: Sums::new(SLOW),
@@ -201,7 +208,20 @@ pub(super) fn spans(votes: &[Vote]) -> Vec<Span> {
             at = next;
         }
     }
+    series.spans.iter_mut().for_each(|span| date(span, all));
     series.spans
+}
+
+/// Dates a span by all votes, also those that do not count twice.
+fn date(span: &mut Span, all: &[Vote]) {
+    let before = all.partition_point(|vote| vote.hour < span.start);
+    span.before = all[..before].last().map(|vote| vote.hour);
+    if let Some((last, cleared)) = &mut span.end {
+        let until = all.partition_point(|vote| vote.hour < *cleared);
+        if let Some(vote) = all[..until].iter().rfind(|vote| vote.blocked) {
+            *last = vote.hour.max(*last);
+        }
+    }
 }
 
 impl Series<'_> {
@@ -219,6 +239,9 @@ impl Series<'_> {
             self.slow.step(usual, blocked, clear, first);
             self.day = next;
         }
+        if self.pending == (0, 0) {
+            self.pending_since = hour;
+        }
         self.pending = (self.pending.0 + blocked, self.pending.1 + clear);
         let sufficing = self.fast.sufficing().chain(self.slow.sufficing());
         let enough = |since: &Hour| {
@@ -229,7 +252,11 @@ impl Series<'_> {
         if let Some(since) = sufficing.filter(enough).max() {
             return Some(since);
         }
-        if self.fast.at_rest() && self.slow.at_rest() {
+        let weary = hour - self.pending_since >= PATIENCE;
+        if weary {
+            (self.fast, self.slow) = (Sums::new(FAST), Sums::new(SLOW));
+        }
+        if weary || self.fast.at_rest() && self.slow.at_rest() {
             let (blocked, clear) = std::mem::take(&mut self.pending);
             self.usual.blocked += f64::from(blocked);
             self.usual.votes += f64::from(blocked + clear);
@@ -247,12 +274,11 @@ impl Series<'_> {
             .iter()
             .position(|vote| vote.blocked);
         let from = from + seen.unwrap_or(0);
-        let before = self.votes[..from].last().map(|vote| vote.hour);
         let clear_before = split(&self.votes[self.from..from]).1;
         let affected = firm(&self.votes[from..raised]);
         let mut span = Span {
             start: self.votes[from].hour,
-            before,
+            before: None, // dated below, by all votes
             standing: self.spans.is_empty() && clear_before.max(self.clear) < KNOWN_CLEAR,
             raised: self.votes[raised - 1].hour,
             end: None,
@@ -351,6 +377,17 @@ mod tests {
             .map(|s| (s.start, s.end.is_some()))
             .collect();
         assert_eq!(starts, [(240, true), (960, true)]);
+    }
+
+    #[test]
+    fn a_home_with_a_filter_does_not_date_what_others_see() {
+        let mut all = votes(6, 6, 2400, 9999, 120);
+        for vote in &mut all {
+            vote.blocked |= vote.voter == 0;
+        }
+        let found = spans(&all);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].start, found[0].standing), (2400, false));
     }
 
     #[test]

@@ -363,6 +363,9 @@ fn wave(watch: &Watch, scene: Scene, alarms: &[&Alarm]) -> Option<Wave> {
     parts.sort_unstable();
     let over = alarms.iter().all(|alarm| alarm.span.end.is_some());
     let ends = alarms.iter().filter_map(|alarm| alarm.span.end);
+    let last_seen = ends.clone().map(|(last, _)| last).max();
+    let cleared = ends.map(|(_, cleared)| cleared);
+    let cleared = cleared.filter(|at| Some(*at) > last_seen).min();
     let cause = first
         .causes
         .iter()
@@ -379,7 +382,7 @@ fn wave(watch: &Watch, scene: Scene, alarms: &[&Alarm]) -> Option<Wave> {
         start: first.span.start,
         before: first.span.before.filter(|_| !standing),
         raised: alarms.iter().map(|alarm| alarm.span.raised).min()?,
-        end: if over { ends.max() } else { None },
+        end: last_seen.zip(cleared).filter(|_| over),
         last: alarms.iter().map(|alarm| alarm.span.last).max()?,
         targets: parts.iter().map(|part| part.target).collect(),
         alarms: alarms.len(),

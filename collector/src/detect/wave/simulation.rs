@@ -135,7 +135,7 @@ impl World {
         };
         let blocks: Vec<&Block> = self.blocks.iter().filter(hits).collect();
         // Each at an hour of its own.
-        let phase = (voter as Hour * 7 + target as Hour * 5) % self.every;
+        let phase = (voter as Hour * 67 + target as Hour * 43) % self.every;
         for hour in self
             .hours
             .clone()
