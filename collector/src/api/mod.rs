@@ -8,6 +8,7 @@ mod country;
 mod evidence;
 mod filter;
 mod lists;
+mod matrix;
 mod moment;
 mod openapi;
 mod pages;
@@ -20,6 +21,7 @@ mod table;
 mod tally;
 mod vintages;
 mod walk;
+mod waves;
 mod wire;
 mod world;
 
@@ -99,6 +101,9 @@ pub fn router(service: Arc<Service>) -> Router {
             get(country::indicator),
         )
         .route("/v1/countries/{country}/vintages", get(vintages::vintages))
+        .route("/v1/countries/{country}/matrix", get(matrix::matrix))
+        .route("/v1/waves", get(waves::waves))
+        .route("/v1/waves/{id}", get(waves::wave))
         .route("/v1/networks/{asn}", get(lists::network))
         .route("/v1/targets", get(lists::targets))
         .route("/v1/targets/{target}", get(lists::target))
