@@ -280,6 +280,142 @@ async fn nothing_below_the_floors_is_told_in_any_reply() {
     assert_eq!(lines(&json(&open, "/v1/countries/XA").await), [1, 2, 3]);
 }
 
+/// Probes of AS1, AS2 and so on, each of which sees what `says` of a target by day.
+fn seen(
+    probes: &[(u32, u8)],
+    days: i64,
+    says: impl Fn(u32, i64) -> Option<&'static str>,
+) -> Vec<MeasurementRow> {
+    let (mut rows, mut number) = (Vec::new(), 0);
+    for (asn, count) in probes {
+        for _ in 0..*count {
+            number += 1;
+            for day in 0..days {
+                let mut web = row(*asn, number, "https://site0.example/", day, "web");
+                if let Some(mechanism) = says(*asn, day) {
+                    web.verdict.outcome = "anomaly".into();
+                    web.verdict.mechanism = Some(mechanism.into());
+                }
+                rows.push(web);
+            }
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_wave_is_listed_and_its_lines_keep_the_floors() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = |_, day| (day < 5).then_some("tls.reset.sni");
+    let rows = seen(&[(1, 4), (2, 3), (3, 1)], 20, tls);
+    let (app, _) = app(folder.path(), "", &rows);
+    let list = json(&app, "/v1/waves").await;
+    let [wave] = list["waves"].as_array().unwrap().as_slice() else {
+        panic!("{list:#}");
+    };
+    assert_eq!(
+        (&wave["country"], &wave["name"]),
+        (&"XA".into(), &"Alvania".into())
+    );
+    assert_eq!(
+        (&wave["state"], &wave["direction"]),
+        (&"confirmed".into(), &"on_path".into())
+    );
+    assert_eq!(
+        (&wave["probes_blocked"], &wave["networks"]),
+        (&8.into(), &3.into())
+    );
+    assert_eq!(wave["start"], "2027-01-11T12:00:00.000000Z");
+    assert_eq!(wave["not_before"], "2027-01-10T12:00:00.000000Z");
+    let id = wave["id"].as_str().unwrap();
+    let whole = json(&app, &format!("/v1/waves/{id}")).await;
+    // One probe alone has no line, nor has the network that would tell it.
+    let asns: Vec<_> = whole["network_lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| &n["asn"])
+        .collect();
+    assert_eq!(
+        (asns, &whole["hidden"]["networks"]),
+        (vec![&Value::from(1)], &2.into())
+    );
+    assert_eq!(whole["target_lines"][0]["target"], "https://site0.example/");
+    assert_eq!(whole["days"].as_array().unwrap().len(), 5);
+    assert_eq!(whole["attribution"]["on_path"], 8);
+    let target = json(&app, "/v1/targets/https%3A%2F%2Fsite0.example%2F").await;
+    assert_eq!(target["waves"][0]["id"], id);
+    assert_eq!(target["history"].as_array().unwrap().len(), 20);
+    assert_eq!(target["history"][0]["country"], "XA");
+    let none = json(&app, "/v1/waves?country=XB").await;
+    assert_eq!(none["waves"].as_array().unwrap().len(), 0);
+    for (path, status) in [
+        ("/v1/waves/nonsense", StatusCode::BAD_REQUEST),
+        (
+            "/v1/waves/01HZZZZZZZZZZZZZZZZZZZZZZZ",
+            StatusCode::NOT_FOUND,
+        ),
+        ("/v1/waves?country=xxx", StatusCode::BAD_REQUEST),
+        ("/v1/waves?from=2027-01-01", StatusCode::BAD_REQUEST),
+        ("/v1/world?from=2027-01-01", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(fetch(&app, path).await.0, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_matrix_tells_shares_by_network_and_day_above_the_floors() {
+    let folder = tempfile::tempdir().unwrap();
+    let dns = |asn, day| (asn == 1 && day < 2).then_some("dns.nxdomain");
+    let rows = seen(&[(1, 3), (2, 4), (3, 1)], 20, dns);
+    let (closed, _) = app(folder.path(), "", &rows);
+    let matrix = json(&closed, "/v1/countries/XA/matrix").await;
+    let asns = |value: &Value| -> Vec<u64> {
+        let cells = value["cells"].as_array().unwrap().iter();
+        cells.map(|cell| cell["asn"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((asns(&matrix), &matrix["step_days"]), (vec![2], &1.into()));
+    let folder = tempfile::tempdir().unwrap();
+    let (open, _) = app(folder.path(), "public_evidence = true", &rows);
+    let path = "/v1/countries/XA/matrix?from=2027-01-10&until=2027-01-15";
+    let matrix = json(&open, path).await;
+    assert_eq!(asns(&matrix), [1, 2, 3]);
+    let cell = &matrix["cells"][0];
+    assert_eq!(
+        cell["steps"].to_string(),
+        "[[0,0.0],[1,0.0],[2,0.0],[3,0.0],[4,1.0],[5,1.0]]"
+    );
+    assert_eq!(
+        (&cell["mechanism"], &cell["share"]),
+        (&"dns.nxdomain".into(), &1.0.into())
+    );
+    let year = json(
+        &open,
+        "/v1/countries/XA/matrix?from=2026-02-01&until=2027-01-15",
+    )
+    .await;
+    assert_eq!(year["step_days"], 7);
+    for (path, status) in [
+        ("/v1/countries/XB/matrix", StatusCode::NOT_FOUND),
+        ("/v1/countries/XA/matrix?from=x", StatusCode::BAD_REQUEST),
+        (
+            "/v1/countries/XA/matrix?from=2027-01-15&until=2027-01-10",
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            "/v1/countries/XA/matrix?from=2020-01-15",
+            StatusCode::BAD_REQUEST,
+        ),
+    ] {
+        assert_eq!(fetch(&open, path).await.0, status, "{path}");
+    }
+    let (_, kind, body) = fetch(&open, "/v1/countries/XA/matrix?format=csv").await;
+    assert!(
+        kind.starts_with("text/csv") && body.lines().count() == 4,
+        "{body}"
+    );
+}
+
 #[tokio::test]
 async fn new_evidence_shows_at_once_and_old_replies_do_not_return() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,6 +24,17 @@ use std::sync::Arc;
 struct Wanted {
     format: Option<String>,
     table: Option<String>,
+    country: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
+}
+
+/// What of a page is wanted, where it can be asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub(super) country: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) until: Option<String>,
 }
 
 /// Who asks what of whom.
@@ -68,6 +79,15 @@ impl Ask {
         self
     }
 
+    /// What part of the page is wanted. Pages that do not ask for it refuse it.
+    pub(super) fn part(&mut self) -> Part {
+        Part {
+            country: self.wanted.country.take(),
+            from: self.wanted.from.take(),
+            until: self.wanted.until.take(),
+        }
+    }
+
     /// Makes a reply, or gives the one that was made from the same evidence. `list` is the
     /// table that CSV holds unless another is wanted.
     pub(super) async fn reply(
@@ -83,6 +103,10 @@ impl Ask {
             wanted,
             keep,
         } = self;
+        let left = [&wanted.country, &wanted.from, &wanted.until];
+        if left.into_iter().any(Option::is_some) {
+            return Err(Refused::bad_query("this page takes format and table only"));
+        }
         let csv = wire::wants_csv(wanted.format.as_deref())?;
         let operator = service.is_operator(&headers);
         let open = operator || service.config.public_evidence;

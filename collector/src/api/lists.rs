@@ -8,6 +8,7 @@ use super::{
     tally::Tallies,
 };
 use crate::score::{
+    cell::Day,
     indicator::{self, Indicator},
     method,
     vintage::first,
@@ -15,7 +16,7 @@ use crate::score::{
 use axum::{extract::Path, response::Response};
 use faultline_core::id::{Asn, Country};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn network(ask: Ask, Path(asn): Path<String>) -> Result<Response, Refused> {
     let number = asn.trim_start_matches("AS").parse();
@@ -136,12 +137,15 @@ pub(super) async fn target(ask: Ask, Path(target): Path<String>) -> Result<Respo
     ask.reply(key, "countries", of_all, move |page| {
         let scores = &page.service.scores;
         let (mut by_country, mut by_day) = (Tallies::<Country>::default(), Tallies::default());
+        let mut history: BTreeMap<Country, Tallies<Day>> = BTreeMap::new();
         for country in page.countries() {
             for seen in scores.index().seen(country, first(page.last)..=page.last) {
                 if seen.target.text == target && seen.kind.scored {
                     let anomaly = seen.kind.outcome == "anomaly";
                     by_country.add(country, &seen, anomaly);
                     by_day.add(seen.day, &seen, anomaly);
+                    let of = history.entry(country).or_default();
+                    of.add(seen.day, &seen, anomaly);
                 }
             }
         }
@@ -149,6 +153,16 @@ pub(super) async fn target(ask: Ask, Path(target): Path<String>) -> Result<Respo
         if lines.is_empty() {
             return Err(Refused::not_found("nothing public is known of this target"));
         }
+        // Of countries that are shown: each one's days hide what its sum would tell.
+        let shown: BTreeSet<Country> = lines.iter().map(|line| line.key).collect();
+        let history = history.into_iter().filter(|(code, _)| shown.contains(code));
+        let history = history.flat_map(|(code, tallies)| {
+            let mut lines = days(tallies.public(page.open));
+            lines
+                .iter_mut()
+                .for_each(|line| line["country"] = json!(code));
+            lines
+        });
         let countries = lines.into_iter().map(|line| {
             json!({
                 "country": line.key,
@@ -168,6 +182,8 @@ pub(super) async fn target(ask: Ask, Path(target): Path<String>) -> Result<Respo
             "category": page.service.category(&target),
             "countries": countries.collect::<Vec<_>>(),
             "days": days(by_day.public(page.open)),
+            "history": history.collect::<Vec<_>>(),
+            "waves": page.waves_of(&target),
         }))
     })
     .await

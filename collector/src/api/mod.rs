@@ -13,6 +13,7 @@ mod feed;
 mod filter;
 mod lists;
 mod live;
+mod matrix;
 pub(crate) mod moment;
 mod openapi;
 mod pages;
@@ -25,6 +26,7 @@ mod table;
 mod tally;
 mod vintages;
 mod walk;
+mod waves;
 mod wire;
 mod world;
 
@@ -142,6 +144,9 @@ pub fn router(service: Arc<Service>) -> Router {
             get(country::indicator),
         )
         .route("/v1/countries/{country}/vintages", get(vintages::vintages))
+        .route("/v1/countries/{country}/matrix", get(matrix::matrix))
+        .route("/v1/waves", get(waves::waves))
+        .route("/v1/waves/{id}", get(waves::wave))
         .route("/v1/networks/{asn}", get(lists::network))
         .route("/v1/targets", get(lists::targets))
         .route("/v1/targets/{target}", get(lists::target))

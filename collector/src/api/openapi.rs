@@ -81,6 +81,29 @@ const CALENDAR: &[(&str, &str)] = &[COUNTRY[0], ("year", "2026; this one unless 
 /// A header, never part of an address.
 const ANALYST: (&str, &str) = ("x-analyst-token", "the token of an analyst of the settings");
 const SIGNED: &[(&str, &str)] = &[("id", "26 digits and letters"), ANALYST];
+const WAVES: &[(&str, &str)] = &[
+    ("country", "only of this one: ISO 3166-1 alpha-2"),
+    FORMAT[0],
+    FORMAT[1],
+];
+const WAVE: &[(&str, &str)] = &[
+    (
+        "id",
+        "26 digits and letters; a name that late data moved leads to what it became",
+    ),
+    FORMAT[0],
+    FORMAT[1],
+];
+const MATRIX: &[(&str, &str)] = &[
+    ("country", "ISO 3166-1 alpha-2"),
+    (
+        "from",
+        "first day, 27 days before the last unless given; at most a year",
+    ),
+    ("until", "last day, the last with measurements unless given"),
+    FORMAT[0],
+    FORMAT[1],
+];
 
 const fn post(path: &'static str, summary: &'static str) -> Route {
     Route {
@@ -163,6 +186,21 @@ const ROUTES: &[Route] = &[
         "/v1/countries/{country}/vintages",
         "What was published of a country, and what would be computed today",
         COUNTRY,
+    ),
+    get(
+        "/v1/countries/{country}/matrix",
+        "Share of probes that see a target blocked, by network and day",
+        MATRIX,
+    ),
+    get(
+        "/v1/waves",
+        "Blocking that began or ended, one event for what belongs together",
+        WAVES,
+    ),
+    get(
+        "/v1/waves/{id}",
+        "One wave: targets, networks, days, mechanisms, where it is done",
+        WAVE,
     ),
     get(
         "/v1/networks/{asn}",

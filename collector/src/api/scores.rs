@@ -5,6 +5,7 @@
 use super::tally::Tallies;
 use crate::{
     config::Config,
+    detect::wave::Watch,
     names::Names,
     score::{
         assess::OUTLINE,
@@ -36,6 +37,8 @@ use std::{
 pub(super) const TIMELINE: Day = 60;
 /// Rendered replies kept.
 const RENDERED: usize = 4096;
+/// And their bytes: any range of days can be asked for.
+const RENDERED_BYTES: usize = 64 << 20;
 
 /// Point and interval of each dimension on one day.
 pub(super) type Outline = Vec<Option<(f64, Interval)>>;
@@ -98,6 +101,7 @@ pub struct Scores {
     views: Cache<View>,
     references: BTreeMap<String, String>,
     rendered: Mutex<HashMap<String, Reply>>,
+    watch: Mutex<Watch>,
 }
 
 impl Scores {
@@ -137,6 +141,7 @@ impl Scores {
             views: Mutex::default(),
             references,
             rendered: Mutex::default(),
+            watch: Mutex::default(),
         })
     }
 
@@ -146,6 +151,16 @@ impl Scores {
         for row in rows {
             index.add(row, self.source(row));
         }
+        drop(index);
+        let mut watch = guard(&self.watch);
+        for row in rows {
+            watch.add(row, self.source(row));
+        }
+    }
+
+    /// What began and ended to be blocked.
+    pub(super) fn watch(&self) -> MutexGuard<'_, Watch> {
+        guard(&self.watch)
     }
 
     fn source(&self, row: &MeasurementRow) -> Source {
@@ -285,7 +300,8 @@ impl Scores {
         }
         let bytes = Arc::new(make()?);
         let mut rendered = guard(&self.rendered);
-        if rendered.len() >= RENDERED {
+        let held: usize = rendered.values().map(|(_, bytes)| bytes.len()).sum();
+        if rendered.len() >= RENDERED || held + bytes.len() > RENDERED_BYTES {
             rendered.clear();
         }
         rendered.insert(key, (generation, Arc::clone(&bytes)));

@@ -57,6 +57,35 @@ fn bump(counts: &mut BTreeMap<String, u64>, word: &str) {
     }
 }
 
+/// Which of the lines with these probes are held back: those with fewer than `least` and, where
+/// these together have fewer, the next smallest, too.
+pub(super) fn held_back<'a, K: Ord + Clone, P: Ord + Copy + 'a>(
+    lines: impl Iterator<Item = (K, &'a BTreeSet<P>)>,
+    least: usize,
+) -> BTreeSet<K> {
+    let mut lines: Vec<_> = lines.collect();
+    lines.sort_by_key(|(key, probes)| (probes.len(), key.clone()));
+    let mut hidden: BTreeSet<P> = BTreeSet::new();
+    let mut held = BTreeSet::new();
+    for (key, probes) in lines {
+        let small = probes.len() < least;
+        if small || (!held.is_empty() && hidden.len() < least) {
+            hidden.extend(probes);
+            held.insert(key);
+        }
+    }
+    held
+}
+
+/// The floor for readers of this kind.
+pub(super) const fn least(open: bool) -> usize {
+    if open {
+        0
+    } else {
+        FLOORS.public_probes as usize
+    }
+}
+
 /// Lines by key, ours and imported ones apart.
 #[derive(Clone, Debug)]
 pub(super) struct Tallies<K>(BTreeMap<(K, bool), Tally>);
@@ -99,26 +128,10 @@ impl<K: Ord + Clone> Tallies<K> {
     /// than the floor, the next smallest is held back too: otherwise the difference from
     /// the sum would tell what they hide.
     pub(super) fn public(self, open: bool) -> Vec<Line<K>> {
-        let least = if open {
-            0
-        } else {
-            FLOORS.public_probes as usize
-        };
-        let mut ours: Vec<_> = self
-            .0
-            .iter()
-            .filter(|((_, imported), _)| !imported)
-            .collect();
-        ours.sort_by_key(|((key, _), tally)| (tally.probes.len(), key.clone()));
-        let mut hidden: BTreeSet<u32> = BTreeSet::new();
-        let mut held: BTreeSet<K> = BTreeSet::new();
-        for ((key, _), tally) in ours {
-            let small = tally.probes.len() < least;
-            if small || (!held.is_empty() && hidden.len() < least) {
-                hidden.extend(&tally.probes);
-                held.insert(key.clone());
-            }
-        }
+        let least = least(open);
+        let ours = self.0.iter().filter(|((_, imported), _)| !imported);
+        let ours = ours.map(|((key, _), tally)| (key.clone(), &tally.probes));
+        let held = held_back(ours, least);
         self.0
             .into_iter()
             .filter(|((key, imported), _)| *imported || !held.contains(key))
@@ -132,11 +145,7 @@ impl<K: Ord + Clone> Tallies<K> {
 
     /// The sum of everything that may enter a public sum.
     pub(super) fn total(&self, open: bool) -> Tally {
-        let least = if open {
-            0
-        } else {
-            FLOORS.public_probes as usize
-        };
+        let least = least(open);
         let (mut ours, mut imports) = (Tally::default(), Tally::default());
         for ((_, imported), tally) in &self.0 {
             if *imported {

@@ -24,6 +24,7 @@ mod settings;
 mod severity;
 mod site;
 mod slow;
+pub mod wave;
 mod witness;
 
 pub use detector::{Changes, Detector};
