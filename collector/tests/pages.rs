@@ -204,7 +204,7 @@ async fn the_pages_agree_with_each_other_and_with_the_evidence() {
     let coverage = json(&app, "/v1/coverage").await;
     assert_eq!(coverage["countries"][0]["coverage"]["probes"], 9);
     assert_eq!(json(&app, "/v1/atlas").await["countries"][1]["code"], "XB");
-    assert_eq!(json(&app, "/v1/method").await["method"], "fep-0.3.0");
+    assert_eq!(json(&app, "/v1/method").await["method"], "fep-0.4.0");
     let service = json(&app, "/v1/targets/https%3A%2F%2Fservice1.example%2F").await;
     assert_eq!(service["category"], "messaging");
 }

@@ -5,14 +5,14 @@
 //! more than 0.05.
 
 use faultline_collector::score::{
-    assess::Effort,
+    assess::{Assessment, Effort},
     cell::{Cell, Source, TargetId, Way},
     chance::Chance,
     contest::{MOST, reach},
     estimate::{Without, rates, tenth},
     evidence::Evidence,
     indicator::{Indicator, Spec},
-    profile::outline,
+    profile::{assess, outline},
     shares::Shares,
 };
 use faultline_core::id::{Asn, Country, ProbeId};
@@ -27,6 +27,10 @@ struct Probe {
     number: u64,
     asn: u32,
     views: Vec<(u32, u32)>,
+    /// On which days it saw the top-level domain of every other target removed.
+    removed: u32,
+    /// Whether it saw so, and all that G3 counts, at several resolvers.
+    several: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -45,22 +49,73 @@ fn cells(probes: &[Probe], indicators: &[Indicator]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for probe in probes {
         for (target, (tested, deviating)) in (0u64..).zip(&probe.views) {
-            for day in (0..28).filter(|day| tested >> day & 1 == 1) {
-                cells.extend(indicators.iter().map(|indicator| Cell {
-                    indicator: *indicator,
-                    source: Source::Own,
-                    target: TargetId(target),
-                    asn: Asn(probe.asn),
-                    probe: id(probe.number),
-                    day: LAST - day,
-                    country: Country::UNKNOWN,
-                    trials: 1,
-                    deviations: deviating >> day & 1,
-                    zone: 0,
-                    way: Way::None,
-                    several: false,
+            for day in (0..28u32).filter(|day| tested >> day & 1 == 1) {
+                cells.extend(indicators.iter().map(|indicator| {
+                    let deviates = deviating >> day & 1 == 1;
+                    let named = matches!(indicator, Indicator::U1 | Indicator::U3);
+                    let below = named && deviates && target % 2 == 0;
+                    let cell = cell(*indicator, probe, TargetId(target), day, deviates);
+                    Cell {
+                        zone: if below { ZONE } else { 0 },
+                        ..cell
+                    }
                 }));
             }
+        }
+    }
+    cells
+}
+
+/// The top-level domain of every other target.
+const ZONE: u32 = 7;
+
+fn cell(
+    indicator: Indicator,
+    probe: &Probe,
+    target: TargetId,
+    day: u32,
+    deviates: bool,
+) -> Cell {
+    Cell {
+        indicator,
+        source: Source::Own,
+        target,
+        asn: Asn(probe.asn),
+        probe: id(probe.number),
+        day: LAST - day as i32,
+        country: Country::UNKNOWN,
+        trials: 1,
+        deviations: u32::from(deviates),
+        zone: 0,
+        way: Way::None,
+        several: deviates && indicator == Indicator::G3 && probe.several,
+    }
+}
+
+/// What the probes say of the top-level domain: each that tested on four days.
+fn removals(probes: &[Probe]) -> Vec<Cell> {
+    let of = |probe: &Probe| {
+        let probe = probe.clone();
+        (0..4).map(move |day| {
+            let deviates = probe.removed >> day & 1 == 1;
+            Cell {
+                zone: if deviates { ZONE } else { 0 },
+                way: if deviates { Way::Removed } else { Way::None },
+                ..cell(Indicator::G3, &probe, TargetId(1000), day, deviates)
+            }
+        })
+    };
+    probes.iter().flat_map(of).collect()
+}
+
+/// What the probes say as the namespace: targets are top-level domains, each deviates in a
+/// way of its own.
+fn namespace(probes: &[Probe]) -> Vec<Cell> {
+    let mut cells = cells(probes, &[Indicator::G3]);
+    for cell in &mut cells {
+        if cell.deviations > 0 {
+            cell.way = Way::ALL[(cell.target.0 % 3) as usize];
+            cell.zone = 100 + cell.target.0 as u32;
         }
     }
     cells
@@ -87,6 +142,9 @@ fn world(seed: u64, probes: usize, targets: usize) -> World {
         .collect();
     let missing = chance.uniform() * chance.uniform();
     let noise = 0.2 * chance.uniform() * chance.uniform();
+    // Half of the countries have no removal at all.
+    let removed = (2.0 * chance.uniform() - 1.0).max(0.0);
+    let gone: Vec<bool> = (0..networks).map(|_| chance.uniform() < removed).collect();
     let probes: Vec<Probe> = (0..probes)
         .map(|number| {
             let asn = if number < networks as usize {
@@ -103,10 +161,18 @@ fn world(seed: u64, probes: usize, targets: usize) -> World {
                 let part = if chance.uniform() < 0.2 { 0b1001 } else { !0 };
                 (tested, if bad { tested & part } else { 0 })
             });
+            let views = views.collect();
+            let sees = gone[asn as usize] != (chance.uniform() < noise);
             Probe {
                 number: number as u64,
                 asn: asn + 1,
-                views: views.collect(),
+                views,
+                removed: if sees {
+                    [0b11, 0b1, 0b110][chance.below(3)]
+                } else {
+                    0
+                },
+                several: chance.uniform() < 0.5,
             }
         })
         .map(|mut probe| {
@@ -194,6 +260,9 @@ fn lie(chance: &mut Chance, world: &World, liar: usize, networks: u32) -> Lie {
         number: honest.number,
         asn,
         views,
+        // Forges a removal, or undoes one.
+        removed: [0, 0b11, 0b1, 0b1100][chance.below(4)],
+        several: chance.uniform() < 0.7,
     };
     Lie {
         liar,
@@ -225,7 +294,14 @@ fn climb(
         let mut best = f64::NEG_INFINITY;
         for _ in 0..steps {
             let before = (lies.clone(), liars.clone());
-            match chance.below(3) {
+            match chance.below(4) {
+                3 => {
+                    let at = chance.below(count);
+                    if let Some(says) = &mut lies[at].says {
+                        says.removed = [0, 0b11, 0b1, 0b1100][chance.below(4)];
+                        says.several = !says.several;
+                    }
+                }
                 // Another of the honest lies instead.
                 0 => {
                     let (a, b) = (chance.below(count), chance.below(liars.len()));
@@ -326,6 +402,8 @@ fn no_placement_leaves_the_range() {
                 number: liar as u64,
                 asn: *asn,
                 views: views.clone(),
+                removed: 0,
+                several: true,
             }),
         };
         let spec = small(1);
@@ -356,22 +434,24 @@ fn no_placement_leaves_the_range() {
 
 const D1: [Indicator; 4] = [Indicator::U1, Indicator::U2, Indicator::U3, Indicator::U6];
 
+const ONCE: Effort = Effort {
+    draws: 1,
+    level: 0.9,
+};
+
 /// The point of D1, where it is published.
 fn d1(probes: &[Probe], shares: Option<&Shares>) -> Option<f64> {
-    let effort = Effort {
-        draws: 1,
-        level: 0.9,
-    };
-    let cells = cells(probes, &D1);
-    let days = outline(Country::UNKNOWN, LAST, &cells, shares, effort);
+    let mut cells = cells(probes, &D1);
+    cells.extend(removals(probes));
+    let days = outline(Country::UNKNOWN, LAST, &cells, shares, ONCE);
     days.first().copied().flatten().map(|(point, _)| point)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The promise itself: a tenth, lying in all indicators at once, moves no published
-    /// dimension by more than 0.05.
+    /// The promise itself: a tenth, lying in all indicators at once and of the namespace,
+    /// moves no published dimension by more than 0.05.
     #[test]
     fn a_tenth_moves_no_published_dimension(seed in any::<u64>(), probes in 6usize..22) {
         let world = world(seed, probes, 40);
@@ -383,6 +463,183 @@ proptest! {
             prop_assert!(high - honest <= MOST && honest - low <= MOST, "{low} {honest} {high}");
         }
     }
+}
+
+/// One indicator, from everything that is said.
+fn assessed(indicator: Indicator, cells: &[Cell], shares: Option<&Shares>) -> Assessment {
+    let all = assess(cells, LAST, shares, 1, ONCE);
+    let of = |a: &Assessment| a.spec.id == indicator;
+    all.into_iter()
+        .find(of)
+        .expect("every indicator is assessed")
+}
+
+/// The rate of one indicator where it carries a number, and what could be made of it.
+fn ranged(a: &Assessment) -> Option<(f64, (f64, f64))> {
+    let raw = a.rates.raw.filter(|_| a.published())?;
+    Some((raw, a.choices.last().copied().flatten()?))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Names below a top-level domain whose removal is forged, or undone.
+    #[test]
+    fn no_removal_leaves_the_range_of_names(seed in any::<u64>(), probes in 6usize..22) {
+        let world = world(seed, probes, 40);
+        let shares = world.shares.as_ref();
+        let said = |probes: &[Probe]| {
+            let mut cells = cells(probes, &[Indicator::U1]);
+            cells.extend(removals(probes));
+            ranged(&assessed(Indicator::U1, &cells, shares))
+        };
+        let reached = climb(&world, seed, 4, 20, &|probes| said(probes).map(|(raw, _)| raw));
+        if let (Some((honest, range)), Some((low, high))) = (said(&world.probes), reached) {
+            prop_assert!(
+                range.0 <= low && range.0 <= honest && high <= range.1 && honest <= range.1,
+                "{low} {honest} {high} not in {range:?}"
+            );
+        }
+    }
+
+    /// The share of users with another namespace.
+    #[test]
+    fn no_lie_leaves_the_range_of_the_namespace(seed in any::<u64>(), probes in 6usize..22) {
+        let world = world(seed, probes, 12);
+        let shares = world.shares.as_ref();
+        let said = |probes: &[Probe]| {
+            ranged(&assessed(Indicator::G3, &namespace(probes), shares))
+        };
+        let reached = climb(&world, seed, 6, 40, &|probes| said(probes).map(|(raw, _)| raw));
+        if let (Some((honest, range)), Some((low, high))) = (said(&world.probes), reached) {
+            prop_assert!(
+                range.0 <= low && range.0 <= honest && high <= range.1 && honest <= range.1,
+                "{low} {honest} {high} not in {range:?}"
+            );
+        }
+    }
+}
+
+/// Twenty probes in five networks: all of them find every other of forty names denied, and
+/// `confirm` of them their top-level domain removed.
+fn country(confirm: usize) -> Vec<Probe> {
+    (0..20)
+        .map(|number| Probe {
+            number,
+            asn: 1 + number as u32 / 4,
+            views: (0..40)
+                .map(|target| (0b111, if target % 2 == 0 { 0b111 } else { 0 }))
+                .collect(),
+            removed: if (number as usize) < confirm {
+                0b111
+            } else {
+                0
+            },
+            several: true,
+        })
+        .collect()
+}
+
+fn users(networks: u32) -> Shares {
+    Shares::from_users((1..=networks).map(|asn| (Asn(asn), 1.0))).unwrap()
+}
+
+#[test]
+fn a_removal_that_a_tenth_can_undo_or_make_takes_the_point_away() {
+    let shares = users(5);
+    let published = |probes: &[Probe]| d1(probes, Some(&shares));
+    // Nobody saw one: two liars make none.
+    let forged = |honest: usize| {
+        let mut probes = country(honest);
+        for liar in [3, 4] {
+            probes[liar].removed = 0b111;
+        }
+        probes
+    };
+    let none = published(&country(0)).expect("a whole country agrees");
+    assert_eq!(published(&forged(0)), Some(none));
+    // As many saw one as could lie: what they say is a minority's, whatever two more say.
+    for confirm in [1, 2] {
+        assert_eq!(published(&country(confirm)), Some(none), "{confirm}");
+    }
+    // More, whom two could make so many that it counts, or so few that it does not: no number.
+    for confirm in [3, 4, 5, 6] {
+        assert_eq!(published(&country(confirm)), None, "{confirm}");
+    }
+    // All saw it: it is G3's. Two who move to a network can undo it there, and the bound does
+    // not work out in how many: no number, and a range that holds both.
+    assert_eq!(published(&country(20)), None);
+    let said = |probes: &[Probe]| {
+        let mut cells = cells(probes, &[Indicator::U1]);
+        cells.extend(removals(probes));
+        ranged(&assessed(Indicator::U1, &cells, Some(&shares))).unwrap()
+    };
+    let (raw, (low, high)) = said(&country(20));
+    assert!(
+        raw == 0.0 && low == 0.0 && high >= 0.5,
+        "{raw} {low} {high}"
+    );
+    let mut undone = country(20);
+    for liar in [0, 1] {
+        undone[liar].removed = 0;
+    }
+    let (raw, _) = said(&undone);
+    assert!(low <= raw && raw <= high);
+}
+
+#[test]
+fn an_import_yields_to_a_removal_that_our_probes_can_undo() {
+    let shares = users(5);
+    let import: Vec<Cell> = cells(&country(0), &[Indicator::U1])
+        .into_iter()
+        .map(|c| Cell {
+            source: Source::Import,
+            ..c
+        })
+        .collect();
+    // Four of ours confirm it, so that two who lie make it a removal.
+    let mut cells = import.clone();
+    cells.extend(removals(&country(4)));
+    let u1 = assessed(Indicator::U1, &cells, Some(&shares));
+    assert!(u1.evidence.imported);
+    let (low, high) = u1.choices[0].unwrap();
+    let free = assessed(Indicator::U1, &import, Some(&shares));
+    assert!(
+        (high - free.rates.raw.unwrap()).abs() < 1e-9,
+        "{low} {high}"
+    );
+    assert!(low < 1e-9, "{low} {high}");
+}
+
+#[test]
+fn the_namespace_has_a_contested_range() {
+    let shares = users(5);
+    let contested = |probes: &[Probe]| {
+        let mut cells = removals(probes);
+        // Ten top-level domains, as the floor wants.
+        for other in 0..9 {
+            let calm = removals(&country(0)).into_iter();
+            cells.extend(calm.map(|c| Cell {
+                target: TargetId(2000 + other),
+                ..c
+            }));
+        }
+        let a = assessed(Indicator::G3, &cells, Some(&shares));
+        (a.point().unwrap(), a.contested().unwrap())
+    };
+    // Clean stays clean, but for the rounding of sums.
+    let (point, (low, high)) = contested(&country(0));
+    assert!(point == 0.0 && low == 0.0 && high < 1e-6, "{low} {high}");
+    // Two of twenty can be liars: there is nothing, and with two liars they have two networks
+    // more.
+    let (point, (low, high)) = contested(&country(2));
+    assert!(point == 0.0 && low == 0.0 && high >= 0.4, "{low} {high}");
+    // A network of four says so: one in five, which two can neither make nor undo alone.
+    let (point, (low, high)) = contested(&country(4));
+    assert!((point - 0.2).abs() < 1e-9 && high >= 0.6, "{low} {high}");
+    // All say so.
+    let (point, (low, high)) = contested(&country(20));
+    assert!(point == 1.0 && low >= 0.6 && high == 1.0, "{low} {high}");
 }
 
 /// How tight is the range? Printed, not judged.

@@ -175,7 +175,18 @@ enum Lie {
     AccuseFrom(usize),
     /// They moved to one network, and hide.
     HideFrom(usize),
+    /// What is denied they call the removal of its top-level domain, at several resolvers.
+    Forge,
+    /// They see no removal where there is one.
+    Undo,
 }
+
+/// The share of probes that see a top-level domain removed, of those that see names below it
+/// denied: a tenth is 1. (All names of these countries stand below it.)
+type Removal = usize;
+
+/// The top-level domain.
+const ZONE: u32 = 7;
 
 /// Whether a target (of 40) deviates in a network (of those given), for every indicator.
 type Truth = fn(network: usize, target: usize) -> bool;
@@ -190,13 +201,25 @@ struct Said {
 }
 
 /// D1 of a country where `hostile` says which probes lie. Probes of a network stand together.
-fn dimension(probes: &[usize], truth: Truth, lie: Lie, hostile: &[bool]) -> Option<Said> {
+fn dimension(
+    probes: &[usize],
+    (truth, removal): (Truth, Removal),
+    lie: Lie,
+    hostile: &[bool],
+) -> Option<Said> {
+    let all: usize = probes.iter().sum();
     // One network has users and no probes, at first.
     let shares = Shares::from_users((1..).map(Asn).zip(zipf(probes.len() + 1))).unwrap();
     let (mut cells, mut number) = (Vec::new(), 0usize);
     for (network, count) in probes.iter().enumerate() {
         for _ in 0..*count {
             let lies = hostile.get(number) == Some(&true);
+            // Those who see it stand together, in the largest networks.
+            let sees = number < (removal * all).div_ceil(10) && truth(network, 0);
+            let sees = match lie {
+                Lie::Forge if lies => true,
+                _ => sees && !lies,
+            };
             number += 1;
             if lies && lie == Lie::Silent {
                 continue;
@@ -208,6 +231,7 @@ fn dimension(probes: &[usize], truth: Truth, lie: Lie, hostile: &[bool]) -> Opti
                 }
                 let bad = match lie {
                     _ if !lies => real,
+                    Lie::Forge | Lie::Undo => real,
                     Lie::Accuse | Lie::Select | Lie::AccuseFrom(_) => true,
                     Lie::Both => number.is_multiple_of(2),
                     Lie::Hide | Lie::HideFrom(_) | Lie::Silent => false,
@@ -216,11 +240,12 @@ fn dimension(probes: &[usize], truth: Truth, lie: Lie, hostile: &[bool]) -> Opti
                     Lie::AccuseFrom(to) | Lie::HideFrom(to) if lies => to,
                     _ => network,
                 };
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&(number as u64).to_be_bytes());
                 for (day, indicator) in [0, 1].into_iter().flat_map(|d| COUNTED.map(|i| (d, i)))
                 {
-                    let mut id = [0; 16];
-                    id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-                    cells.push(Cell {
+                    let named = matches!(indicator, Indicator::U1 | Indicator::U3);
+                    let cell = Cell {
                         indicator,
                         source: Source::Own,
                         target: TargetId(target as u64),
@@ -231,10 +256,25 @@ fn dimension(probes: &[usize], truth: Truth, lie: Lie, hostile: &[bool]) -> Opti
                         country: Country::UNKNOWN,
                         trials: 1,
                         deviations: u32::from(bad),
-                        zone: 0,
+                        zone: if named && bad { ZONE } else { 0 },
                         way: Way::None,
                         several: false,
-                    });
+                    };
+                    cells.push(cell);
+                    if target == 0
+                        && indicator == Indicator::U1
+                        && removal + usize::from(lie == Lie::Forge) > 0
+                    {
+                        cells.push(Cell {
+                            indicator: Indicator::G3,
+                            target: TargetId(1000),
+                            deviations: u32::from(sees),
+                            zone: if sees { ZONE } else { 0 },
+                            way: if sees { Way::Removed } else { Way::None },
+                            several: sees,
+                            ..cell
+                        });
+                    }
                 }
             }
         }
@@ -270,7 +310,7 @@ struct Worst {
 
 /// The worst that a tenth of the probes does: they sit where a majority of the largest
 /// networks costs least, or where one of them is a network of its own, or anywhere (drawn).
-fn worst(probes: &[usize], truth: Truth, draws: usize) -> (Said, Worst) {
+fn worst(probes: &[usize], truth: (Truth, Removal), draws: usize) -> (Said, Worst) {
     let all: usize = probes.iter().sum();
     let budget = tenth(all);
     let weights = zipf(probes.len());
@@ -309,6 +349,7 @@ fn worst(probes: &[usize], truth: Truth, draws: usize) -> (Said, Worst) {
     let honest = dimension(probes, truth, Lie::Hide, &[]).unwrap();
     let mut worst = Worst::default();
     let mut lies = vec![Lie::Accuse, Lie::Hide, Lie::Both, Lie::Select, Lie::Silent];
+    lies.extend([Lie::Forge, Lie::Undo]);
     // To the smallest networks, and to the one that nobody stood in.
     for to in probes.len().saturating_sub(2)..=probes.len() {
         lies.extend([Lie::AccuseFrom(to), Lie::HideFrom(to)]);
@@ -374,7 +415,7 @@ const SHAPES: [(&str, &[usize]); 4] = [
 fn a_tenth_of_the_probes_neither_moves_a_published_number_nor_takes_it_away() {
     for (name, probes) in SHAPES.into_iter().take(2) {
         for truth in [CLEAN, NATIONAL] {
-            let (honest, worst) = worst(probes, truth, 1);
+            let (honest, worst) = worst(probes, (truth, 0), 1);
             assert!(honest.published, "{name}: {honest:?}");
             // Of 5, 6, 11 or 12 probes, a tenth rounded up can be silent on so many targets
             // that the rest does not certify itself.
@@ -382,8 +423,14 @@ fn a_tenth_of_the_probes_neither_moves_a_published_number_nor_takes_it_away() {
             assert!(worst.silenced == 0 || few, "{name}: {worst:?}");
             assert!(worst.point.abs() <= 1e-9, "{name}: {worst:?}");
         }
-        for truth in [LOCAL, PATCHY] {
-            let (_, worst) = worst(probes, truth, 0);
+        for world in [
+            (LOCAL, 0),
+            (PATCHY, 0),
+            (NATIONAL, 1),
+            (NATIONAL, 3),
+            (NATIONAL, 10),
+        ] {
+            let (_, worst) = worst(probes, world, 0);
             assert!(worst.published.abs() <= MOST, "{name}: {worst:?}");
         }
     }
@@ -392,20 +439,32 @@ fn a_tenth_of_the_probes_neither_moves_a_published_number_nor_takes_it_away() {
 #[test]
 #[ignore = "the whole table takes a while"]
 fn table_of_poisoning() {
-    let worlds: [(&str, Truth); 6] = [
-        ("clean", CLEAN),
-        ("3 of 40 names everywhere", SLIGHT),
-        ("8 of 40 names everywhere", NATIONAL),
-        ("2 of 40 names in all but the two largest", LOCAL),
-        ("8 of 40 names in the two largest", TWO),
-        ("12 of 40 names in every other", PATCHY),
+    let worlds: [(&str, (Truth, Removal)); 9] = [
+        ("clean", (CLEAN, 0)),
+        ("3 of 40 names everywhere", (SLIGHT, 0)),
+        ("8 of 40 names everywhere", (NATIONAL, 0)),
+        (
+            "8 everywhere, their top-level domain removed, a tenth say",
+            (NATIONAL, 1),
+        ),
+        (
+            "8 everywhere, their top-level domain removed, 3 tenths say",
+            (NATIONAL, 3),
+        ),
+        (
+            "8 everywhere, their top-level domain removed, all say",
+            (NATIONAL, 10),
+        ),
+        ("2 of 40 names in all but the two largest", (LOCAL, 0)),
+        ("8 of 40 names in the two largest", (TWO, 0)),
+        ("12 of 40 names in every other", (PATCHY, 0)),
     ];
     println!(
         "| country | deviates | published | published moved | taken away | a point would have moved |"
     );
     for (name, probes) in SHAPES {
-        for (what, truth) in worlds {
-            let (honest, worst) = worst(probes, truth, 200 / probes.iter().sum::<usize>());
+        for (what, world) in worlds {
+            let (honest, worst) = worst(probes, world, 200 / probes.iter().sum::<usize>());
             assert!(worst.published.abs() <= MOST);
             let (low, high) = honest.range;
             let said = if honest.published {

@@ -5,9 +5,10 @@ use super::{
     cell::{Cell, Day, Source},
     contest::{self, Reach},
     estimate::{NetworkRate, Rates, Without, rates},
-    evidence::{Counts, Evidence},
+    evidence::{Counts, Evidence, Reading},
     floors::FLOORS,
     indicator::{Dimension, Spec},
+    namespace::Precedence,
     posterior,
     profile::Interval,
     shares::Shares,
@@ -35,12 +36,12 @@ pub const OUTLINE: Effort = Effort {
 };
 
 /// What an indicator must know of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Around {
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
     /// Probes of ours of which a tenth may lie: those of the dimension.
     pub witnesses: u32,
-    /// Whether its deviations may turn out to be another indicator's.
-    pub yielding: bool,
+    /// Which deviations are another indicator's.
+    pub precedence: &'a Precedence,
 }
 
 /// One indicator of one country, whether or not it carries a number.
@@ -69,7 +70,7 @@ impl Assessment {
     pub fn new(
         spec: &'static Spec,
         cells: &[Cell],
-        around: Around,
+        around: Around<'_>,
         last: Day,
         shares: Option<&Shares>,
         seed: u64,
@@ -77,10 +78,9 @@ impl Assessment {
     ) -> Self {
         let of = |source| {
             let cells = cells.iter().filter(|c| c.indicator == spec.id);
-            let mut evidence = Evidence::new(cells, last, source);
+            let mut evidence = Evidence::beside(cells, last, source, around.precedence);
             if source == Source::Own {
                 evidence.witnesses = around.witnesses;
-                evidence.yielding = around.yielding;
             }
             Self::of(spec, evidence, shares, seed, effort)
         };
@@ -95,13 +95,7 @@ impl Assessment {
         }
         // An import would stand in, if liars took our own number away.
         let mut import = of(Source::Import);
-        let mut choices = vec![
-            import
-                .rates
-                .raw
-                .filter(|_| import.published())
-                .map(|r| (r, r)),
-        ];
+        let mut choices = vec![import.imported_range(shares)];
         if reach.possible {
             choices.push(Some(reach.raw));
         }
@@ -116,6 +110,22 @@ impl Assessment {
         own
     }
 
+    /// How far our own liars can move an import: nobody lies in it, but a removal that they
+    /// confirm, or no longer do, takes deviations of it along.
+    fn imported_range(&self, shares: Option<&Shares>) -> Option<Interval> {
+        let raw = self.rates.raw.filter(|_| self.published())?;
+        if !self.evidence.yields() {
+            return Some((raw, raw));
+        }
+        let read = |reading| {
+            let evidence = self.evidence.read(reading);
+            rates(&evidence, shares, Without::Nothing)
+                .raw
+                .unwrap_or(raw)
+        };
+        Some((read(Reading::Least).min(raw), read(Reading::Most).max(raw)))
+    }
+
     /// How far liars can move it.
     fn reach(&self, shares: Option<&Shares>) -> Reach {
         contest::reach(self.spec, &self.evidence, shares, self.published())
@@ -124,7 +134,7 @@ impl Assessment {
     /// What any tenth of the probes could make of the score, where it carries one and rests
     /// on probes of ours.
     pub fn contested(&self) -> Option<Interval> {
-        let own = self.published() && !self.evidence.imported && !self.evidence.user_share;
+        let own = self.published() && !self.evidence.imported;
         let (low, high) = self.choices.last().copied().flatten().filter(|_| own)?;
         Some((self.spec.score(low), self.spec.score(high)))
     }

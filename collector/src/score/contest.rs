@@ -28,6 +28,8 @@
 //! can be lowered is the same in the mirror. (Dinkelbach, On Nonlinear Fractional
 //! Programming, Management Science 13, 1967.)
 
+mod share;
+
 use super::{
     aggregate::{availability, geometric},
     estimate::{View, cut, mean, tenth, views},
@@ -72,14 +74,15 @@ pub fn reach(
     shares: Option<&Shares>,
     published: bool,
 ) -> Reach {
-    if evidence.user_share {
-        // Not worked out, and not needed while its dimension cannot be published.
-        return Reach::UNKNOWN;
-    }
     let game = Game::new(spec, evidence, shares);
-    let (certain, possible) = game.targets.iter().fold((0, 0), |(c, p), target| {
-        (c + u32::from(target.certain), p + 1)
-    });
+    let (certain, possible) = if evidence.user_share {
+        // A target is there as soon as anybody tests it, so liars can add as many as they like.
+        (share::certain_targets(evidence, game.liars), u32::MAX)
+    } else {
+        game.targets.iter().fold((0, 0), |(c, p), target| {
+            (c + u32::from(target.certain), p + 1)
+        })
+    };
     let least = spec.min_targets.max(1);
     let networks = game.networks.iter().filter(|n| n.users > 0.0).count();
     let without = FLOORS.networks_without_shares as usize;
@@ -109,8 +112,12 @@ pub fn reach(
         && networks >= need + gone.networks
         && (shares.is_none() || game.seen >= FLOORS.user_share + gone.users)
         && game.firm_days(evidence) >= days;
-    let high = game.highest(Way::Up, |view| view.most);
-    let low = 1.0 - game.highest(Way::Down, |view| 1.0 - view.least);
+    let (low, high) = if evidence.user_share {
+        share::range(&game, evidence)
+    } else {
+        let low = 1.0 - game.highest(Way::Down, |view| 1.0 - view.least);
+        (low, game.highest(Way::Up, |view| view.most))
+    };
     Reach {
         raw: ((low - SLACK).max(0.0), (high + SLACK).min(1.0)),
         stays,

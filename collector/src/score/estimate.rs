@@ -103,7 +103,8 @@ pub(super) struct View {
     pub(super) own: f64,
     /// or where the country does not.
     pub(super) value: f64,
-    /// The same if any `liars` of the others had said otherwise, at least,
+    /// The same if any `liars` of the others had said otherwise, of this or of the namespace,
+    /// at least,
     pub(super) least: f64,
     /// and at most.
     pub(super) most: f64,
@@ -118,9 +119,10 @@ pub(super) fn views(evidence: &Evidence, entries: &[&Entry], liars: usize) -> Ve
         days.count_ones() >= FLOORS.confirming_days
     };
     let confirmed = seen(entries);
-    // It stays confirmed if for each day enough others saw it on another one.
-    let all = entries.iter().filter(|e| e.deviating != 0).count();
-    let alone = |day: u32| entries.iter().filter(|e| e.deviating == 1 << day).count();
+    // It stays confirmed if for each day enough others saw it on another one, though what
+    // might be the removal of a top-level domain turned out to be one.
+    let all = entries.iter().filter(|e| e.least != 0).count();
+    let alone = |day: u32| entries.iter().filter(|e| e.least == 1 << day).count();
     let alone = (0..FLOORS.window_days).map(alone).max().unwrap_or(0);
     let firm = all - alone > liars;
     let mut views = Vec::with_capacity(entries.len());
@@ -128,19 +130,21 @@ pub(super) fn views(evidence: &Evidence, entries: &[&Entry], liars: usize) -> Ve
     for theirs in entries.chunk_by(|a, b| network(a) == network(b)) {
         let here = seen(theirs);
         views.extend(theirs.iter().map(|entry| {
-            let days = entry.deviating.count_ones();
-            let share = f64::from(days) / f64::from(entry.tested.count_ones().max(1));
-            let alone = days >= FLOORS.confirming_days;
+            let share = |days: u32| {
+                f64::from(days.count_ones()) / f64::from(entry.tested.count_ones().max(1))
+            };
+            let value = share(entry.deviating);
+            let alone = entry.least.count_ones() >= FLOORS.confirming_days;
             View {
                 network: network(entry).unwrap_or(0),
-                own: if here { share } else { 0.0 },
-                value: if confirmed { share } else { 0.0 },
-                least: if (firm || alone) && !evidence.yielding {
-                    share
+                own: if here { value } else { 0.0 },
+                value: if confirmed { value } else { 0.0 },
+                least: if firm || alone {
+                    share(entry.least)
                 } else {
                     0.0
                 },
-                most: share,
+                most: share(entry.most),
             }
         }));
     }

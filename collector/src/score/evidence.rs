@@ -6,7 +6,7 @@ use super::{
     cell::{Cell, Day, Source, TargetId},
     floors::FLOORS,
     indicator::Estimator,
-    namespace::Sighting,
+    namespace::{Precedence, Sighting},
 };
 use faultline_core::id::{Asn, ProbeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,25 @@ pub struct Entry {
     pub tested: u32,
     /// Days on which most of its measurements deviated.
     pub deviating: u32,
+    /// The same if no deviation were another indicator's,
+    pub most: u32,
+    /// and if all were that might be.
+    pub least: u32,
+}
+
+impl Entry {
+    /// Marks a day, by measurements that could tell, and by those that deviated in each of
+    /// the three readings.
+    fn mark(&mut self, bit: u32, trials: u64, deviations: [u64; 3]) {
+        self.tested |= bit;
+        let days = [&mut self.deviating, &mut self.most, &mut self.least];
+        for (days, deviations) in days.into_iter().zip(deviations) {
+            *days &= !bit;
+            if deviations * 2 > trials {
+                *days |= bit;
+            }
+        }
+    }
 }
 
 /// A probe in the one network in which it counts.
@@ -66,8 +85,15 @@ pub struct Evidence {
     pub user_share: bool,
     /// Deviations by target, network and probe, where it is.
     pub sightings: Vec<Sighting>,
-    /// Whether its deviations may turn out to be another indicator's.
-    pub yielding: bool,
+}
+
+/// Whose deviations they are, where a removed top-level domain takes names with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// None is the namespace's.
+    Most,
+    /// All are that might be.
+    Least,
 }
 
 impl Evidence {
@@ -78,6 +104,16 @@ impl Evidence {
         cells: impl IntoIterator<Item = &'a Cell>,
         last: Day,
         source: Source,
+    ) -> Self {
+        Self::beside(cells, last, source, &Precedence::default())
+    }
+
+    /// The same where some deviations may be the removal of a top-level domain.
+    pub fn beside<'a>(
+        cells: impl IntoIterator<Item = &'a Cell>,
+        last: Day,
+        source: Source,
+        precedence: &Precedence,
     ) -> Self {
         let length = FLOORS.window_days as Day;
         let mut cells: Vec<&Cell> = cells
@@ -101,9 +137,16 @@ impl Evidence {
         let mut counts = vec![Counts::default(); networks.len()];
         let (mut entries, mut days, mut targets) = (Vec::<Entry>::new(), 0u32, 0u32);
         let mut before: Option<(TargetId, Asn, ProbeId)> = None;
-        let mut daily: Option<(Day, u64, u64)> = None;
+        let mut daily: Option<(Day, u64, [u64; 3])> = None;
         for cell in &cells {
-            let deviations = cell.deviations.min(cell.trials);
+            let all = cell.deviations.min(cell.trials);
+            let taken = all > 0 && precedence.takes(cell);
+            let deviations = if taken { 0 } else { all };
+            let least = if all > 0 && precedence.may_take(cell) {
+                0
+            } else {
+                deviations
+            };
             if let Some(count) = counts.get_mut(network(cell.asn)) {
                 count.trials += u64::from(cell.trials);
                 count.deviations += u64::from(deviations);
@@ -119,6 +162,8 @@ impl Evidence {
                     probe: probe as u32,
                     tested: 0,
                     deviating: 0,
+                    most: 0,
+                    least: 0,
                 });
                 daily = None;
             }
@@ -139,23 +184,19 @@ impl Evidence {
             }
             before = Some(key);
             // Cells of one day are summed before the majority is taken.
-            let (trials, deviating) = match daily {
-                Some((day, trials, deviating)) if day == cell.day => (trials, deviating),
-                _ => (0, 0),
+            let (mut trials, mut sums) = match daily {
+                Some((day, trials, sums)) if day == cell.day => (trials, sums),
+                _ => (0, [0; 3]),
             };
-            let sums = (
-                trials + u64::from(cell.trials),
-                deviating + u64::from(deviations),
-            );
-            daily = Some((cell.day, sums.0, sums.1));
+            trials += u64::from(cell.trials);
+            for (sum, part) in sums.iter_mut().zip([deviations, all, least]) {
+                *sum += u64::from(part);
+            }
+            daily = Some((cell.day, trials, sums));
             let bit = 1u32 << (last - cell.day);
             days |= bit;
             if let Some(entry) = entries.last_mut() {
-                entry.tested |= bit;
-                entry.deviating &= !bit;
-                if sums.1 * 2 > sums.0 {
-                    entry.deviating |= bit;
-                }
+                entry.mark(bit, trials, sums);
             }
         }
         entries.sort_unstable_by_key(|e| (e.target, e.probe));
@@ -174,8 +215,24 @@ impl Evidence {
             days: days.count_ones(),
             user_share,
             sightings,
-            yielding: false,
         }
+    }
+
+    /// The same evidence, read otherwise.
+    pub(super) fn read(&self, reading: Reading) -> Self {
+        let mut other = self.clone();
+        for entry in &mut other.entries {
+            entry.deviating = match reading {
+                Reading::Most => entry.most,
+                Reading::Least => entry.least,
+            };
+        }
+        other
+    }
+
+    /// Whether some deviations are, or might be, another indicator's.
+    pub(super) fn yields(&self) -> bool {
+        self.entries.iter().any(|e| e.most != e.least)
     }
 
     /// Measurements that could tell and that deviated.

@@ -29,6 +29,10 @@ pub struct Floors {
     pub indicators: u32,
     /// Days on which a deviation must be seen in a network.
     pub confirming_days: u32,
+    /// Days on which a top-level domain must be seen replaced in a network (G3),
+    pub replaced_days: u32,
+    /// or days between two of them: to learn of a redelegation takes less.
+    pub replaced_apart: u32,
     /// To say "no deviation": so many networks,
     pub absence_networks: u32,
     /// or this share of users,
@@ -57,6 +61,8 @@ pub const FLOORS: Floors = Floors {
     weight: 0.6,
     indicators: 3,
     confirming_days: 2,
+    replaced_days: 4,
+    replaced_apart: 7,
     absence_networks: 10,
     absence_share: 0.70,
     absence_upper: 0.25,

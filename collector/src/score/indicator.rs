@@ -153,17 +153,17 @@ macro_rules! indicators {
 indicators! {
     U1 D1 A Rate 0.01 0.30 40 true
         "DNS tampering"
-        "at least 40 testable names; seen on two days in the same network"
+        "at least 40 testable names; seen on two days in the country"
         ["OONI ts-002 and ts-017", "Niaki et al., ICLab, S&P 2020", "Hoang et al., GFWatch, USENIX Security 2021"]
         ["answers by place of content networks", "filters that a user chose", "resolvers that rewrite every name that does not exist"];
     U2 D1 A Rate 0.01 0.30 40 true
         "Interference with connections, TLS and pages"
-        "at least 40 testable pages, probes that can speak TLS; seen on two days in the same network"
+        "at least 40 testable pages, probes that can speak TLS; seen on two days in the country"
         ["OONI ts-017", "Xue et al., TSPU, IMC 2022", "Raman et al., IMC 2020"]
         ["servers that refuse a country (they count in U6)", "dead sites", "rate limits of middleboxes", "interception by software on the host"];
     U3 D1 B Rate 0.02 0.50 10 true
         "Services and circumvention tools"
-        "at least 10 services; any layer; seen on two days in the same network"
+        "at least 10 services; any layer; seen on two days in the country"
         ["collector/services.csv", "OONI ts-018 (WhatsApp), ts-020 (Telegram), ts-023 (Tor)"]
         ["outages of a service", "services that leave countries out by their own terms"];
     U4 D1 A TimeIntegral 0.0 0.10 0 false
@@ -193,7 +193,7 @@ indicators! {
         ["interception in the user's own router", "parental or enterprise DNS", "operators that rename instances"];
     G3 D2t A UserShare 0.0 1.0 10 true
         "Divergence of the namespace"
-        "at least 10 top-level domains; a random one is denied; confirmed by a network: on two days, at two resolvers, by most of its probes"
+        "at least 10 top-level domains; a random one is denied; confirmed by a network: on two days (other name servers: on four, or a week apart), at two resolvers, by most of its probes"
         ["RFC 2826", "ICANN OCTO-034"]
         ["resolvers that rewrite every name that does not exist", "new top-level domains, and those that change their name servers", "resolvers that a user chose", "top-level domains that resolvers block as dangerous"];
     G4 D2t C Rate 0.02 1.0 0 false
@@ -208,7 +208,7 @@ indicators! {
         ["captive portals", "software that intercepts on the host", "old copies of root stores"];
     G6 D2t C Rate 0.02 1.0 2 true
         "Special-use names"
-        "two of invalid, alt and localhost; a random name is denied; seen on two days in the same network"
+        "two of invalid, alt and localhost; a random name is denied; seen on two days in the country"
         ["RFC 6761", "RFC 9476"]
         ["resolvers that rewrite every name that does not exist", "search lists"];
     G7 D2t Context None 0.0 1.0 0 false
@@ -233,7 +233,7 @@ indicators! {
         ["a probe's own broken IPv6"];
     T4 D3 B Rate 0.05 1.0 3 true
         "Transparency of DNS paths"
-        "three checks of unknown types, DNSSEC OK, large answers, TCP, letter case; seven days; seen on two days in the same network"
+        "three checks of unknown types, DNSSEC OK, large answers, TCP, letter case; seven days; seen on two days in the country"
         ["RFC 3597", "RFC 3225", "RFC 6891", "RFC 7766", "draft-vixie-dnsext-dns0x20"]
         ["DNS proxies in the customer's own equipment", "resolvers that a user chose"];
     T5 D3 C Concentration 0.20 1.0 0 false

@@ -37,11 +37,11 @@ pub const FORMULAS: &[(&str, &str)] = &[
     ),
     (
         "user_share",
-        "G3 instead: r = max(A, B / 2), A = share w_a of networks with a confirmed removal, B = with a confirmed addition; confirmed: the same target in the same way on 2 days, at 2 resolvers (of one measurement, or of 2 probes) and by most probes of the network that tested it; none counts that no more than k probes have seen confirmed; posterior: A and B each as below",
+        "G3 instead: r = max(A, B / 2), A = share w_a of networks with a confirmed removal, B = with a confirmed addition; confirmed: the same target in the same way on 2 days (other name servers: on 4, or on 2 that are 7 apart), at 2 resolvers (of one measurement, or of 2 probes) and by most probes of the network that tested it; none counts that no more than k probes have seen confirmed; posterior: A and B each as below",
     ),
     (
         "precedence",
-        "a deviation of a name (U1, U3) by DNS counts not where a removal of its top-level domain counts in G3 in the same network",
+        "a deviation of a name (U1, U3) by DNS counts not where a removal of its top-level domain counts in G3 in the same network, if more than 2k probes have seen that domain's removal confirmed",
     ),
     (
         "raw",
@@ -54,7 +54,7 @@ pub const FORMULAS: &[(&str, &str)] = &[
     ),
     (
         "contested",
-        "[low, high] = bounds of D over every replacement of any k of the P probes, of whom nothing is assumed: what they report, of which targets, on which days, in which networks, known or new, or nothing; with what this does to confirmation, minority, testable targets, weights and floors",
+        "[low, high] = bounds of D over every replacement of any k of the P probes, of whom nothing is assumed: what they report, of which targets, on which days, in which networks, known or new, or nothing; with what this does to confirmation, to removals that take deviations of names along, minority, testable targets, weights and floors",
     ),
     (
         "divided",

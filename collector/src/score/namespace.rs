@@ -6,7 +6,9 @@
 //!
 //! A network confirms that a target deviates in one way if
 //!
-//! - it was seen on two days (a redelegation makes one day of other name servers),
+//! - it was seen on two days; where the domain is there with other name servers, on four, or
+//!   on days a week apart: a redelegation that resolvers and the control learn of at
+//!   different times looks like a replacement for as long as its records are cached,
 //! - at two resolvers, of one measurement or of two probes,
 //! - and by most of its probes that tested the target.
 //!
@@ -16,7 +18,7 @@
 
 use super::{
     cell::{Cell, Way},
-    estimate::{NetworkRate, Rates, Without, level, tenth},
+    estimate::{NetworkRate, Rates, Without, cut, level, tenth},
     evidence::Evidence,
     floors::FLOORS,
     shares::Shares,
@@ -64,16 +66,87 @@ impl Sighting {
     }
 }
 
-/// What is confirmed: in which networks, of which top-level domains, by which probes.
-#[derive(Default)]
-struct Confirmed {
-    networks: BTreeSet<u32>,
-    zones: BTreeMap<u32, (BTreeSet<u32>, BTreeSet<u32>)>,
-    probes: BTreeSet<u32>,
+/// What the probes of one network say of one target in one way.
+pub(super) struct Claim<'a> {
+    /// Index of the network.
+    pub(super) network: u32,
+    /// The top-level domain.
+    pub(super) zone: u32,
+    /// In which way.
+    pub(super) way: Way,
+    /// Who saw it.
+    pub(super) seen: Vec<&'a Sighting>,
+    /// Probes of the network that tested the target.
+    pub(super) testers: usize,
 }
 
-/// Removals and additions that count in the country.
-fn confirmed(evidence: &Evidence, takes_part: &dyn Fn(u32) -> bool) -> [Confirmed; 2] {
+impl Claim<'_> {
+    fn days(&self, sighting: &Sighting) -> u32 {
+        let days = |at| sighting.days.get::<usize>(at).copied();
+        self.way.index().and_then(days).unwrap_or(0)
+    }
+
+    /// Whether one of them saw it at several resolvers.
+    fn several(&self, sighting: &Sighting) -> bool {
+        let several = |at| sighting.several.get::<usize>(at).copied();
+        self.way.index().and_then(several).unwrap_or(false)
+    }
+
+    /// Whether the network confirms it.
+    pub(super) fn confirmed(&self) -> bool {
+        let days = self.seen.iter().fold(0, |all, s| all | self.days(s));
+        lasts(self.way, days)
+            && (self.seen.len() >= 2 || self.seen.iter().any(|s| self.several(s)))
+            && 2 * self.seen.len() > self.testers
+    }
+
+    /// How many probes must leave the network or come to it, at least, until it does no
+    /// longer confirm it.
+    pub(super) fn price(&self) -> usize {
+        let seen = self.seen.len();
+        let majority = (2 * seen).saturating_sub(self.testers);
+        let brief = |days: &u32| {
+            let within = |s: &&&Sighting| self.days(s) & !days == 0;
+            self.seen.iter().filter(within).count()
+        };
+        let lasting = seen - briefest(self.way).iter().map(brief).max().unwrap_or(0);
+        let alone = self.seen.iter().any(|s| !self.several(s));
+        majority.min(lasting).min(seen - usize::from(alone))
+    }
+}
+
+/// Whether a way was seen long enough.
+fn lasts(way: Way, days: u32) -> bool {
+    let span = 32 - days.leading_zeros() - days.trailing_zeros().min(32);
+    match way {
+        Way::Replaced => {
+            days.count_ones() >= FLOORS.replaced_days || span > FLOORS.replaced_apart
+        }
+        _ => days.count_ones() >= FLOORS.confirming_days,
+    }
+}
+
+/// The largest sets of days that do not last: any other that does not is within one of them.
+fn briefest(way: Way) -> Vec<u32> {
+    let days = 0..FLOORS.window_days;
+    if way != Way::Replaced {
+        return days.map(|day| 1 << day).collect();
+    }
+    let mut all = Vec::new();
+    for first in days {
+        let last = (first + FLOORS.replaced_apart).min(FLOORS.window_days);
+        for second in first..last {
+            all.extend((second..last).map(|third| 1 << first | 1 << second | 1 << third));
+        }
+    }
+    all
+}
+
+/// All claims, by target, network and way.
+pub(super) fn claims<'a>(
+    evidence: &'a Evidence,
+    takes_part: &dyn Fn(u32) -> bool,
+) -> Vec<Claim<'a>> {
     let mut testers: BTreeMap<(u32, u32), usize> = BTreeMap::new();
     for entry in evidence.entries.iter().filter(|e| takes_part(e.probe)) {
         if let Some(member) = evidence.probes.get(entry.probe as usize) {
@@ -85,39 +158,75 @@ fn confirmed(evidence: &Evidence, takes_part: &dyn Fn(u32) -> bool) -> [Confirme
         .iter()
         .filter(|s| takes_part(s.probe))
         .collect();
-    let mut found = [Confirmed::default(), Confirmed::default()];
+    let mut claims = Vec::new();
     // Sightings stand by target and network.
     for of in sightings.chunk_by(|a, b| (a.target, a.network) == (b.target, b.network)) {
         let Some(first) = of.first() else { continue };
         let testers = testers.get(&(first.network, first.target));
-        let testers = testers.copied().unwrap_or(0);
         for way in Way::ALL {
-            let Some(at) = way.index() else { continue };
-            let days = |s: &Sighting| s.days.get(at).copied().unwrap_or(0);
-            let seen: Vec<_> = of.iter().filter(|s| days(s) != 0).collect();
-            let union = seen.iter().fold(0, |all, s| all | days(s));
-            let several = seen.iter().any(|s| s.several.get(at) == Some(&true));
-            let enough = union.count_ones() >= FLOORS.confirming_days
-                && (several || seen.len() >= 2)
-                && 2 * seen.len() > testers;
-            if let Some(found) = found.get_mut(usize::from(way == Way::Added))
-                && enough
-            {
-                found.networks.insert(first.network);
-                let (networks, probes) = found.zones.entry(first.zone).or_default();
-                networks.insert(first.network);
-                probes.extend(seen.iter().map(|s| s.probe));
-                found.probes.extend(seen.iter().map(|s| s.probe));
+            let mut claim = Claim {
+                network: first.network,
+                zone: first.zone,
+                way,
+                seen: of.to_vec(),
+                testers: testers.copied().unwrap_or(0),
+            };
+            let seen = of.iter().filter(|s| claim.days(s) != 0).copied().collect();
+            claim.seen = seen;
+            if !claim.seen.is_empty() {
+                claims.push(claim);
             }
         }
     }
-    let lying = if evidence.imported {
+    claims
+}
+
+/// As many probes as may lie about it.
+pub(super) fn lying(evidence: &Evidence) -> usize {
+    if evidence.imported {
         0
     } else {
         tenth(evidence.witnesses as usize)
-    };
+    }
+}
+
+/// Whether so many probes could, with a tenth who say the same, be more than are `too_few` of
+/// all. Some of these may leave altogether, so that a tenth of the rest is less.
+pub(super) fn may_count(
+    evidence: &Evidence,
+    seen: usize,
+    too_few: impl Fn(usize) -> usize,
+) -> bool {
+    let witnesses = evidence.witnesses as usize;
+    let liars = tenth(witnesses);
+    let counts = |leave| seen + liars - leave > too_few(witnesses.saturating_sub(leave));
+    seen > 0 && (0..=liars).any(counts)
+}
+
+/// What is confirmed: in which networks, of which top-level domains, by which probes.
+#[derive(Default)]
+struct Confirmed {
+    networks: BTreeSet<u32>,
+    zones: BTreeMap<u32, (BTreeSet<u32>, BTreeSet<u32>)>,
+    probes: BTreeSet<u32>,
+}
+
+/// Removals and additions that count in the country.
+fn confirmed(evidence: &Evidence, takes_part: &dyn Fn(u32) -> bool) -> [Confirmed; 2] {
+    let mut found = [Confirmed::default(), Confirmed::default()];
+    for claim in claims(evidence, takes_part) {
+        if let Some(found) = found.get_mut(usize::from(claim.way == Way::Added))
+            && claim.confirmed()
+        {
+            found.networks.insert(claim.network);
+            let (networks, probes) = found.zones.entry(claim.zone).or_default();
+            networks.insert(claim.network);
+            probes.extend(claim.seen.iter().map(|s| s.probe));
+            found.probes.extend(claim.seen.iter().map(|s| s.probe));
+        }
+    }
     found.map(|found| {
-        if found.probes.len() > lying {
+        if found.probes.len() > lying(evidence) {
             found
         } else {
             Confirmed::default()
@@ -125,17 +234,54 @@ fn confirmed(evidence: &Evidence, takes_part: &dyn Fn(u32) -> bool) -> [Confirme
     })
 }
 
-/// Networks and top-level domains that are removed there: what names below them do is the
-/// same event. Here more probes than could lie must have seen this very domain removed.
-pub(super) fn removed(evidence: &Evidence) -> BTreeSet<(Asn, u32)> {
-    let [removals, _] = confirmed(evidence, &|_| true);
-    let lying = tenth(evidence.witnesses as usize);
-    let zones = removals.zones.into_iter();
-    zones
-        .filter(|(_, (_, probes))| probes.len() > lying)
-        .flat_map(|(zone, (networks, _))| networks.into_iter().map(move |n| (n, zone)))
-        .filter_map(|(network, zone)| Some((*evidence.networks.get(network as usize)?, zone)))
-        .collect()
+/// Which deviations of names are the removal of their top-level domain, which counts in G3
+/// alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Precedence {
+    /// Networks and the top-level domains that are removed there.
+    removed: BTreeSet<(Asn, u32)>,
+    /// Top-level domains that so many saw removed that with a tenth who lie they could be.
+    contested: BTreeSet<u32>,
+}
+
+impl Precedence {
+    /// Here more than two tenths must have seen this very domain removed: with a tenth of
+    /// liars there is then no removal that a second tenth could make, for which the names'
+    /// dimension would lose its number.
+    pub(super) fn of(evidence: &Evidence) -> Self {
+        let [removals, _] = confirmed(evidence, &|_| true);
+        let minority = cut(evidence.witnesses as usize);
+        let zones = removals.zones.into_iter();
+        let removed = zones
+            .filter(|(_, (_, probes))| probes.len() > minority)
+            .flat_map(|(zone, (networks, _))| networks.into_iter().map(move |n| (n, zone)))
+            .filter_map(|(network, zone)| {
+                Some((*evidence.networks.get(network as usize)?, zone))
+            })
+            .collect();
+        let claims = claims(evidence, &|_| true).into_iter();
+        let mut seen: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for claim in claims.filter(|claim| claim.way != Way::Added) {
+            let probes = claim.seen.iter().map(|s| s.probe);
+            seen.entry(claim.zone).or_default().extend(probes);
+        }
+        let contested = seen.into_iter();
+        let contested = contested.filter(|(_, probes)| may_count(evidence, probes.len(), cut));
+        Self {
+            removed,
+            contested: contested.map(|(zone, _)| zone).collect(),
+        }
+    }
+
+    /// Whether a deviation is such a removal.
+    pub(super) fn takes(&self, cell: &Cell) -> bool {
+        self.removed.contains(&(cell.asn, cell.zone))
+    }
+
+    /// Whether it could be made one by a tenth of the probes.
+    pub(super) fn may_take(&self, cell: &Cell) -> bool {
+        self.contested.contains(&cell.zone)
+    }
 }
 
 /// Rates of the user share: a network counts as 1 where a removal is confirmed, as 1/2 where

@@ -11,15 +11,16 @@ use super::{
     evidence::Evidence,
     floors::FLOORS,
     indicator::{self, Dimension, Estimator, Indicator, SPECS},
-    namespace, posterior,
+    namespace::Precedence,
+    posterior,
     shares::Shares,
 };
 use faultline_core::id::Country;
 use sha2::{Digest, Sha256};
-use std::{borrow::Cow, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 /// The method. A change of meaning takes another name.
-pub const METHOD: &str = "fep-0.3.0";
+pub const METHOD: &str = "fep-0.4.0";
 
 /// How much a published number can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -215,35 +216,26 @@ pub fn assess(
         let of = cells.iter().filter(|c| any && c.indicator == Indicator::G3);
         of.copied().collect()
     };
-    let mut yielding = false;
-    let mut rest: Cow<'_, [Cell]> = Cow::Borrowed(cells);
+    let mut precedence = Precedence::default();
     if !namespace.is_empty() {
         let mut evidence = Evidence::new(&namespace, last, Source::Own);
         evidence.witnesses = all;
-        let seen: BTreeSet<u32> = evidence.sightings.iter().map(|s| s.zone).collect();
-        yielding = cells.iter().any(|c| {
-            c.indicator != Indicator::G3 && c.deviations > 0 && seen.contains(&c.zone)
-        });
-        let removed = namespace::removed(&evidence);
-        if !removed.is_empty() {
-            for cell in rest.to_mut() {
-                if cell.indicator != Indicator::G3 && removed.contains(&(cell.asn, cell.zone)) {
-                    cell.deviations = 0;
-                }
-            }
-        }
+        precedence = Precedence::of(&evidence);
     }
+    let none = Precedence::default();
     SPECS
         .iter()
         .map(|spec| {
-            let cells: &[Cell] = if spec.implemented { &rest } else { &[] };
-            let witnesses = match spec.estimator {
-                Estimator::UserShare => all,
-                _ => of.get(spec.dimension as usize).copied().unwrap_or(0),
-            };
-            let around = Around {
-                witnesses,
-                yielding: yielding && matches!(spec.id, Indicator::U1 | Indicator::U3),
+            let cells: &[Cell] = if spec.implemented { cells } else { &[] };
+            let around = match spec.estimator {
+                Estimator::UserShare => Around {
+                    witnesses: all,
+                    precedence: &none,
+                },
+                _ => Around {
+                    witnesses: of.get(spec.dimension as usize).copied().unwrap_or(0),
+                    precedence: &precedence,
+                },
             };
             Assessment::new(spec, cells, around, last, shares, seed, effort)
         })
