@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod detect;
+pub mod export;
 pub mod fingerprints;
 pub mod import;
 pub mod ingest;

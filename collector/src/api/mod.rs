@@ -8,7 +8,7 @@ mod country;
 mod evidence;
 mod filter;
 mod lists;
-mod moment;
+pub(crate) mod moment;
 mod openapi;
 mod pages;
 mod probes;

@@ -1,5 +1,6 @@
 //! What can an operator ask of the collector? Arguments, action, exit status.
 
+mod export;
 mod hearts;
 mod import;
 mod retention;
@@ -67,6 +68,11 @@ enum Action {
     Import {
         #[command(subcommand)]
         format: Format,
+    },
+    /// Write what is known, for others to use and to cite.
+    Export {
+        #[command(subcommand)]
+        what: export::What,
     },
     /// Judge what others measured by their own rules, without a store; JSON lines.
     Judge {
@@ -179,6 +185,7 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             there(from)?;
             import::ooni(&config, from, now())
         }
+        Action::Export { what } => export::export(&config, what, now()).map(|()| 0),
         Action::Judge {
             format:
                 Foreign::Ooni {
