@@ -8,11 +8,16 @@ use super::{
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// Event and number of a revision; its state and a digest of its row.
+type Name = (String, u64);
+type Said = (String, [u8; 32]);
 
 /// What an earlier release said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +27,7 @@ pub struct Earlier {
     simulated: bool,
     /// Every revision: its state, and a digest of its row without what each release has of its
     /// own.
-    revisions: BTreeMap<(String, u64), (String, [u8; 32])>,
+    revisions: BTreeMap<Name, Said>,
     /// Rows of the other tables.
     rows: BTreeMap<String, usize>,
 }
@@ -116,7 +121,7 @@ impl Earlier {
 /// Columns that follow from the release, not from what was said.
 const OF_RELEASE: [&str; 2] = ["dataset_version", "licence"];
 
-fn revision(line: &[u8]) -> Option<((String, u64), (String, [u8; 32]))> {
+fn revision(line: &[u8]) -> Option<(Name, Said)> {
     let mut row: BTreeMap<String, Value> = serde_json::from_slice(line).ok()?;
     let event = row.get("event_id")?.as_str()?.to_owned();
     let number = row.get("revision")?.as_u64()?;
@@ -153,10 +158,11 @@ pub(super) fn changelog(
         None => out.push_str("No earlier release to compare with.\n"),
         Some(before) => {
             let kind = if before.simulated { " (simulated)" } else { "" };
-            out.push_str(&format!(
+            let _ = write!(
+                out,
                 "Since {}{kind}, as of {}:\n\n",
                 before.version, before.as_of
-            ));
+            );
             out.push_str(&compared(before, &now));
         }
     }
@@ -164,7 +170,7 @@ pub(super) fn changelog(
     for (table, rows) in &now.rows {
         let before = since.and_then(|before| before.rows.get(table));
         let before = before.map_or_else(|| "-".into(), ToString::to_string);
-        out.push_str(&format!("| {table} | {rows} | {before} |\n"));
+        let _ = write!(out, "| {table} | {rows} | {before} |\n");
     }
     out.push_str("\n| state | events |\n|---|---|\n");
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
@@ -172,7 +178,7 @@ pub(super) fn changelog(
         *states.entry(state).or_default() += 1;
     }
     for (state, events) in states {
-        out.push_str(&format!("| {state} | {events} |\n"));
+        let _ = write!(out, "| {state} | {events} |\n");
     }
     out
 }
@@ -208,9 +214,9 @@ fn compared(before: &Earlier, now: &Earlier) -> String {
     let completed = both.filter(|(now, before)| now != before).count();
     let mut out = String::new();
     let mut line = |what: &str, count: usize, names: &[&str]| {
-        out.push_str(&format!("- {what}: {count}"));
+        let _ = write!(out, "- {what}: {count}");
         if !names.is_empty() {
-            out.push_str(&format!(" ({})", names.join(", ")));
+            let _ = write!(out, " ({})", names.join(", "));
         }
         out.push('\n');
     };

@@ -10,6 +10,7 @@ use super::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 /// The title, with what must not be overlooked.
 pub(super) fn title(release: &Release) -> String {
@@ -123,32 +124,34 @@ fn quoted(text: &str) -> String {
 fn citation(release: &Release, data: &[File]) -> String {
     let mut out = String::new();
     if release.simulated {
-        out.push_str(&format!("# {SIMULATED}\n"));
+        let _ = write!(out, "# {SIMULATED}\n");
     }
     out.push_str("cff-version: 1.2.0\ntype: dataset\n");
     out.push_str("message: \"If you use this data, please cite it as below.\"\n");
-    out.push_str(&format!("title: {}\n", quoted(&title(release))));
+    let _ = write!(out, "title: {}\n", quoted(&title(release)));
     out.push_str("authors:\n");
     for name in &release.creators {
-        out.push_str(&format!("  - name: {}\n", quoted(name)));
+        let _ = write!(out, "  - name: {}\n", quoted(name));
     }
-    out.push_str(&format!("version: {}\n", quoted(&release.version)));
-    out.push_str(&format!(
-        "date-released: \"{}\"\n",
-        moment::day(release.as_of)
-    ));
+    let _ = write!(out, "version: {}\n", quoted(&release.version));
+    let _ = write!(out, "date-released: \"{}\"\n", moment::day(release.as_of));
     if Licence::known(&release.licence.id).is_some() {
-        out.push_str(&format!("license: {}\n", release.licence.id));
+        let _ = write!(out, "license: {}\n", release.licence.id);
     }
     match &release.doi {
-        Some(doi) => out.push_str(&format!("doi: {}\n", quoted(doi))),
-        None => out.push_str(&format!(
-            "identifiers:\n  - type: other\n    value: {}\n    description: \"Digest of the data\"\n",
-            quoted(&digest(data))
-        )),
+        Some(doi) => {
+            let _ = write!(out, "doi: {}\n", quoted(doi));
+        }
+        None => {
+            let _ = write!(
+                out,
+                "identifiers:\n  - type: other\n    value: {}\n    description: \"Digest of the data\"\n",
+                quoted(&digest(data))
+            );
+        }
     }
     if let Some(home) = &release.homepage {
-        out.push_str(&format!("url: {}\n", quoted(home)));
+        let _ = write!(out, "url: {}\n", quoted(home));
     }
     out
 }
@@ -156,17 +159,13 @@ fn citation(release: &Release, data: &[File]) -> String {
 fn readme(tables: &[Table], scene: &Scene<'_>) -> String {
     let release = scene.release;
     let mark = mark(scene);
-    let counts: String = tables
-        .iter()
-        .map(|table| {
-            format!(
-                "| {} | {} | {} |\n",
-                table.name,
-                table.rows.len(),
-                table.about
-            )
-        })
-        .collect();
+    let counts = tables.iter().map(|table| {
+        let Table {
+            name, rows, about, ..
+        } = table;
+        format!("| {name} | {} | {about} |\n", rows.len())
+    });
+    let counts = counts.collect::<Vec<_>>().concat();
     format!(
         "# {title}\n\n{about}\n\nVersion {version}. Published by {publisher} under {licence}: LICENSE.txt.\n\n\
 | table | rows | what |\n|---|---|---|\n{counts}\n\

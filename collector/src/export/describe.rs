@@ -10,6 +10,7 @@ use super::{
     table::{Field, Kind, Scene, Table},
 };
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 const PROFILE: &str = "https://datapackage.org/profiles/2.0/datapackage.json";
 
@@ -21,10 +22,10 @@ pub(super) fn package(tables: &[Table], scene: &Scene<'_>, since: Option<&Earlie
     for table in tables {
         let name = table.name;
         let plain = File::new(path(scene, "csv", name), csv::csv(table, None));
-        resources.push(resource(table, &plain, "csv", name.into()));
+        resources.push(resource(table, &plain, "csv", name));
         data.push(plain);
         let lines = File::new(path(scene, "ndjson", name), ndjson::ndjson(table));
-        resources.push(resource(table, &lines, "ndjson", format!("{name}-ndjson")));
+        resources.push(resource(table, &lines, "ndjson", &format!("{name}-ndjson")));
         data.push(lines);
         // Memory takes all bytes: there is nothing that could fail but the schema, which tests hold.
         for (part, bytes) in parquet::partitions(table).unwrap_or_default() {
@@ -34,7 +35,7 @@ pub(super) fn package(tables: &[Table], scene: &Scene<'_>, since: Option<&Earlie
         }
     }
     let mut files = cite::files(tables, scene, &data);
-    let described = description(scene, resources, &data);
+    let described = description(scene, &resources, &data);
     files.push(File::new("datapackage.json", pretty(&described)));
     files.push(File::new(
         "DICTIONARY.md",
@@ -115,7 +116,7 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-fn description(scene: &Scene<'_>, resources: Vec<Value>, data: &[File]) -> Value {
+fn description(scene: &Scene<'_>, resources: &[Value], data: &[File]) -> Value {
     let release = scene.release;
     let licence = &release.licence;
     let mut licence_of =
@@ -152,7 +153,7 @@ fn description(scene: &Scene<'_>, resources: Vec<Value>, data: &[File]) -> Value
     value
 }
 
-fn resource(table: &Table, file: &File, format: &str, name: String) -> Value {
+fn resource(table: &Table, file: &File, format: &str, name: &str) -> Value {
     let lists = format != "csv";
     let suffix = if lists { "-ndjson" } else { "" };
     let media = if lists {
@@ -275,13 +276,13 @@ pub(super) fn dictionary(tables: &[Table]) -> String {
         "# Data dictionary of `{DATASET}` {SCHEMA}\n\nTimes are UTC. In CSV, lists are joined by `;` and nothing stands for null. A star marks\ncolumns that are never null.\n"
     );
     for table in tables {
-        out.push_str(&format!("\n## {}\n\n{}\n\n", table.name, table.about));
+        let _ = write!(out, "\n## {}\n\n{}\n\n", table.name, table.about);
         if !table.key.is_empty() {
-            out.push_str(&format!("Key: {}.\n", ticked(table.key)));
+            let _ = write!(out, "Key: {}.\n", ticked(table.key));
         }
         for foreign in table.foreign {
             let (from, to) = (ticked(foreign.fields), ticked(foreign.to));
-            out.push_str(&format!("{from} is {to} of `{}`.\n", foreign.table));
+            let _ = write!(out, "{from} is {to} of `{}`.\n", foreign.table);
         }
         out.push_str("\n| column | type | HXL | meaning |\n|---|---|---|---|\n");
         for field in &table.fields {

@@ -287,7 +287,7 @@ impl Rules<'_> {
             if self.held(&raw.location, raw.from) {
                 continue;
             }
-            let Some(mut said) = self.one(raw) else {
+            let Some(mut said) = Self::one(raw) else {
                 continue;
             };
             if said.received_at > self.as_of {
@@ -314,7 +314,7 @@ impl Rules<'_> {
         kept
     }
 
-    fn one(&self, raw: &Evidence) -> Option<Evidence> {
+    fn one(raw: &Evidence) -> Option<Evidence> {
         let mut said = raw.clone();
         let Some(sites) = raw.sites else {
             // Only what others published has no sites of ours.

@@ -16,7 +16,7 @@ use faultline_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// 2026-03-01, midnight.
-pub const DAY: UnixTime = UnixTime::from_secs(1_772_323_200);
+pub(crate) const DAY: UnixTime = UnixTime::from_secs(1_772_323_200);
 const MINUTE: i64 = 60_000_000;
 /// The outage: from 10:00 to 13:07.
 const FROM: i64 = 600;
@@ -24,16 +24,16 @@ const UNTIL: i64 = 787;
 
 /// Everything that is behind one address range.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
-    pub country: &'static str,
-    pub asn: u32,
-    pub region: u8,
-    pub mobile: bool,
-    pub affected: bool,
+pub(crate) struct Site {
+    pub(crate) country: &'static str,
+    pub(crate) asn: u32,
+    pub(crate) region: u8,
+    pub(crate) mobile: bool,
+    pub(crate) affected: bool,
     /// Minute after the end in which it is back.
-    pub back: i64,
+    pub(crate) back: i64,
     /// Minute after the end in which its ledger comes, where it does.
-    pub ledger: Option<i64>,
+    pub(crate) ledger: Option<i64>,
 }
 
 impl Site {
@@ -59,12 +59,12 @@ impl Site {
     }
 }
 
-pub fn at(minute: i64) -> UnixTime {
+pub(crate) fn at(minute: i64) -> UnixTime {
     UnixTime(DAY.0 + minute * MINUTE)
 }
 
 /// Sites of each group.
-pub fn groups(sites: &[Site]) -> BTreeMap<Location, Vec<&Site>> {
+pub(crate) fn groups(sites: &[Site]) -> BTreeMap<Location, Vec<&Site>> {
     let mut groups: BTreeMap<Location, Vec<&Site>> = BTreeMap::new();
     for site in sites {
         for place in site.groups() {
@@ -79,7 +79,7 @@ fn asns(sites: &[&Site]) -> BTreeSet<Asn> {
 }
 
 /// What the detector would have said by the end of the next day.
-pub fn material(sites: &[Site]) -> Material {
+pub(crate) fn material(sites: &[Site]) -> Material {
     let mut all = Material::default();
     for (place, sites) in groups(sites) {
         coverage(&place, &sites, &mut all);
@@ -105,7 +105,7 @@ fn coverage(place: &Location, sites: &[&Site], all: &mut Material) {
 }
 
 fn bins(place: &Location, sites: &[&Site], all: &mut Material) {
-    for minute in (FROM - 60..UNTIL + 90).step_by(1) {
+    for minute in FROM - 20..UNTIL + 60 {
         all.bins.push(Bin {
             location: place.clone(),
             at: at(minute),
@@ -262,7 +262,7 @@ fn first(id: EventId, place: &Location, sites: &[&Site], affected: &[&Site]) -> 
 
 /// An analyst's word on the newest revision of a country's event.
 #[allow(dead_code)] // not every test has an analyst
-pub fn document(material: &mut Material, country: &str) {
+pub(crate) fn document(material: &mut Material, country: &str) {
     let place = Location::Country(Country::new(country).unwrap());
     let own = material
         .revisions
