@@ -69,18 +69,8 @@ fn app(folder: &Path, settings: &str) -> Router {
     )
     .watched_by(Arc::new(move |rows| watch.add(rows)));
     router(Arc::new(Service {
-        config,
-        scores,
-        vintages: None,
-        store,
-        ingest,
-        enricher,
-        identity: collector,
-        importer: None,
-        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
-        control: None,
         targets: targets::parse(targets::BUILT_IN),
-        now: || NOW,
+        ..Service::new(config, store, ingest, collector, scores, || NOW)
     }))
     .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))))
 }

@@ -72,6 +72,33 @@ pub struct Service {
     pub now: fn() -> UnixTime,
 }
 
+impl Service {
+    /// With what every collector has. The rest is empty: `Service { targets, ..Service::new(..) }`.
+    pub fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        ingest: Ingest,
+        identity: Identity,
+        scores: Arc<Scores>,
+        now: fn() -> UnixTime,
+    ) -> Self {
+        Self {
+            enricher: Arc::clone(ingest.enricher()),
+            config,
+            store,
+            ingest,
+            identity,
+            importer: None,
+            targets: Vec::new(),
+            traces: Lists::default(),
+            control: None,
+            scores,
+            vintages: None,
+            now,
+        }
+    }
+}
+
 /// Requests that are not uploads are small.
 const MAX_REQUEST: usize = 64 << 10;
 
