@@ -1,9 +1,10 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
-use crate::{alert::Hook, store::Address};
+use crate::{alert::Hook, export::Licence, store::Address};
 use faultline_core::{
     dns::NameBuf,
+    id::Country,
     trace::{self, Check},
 };
 use faultline_probe::config::explain;
@@ -69,6 +70,8 @@ pub struct Config {
     pub beats: Beats,
     /// Events.
     pub events: Events,
+    /// What is published as a dataset.
+    pub dataset: Dataset,
 }
 
 /// Settings of events.
@@ -118,6 +121,98 @@ impl Default for Events {
             webhooks: Vec::new(),
             network_access: None,
         }
+    }
+}
+
+/// Settings of the published dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dataset {
+    /// Its title.
+    pub title: String,
+    /// Who publishes it.
+    pub publisher: String,
+    /// Who made it.
+    pub creators: Vec<String>,
+    /// Its licence, by the name that SPDX gives it.
+    pub licence: String,
+    /// The text of a licence that is not built in.
+    pub licence_file: Option<PathBuf>,
+    /// The DOI under which releases are found.
+    pub doi: Option<String>,
+    /// Where releases can be had.
+    pub homepage: Option<String>,
+    /// Countries in which what single networks did is published a day later.
+    pub high_risk: Vec<Country>,
+}
+
+impl Default for Dataset {
+    fn default() -> Self {
+        Self {
+            title: "Internet shutdowns, seen from inside".into(),
+            publisher: "Faultline".into(),
+            creators: vec!["Faultline".into()],
+            licence: Licence::DEFAULT.into(),
+            licence_file: None,
+            doi: None,
+            homepage: None,
+            high_risk: Vec::new(),
+        }
+    }
+}
+
+impl Dataset {
+    /// The licence with its text.
+    pub fn licence(&self) -> Result<Licence, ConfigError> {
+        match (&self.licence_file, Licence::known(&self.licence)) {
+            (Some(path), _) => match std::fs::read_to_string(path) {
+                Ok(text) => Ok(Licence::own(&self.licence, text)),
+                Err(source) => Err(ConfigError::File {
+                    path: path.into(),
+                    source,
+                }),
+            },
+            (None, Some(known)) => Ok(known),
+            (None, None) => Err(ConfigError::Content(format!(
+                "dataset.licence {:?} is not built in: CC-BY-4.0, CC0-1.0 and ODbL-1.0 are; give its text as dataset.licence_file",
+                self.licence
+            ))),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |why: &str| Err(ConfigError::Content(why.into()));
+        if self.licence_file.is_none() {
+            self.licence()?;
+        }
+        let names = [&self.title, &self.publisher, &self.licence];
+        if names
+            .into_iter()
+            .chain(&self.creators)
+            .any(|name| name.trim().is_empty())
+        {
+            return wrong("dataset: title, publisher, licence and creators are never empty");
+        }
+        if self.creators.is_empty() {
+            return wrong("dataset.creators names at least one: citations need it");
+        }
+        if self
+            .doi
+            .as_ref()
+            .is_some_and(|doi| !doi.starts_with("10.") || !doi.contains('/'))
+        {
+            return wrong(
+                "dataset.doi begins with 10. and has a slash: 10.5281/zenodo.1234567",
+            );
+        }
+        if self
+            .homepage
+            .as_ref()
+            .is_some_and(|home| url::Url::parse(home).is_err())
+        {
+            return wrong("dataset.homepage is no URL");
+        }
+        Ok(())
     }
 }
 
@@ -227,6 +322,7 @@ impl Default for Config {
             control: Control::default(),
             beats: Beats::default(),
             events: Events::default(),
+            dataset: Dataset::default(),
         }
     }
 }
@@ -308,6 +404,7 @@ impl Config {
             ));
         }
         config.events.check()?;
+        config.dataset.check()?;
         let days = [config.retention_days, config.batch_retention_days];
         if days.contains(&Some(0)) {
             return Err(ConfigError::Content(
@@ -398,6 +495,9 @@ mod tests {
             .replace("analysts = []\n", "")
             .replace("webhooks = []\n", "")
             .replace("# retention_days", "retention_days")
+            .replace("# licence_file", "licence_file")
+            .replace("# doi", "doi")
+            .replace("# homepage", "homepage")
             .replace("# batch_retention_days", "batch_retention_days");
         let config = Config::parse(&whole).unwrap();
         assert!(config.retention_days.is_some() && config.batch_retention_days.is_some());
@@ -416,6 +516,7 @@ mod tests {
             "[control]\nno_such_key = 1",
             "[beats]\nno_such_key = 1",
             "[events]\nno_such_key = 1",
+            "[dataset]\nno_such_key = 1",
         ] {
             let told = Config::parse(nonsense).unwrap_err().to_string();
             let expected = told.split_once("expected").map(|(_, keys)| keys).unwrap();
@@ -424,6 +525,7 @@ mod tests {
             for key in keys
                 .iter()
                 .filter(|key| !["control", "beats", "events"].contains(key))
+                .filter(|key| !["control", "beats", "dataset"].contains(key))
             {
                 assert!(
                     whole.contains(&format!("\n{key} = ")),
@@ -456,6 +558,12 @@ mod tests {
             "[events]\nwebhooks = [{ url = 'https://hooks.example/', secret = 'short' }]",
             "batch_retention_days = -1",
             "facts = 'postgres://host/db'",
+            "[dataset]\nlicence = 'MINE'",
+            "[dataset]\ncreators = []",
+            "[dataset]\npublisher = ' '",
+            "[dataset]\ndoi = 'https://doi.org/10.1/x'",
+            "[dataset]\nhomepage = 'example'",
+            "[dataset]\nhigh_risk = ['XYZ']",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod detect;
 pub mod doors;
+pub mod export;
 pub mod fingerprints;
 pub mod import;
 pub mod ingest;

@@ -4,10 +4,10 @@
 use faultline_core::time::UnixTime;
 
 /// Microseconds of a day.
-pub(super) const DAY: i64 = 86_400_000_000;
+pub(crate) const DAY: i64 = 86_400_000_000;
 
 /// The first moment after what was named: of a date its whole day belongs to it.
-pub(super) fn end(text: &str) -> Option<UnixTime> {
+pub(crate) fn end(text: &str) -> Option<UnixTime> {
     let UnixTime(start) = parse(text)?;
     let day = if text.contains('T') { 0 } else { DAY };
     Some(UnixTime(start + day))

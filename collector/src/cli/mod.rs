@@ -1,5 +1,6 @@
 //! What can an operator ask of the collector? Arguments, action, exit status.
 
+mod export;
 mod hearts;
 mod import;
 mod retention;
@@ -71,6 +72,11 @@ enum Action {
     Import {
         #[command(subcommand)]
         format: Format,
+    },
+    /// Write what is known, for others to use and to cite.
+    Export {
+        #[command(subcommand)]
+        what: export::What,
     },
     /// Judge what others measured by their own rules, without a store; JSON lines.
     Judge {
@@ -206,6 +212,7 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             };
             signals::import(&config, whose, from, now())
         }
+        Action::Export { what } => export::export(&config, what, now()).map(|()| 0),
         Action::Judge {
             format:
                 Foreign::Ooni {

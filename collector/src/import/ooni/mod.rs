@@ -19,6 +19,7 @@ mod pages;
 mod read;
 
 pub use classic::{Blocking, ClassicVerdict};
+pub(crate) use convert::words;
 pub use convert::{Converted, Unusable, convert};
 pub use document::Document;
 pub use files::files;

@@ -12,7 +12,7 @@ mod requests;
 mod steps;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 use super::{
     Document,

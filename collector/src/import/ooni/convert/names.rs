@@ -1,7 +1,7 @@
 //! Which names were asked of whom, and what came back? `queries` (df-002), the replies that
 //! came late, and what a `whoami` name told of the resolvers.
 
-use super::super::document::{answer_address, base64, failure, list, text};
+use super::super::document::{answer_address, base64, failure, list, tag, text};
 use super::{Scene, clip, observation, words};
 use faultline_core::{
     dns::Message,
@@ -64,9 +64,15 @@ fn types(query: &Value) -> Vec<u16> {
 }
 
 fn lookup(query: &Value, rtype: u16) -> Option<Lookup> {
+    // Our own export says whose resolver it was; OONI's engines do not.
+    let plain = match tag(query, "role") {
+        Some("network") => ResolverRole::Network,
+        Some("non_resolver") => ResolverRole::NonResolver,
+        _ => ResolverRole::Public,
+    };
     let (role, transport) = match text(&query["engine"]) {
-        "udp" => (ResolverRole::Public, DnsTransport::Udp),
-        "tcp" => (ResolverRole::Public, DnsTransport::Tcp),
+        "udp" => (plain, DnsTransport::Udp),
+        "tcp" => (plain, DnsTransport::Tcp),
         "dot" => (ResolverRole::Encrypted, DnsTransport::Tls),
         "doh" | "doh3" => (ResolverRole::Encrypted, DnsTransport::Https),
         _ => (ResolverRole::System, DnsTransport::System),

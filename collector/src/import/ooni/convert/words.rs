@@ -44,36 +44,64 @@ pub(super) fn failure(word: &str, layer: Layer) -> Failure {
 
 /// Seconds as microseconds; a day at most.
 pub(super) fn micros(seconds: &Value) -> u64 {
-    (seconds.as_f64().unwrap_or(0.0).clamp(0.0, 86_400.0) * 1e6) as u64
+    // Rounded: of 0.123457 s binary makes a little less.
+    (seconds.as_f64().unwrap_or(0.0).clamp(0.0, 86_400.0) * 1e6).round() as u64
 }
 
 /// IANA numbers of record types.
+const RECORDS: &[(&str, u16)] = &[
+    ("A", 1),
+    ("NS", 2),
+    ("CNAME", 5),
+    ("SOA", 6),
+    ("PTR", 12),
+    ("MX", 15),
+    ("TXT", 16),
+    ("AAAA", 28),
+    ("SVCB", 64),
+    ("HTTPS", 65),
+];
+
+/// The number of a record type.
 pub(super) fn record_type(name: &str) -> Option<u16> {
-    Some(match name {
-        "A" => 1,
-        "NS" => 2,
-        "CNAME" => 5,
-        "SOA" => 6,
-        "PTR" => 12,
-        "MX" => 15,
-        "TXT" => 16,
-        "AAAA" => 28,
-        "SVCB" => 64,
-        "HTTPS" => 65,
-        _ => return None,
-    })
+    let mut all = RECORDS.iter();
+    all.find(|(known, _)| *known == name)
+        .map(|(_, number)| *number)
 }
 
-/// `TLSv1.3` and its elders.
+/// The name of a record type; of those that OONI never asks for, its number (RFC 3597).
+pub(crate) fn record_name(number: u16) -> String {
+    let known = RECORDS.iter().find(|(_, known)| *known == number);
+    known.map_or_else(|| format!("TYPE{number}"), |(name, _)| (*name).to_owned())
+}
+
+/// `TLSv1.3` and its elders; the first name of each number is the one that is written.
+const VERSIONS: &[(&str, u16)] = &[
+    ("SSLv3", 0x0300),
+    ("TLSv1", 0x0301),
+    ("TLSv1.0", 0x0301),
+    ("TLSv1.1", 0x0302),
+    ("TLSv1.2", 0x0303),
+    ("TLSv1.3", 0x0304),
+];
+
 pub(super) fn version(name: &str) -> Option<u16> {
-    Some(match name {
-        "SSLv3" => 0x0300,
-        "TLSv1" | "TLSv1.0" => 0x0301,
-        "TLSv1.1" => 0x0302,
-        "TLSv1.2" => 0x0303,
-        "TLSv1.3" => 0x0304,
-        _ => return None,
-    })
+    let mut all = VERSIONS.iter();
+    all.find(|(known, _)| *known == name)
+        .map(|(_, number)| *number)
+}
+
+pub(crate) fn version_name(number: u16) -> Option<&'static str> {
+    let mut all = VERSIONS.iter();
+    all.find(|(_, known)| *known == number)
+        .map(|(name, _)| *name)
+}
+
+/// The name of a cipher suite, where OONI's clients offer it.
+pub(crate) fn cipher_name(number: u16) -> Option<&'static str> {
+    let mut all = CIPHERS.iter();
+    all.find(|(_, known)| *known == number)
+        .map(|(name, _)| *name)
 }
 
 /// IANA numbers of the cipher suites that OONI's clients offer.
