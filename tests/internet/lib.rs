@@ -12,6 +12,8 @@ pub mod authority;
 pub mod captive;
 pub mod clock;
 pub mod entropy;
+#[path = "../evaluation/mod.rs"]
+pub mod evaluation;
 pub mod link;
 pub mod live;
 pub mod middlebox;
