@@ -13,6 +13,8 @@ pub mod captive;
 pub mod clock;
 pub mod entropy;
 pub mod flow;
+#[path = "../evaluation/mod.rs"]
+pub mod evaluation;
 pub mod link;
 pub mod live;
 pub mod middlebox;
