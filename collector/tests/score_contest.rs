@@ -444,7 +444,7 @@ fn d1(probes: &[Probe], shares: Option<&Shares>) -> Option<f64> {
     let mut cells = cells(probes, &D1);
     cells.extend(removals(probes));
     let days = outline(Country::UNKNOWN, LAST, &cells, shares, ONCE);
-    days.first().copied().flatten().map(|(point, _)| point)
+    days.first().copied().flatten()?.point()
 }
 
 proptest! {
