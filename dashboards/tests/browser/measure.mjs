@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { addresses, base, close, found, open, skip, withPage } from "./browser.mjs";
 
-const SAMPLES = 7;
+const SAMPLES = Number(process.env["SAMPLES"] ?? 7);
 const WIDTH = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 /** Lighthouse's slow 4G: 150 ms there and back, 1.6 Mbit/s down, 750 kbit/s up. */
 const LINE = { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 750e3 / 8 };
@@ -24,11 +24,17 @@ function watch() {
       requestAnimationFrame(() =>
         setTimeout(() => {
           seen[name] ??= performance.now();
-          if (name === "text") globalThis.stood?.();
+          if (name !== "text") return;
+          seen.requests = performance.getEntriesByType("resource").length + 1;
+          globalThis.stood?.();
         }),
       );
     const waiting = document.querySelector("main .bone, main .loading, .state.loading") !== null;
-    if (seen.text === undefined && document.querySelector("main h1") !== null && !waiting) at("text");
+    if (seen.text === undefined && document.querySelector("main h1") !== null && !waiting) {
+      // What had to be made for it, which no load of the machine changes.
+      seen.elements ??= document.getElementsByTagName("*").length;
+      at("text");
+    }
     const places = [...document.querySelectorAll(".plot-place, .map-stand-in")].filter(screenful);
     const drawn = places.every((place) => place.querySelector("svg") !== null);
     if (seen.drawn === undefined && seen.text !== undefined && drawn) at("drawn");
@@ -59,10 +65,10 @@ async function sample(origin, path) {
     await page.addInitScript(watch);
     await page.goto(origin + path);
     await page.waitForFunction(() => globalThis.seen?.drawn !== undefined);
-    const { text, drawn } = await page.evaluate(() => globalThis.seen);
+    const { text, drawn, requests, elements } = await page.evaluate(() => globalThis.seen);
     const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0);
     await page.waitForLoadState("networkidle");
-    result = { painted, text, drawn, wire, inTime };
+    result = { painted, text, drawn, wire, inTime, requests, elements };
   });
   return result;
 }
@@ -76,8 +82,8 @@ if (skip) {
     await new Promise((resolve) => empty.listen(0, "127.0.0.1", resolve));
     const floor = `http://127.0.0.1:${empty.address().port}`;
     const pages = { country: all.country, world: all.world, indicator: all.indicator, measurement: all.measurement };
-    console.log("| page | first paint ms | text stands ms | most | floor ms | ratio | first screen drawn ms | kB by then | kB in all |");
-    console.log("|---|---|---|---|---|---|---|---|---|");
+    console.log("| page | first paint ms | text stands ms | most | floor ms | ratio | first screen drawn ms | kB by then | kB in all | requests by then | elements |");
+    console.log("|---|---|---|---|---|---|---|---|---|---|---|");
     for (const [name, path] of Object.entries(pages)) {
       const samples = [];
       for (let at = 0; at < SAMPLES; at++) {
@@ -91,7 +97,7 @@ if (skip) {
       const kilobytes = (key) => (of(key)[SAMPLES - 1] / 1000).toFixed(0);
       const ratio = of("ratio")[Math.floor(SAMPLES / 2)].toFixed(2);
       const times = [middle("painted"), middle("text"), most, middle("floor"), ratio, middle("drawn")];
-      console.log(`| ${[name, ...times, kilobytes("inTime"), kilobytes("wire")].join(" | ")} |`);
+      console.log(`| ${[name, ...times, kilobytes("inTime"), kilobytes("wire"), middle("requests"), middle("elements")].join(" | ")} |`);
     }
   } finally {
     empty.close();
