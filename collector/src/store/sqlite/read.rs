@@ -363,6 +363,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("collector.db")).unwrap();
         let plan = store.read(|db| {
+            // This reader alone may make the tables of a day.
+            db.pragma_update(None, "query_only", false)?;
             db.execute_batch(&crate::store::sqlite::schema::tables(Shelf::Day(20_000)))?;
             let query = Query {
                 after: Some((UnixTime(5), MeasurementId([1; 16]))),
