@@ -40,6 +40,9 @@ const SHARED = /\/src\/((chart|shell|format)\/|map\/Patterns|api\/types)/;
 const APART = /\/chart\/(marks|Steps)\.tsx?$/;
 /** What pages of events share, in one file that others do not load; without what only some need. */
 const EVENTS = /\/src\/(events\/(?!useMap|ActionForm|analyst)|api\/events)/;
+/** What the entry cannot do without, in one file beside it: more than six at once wait. */
+const FIRST = /rolldown[/-]runtime|preload-helper|\/(messages\/[a-z]+\.(json|ts)|api\/(load|kept))|\/node_modules\/preact(-iso)?\//;
+const first = (id: string): boolean => FIRST.test(id) || INITIAL.test(id);
 const shared = (id: string): boolean => SHARED.test(id) && !APART.test(id) && !INITIAL.test(id);
 
 /** `preload.txt`: a line for each page, its name and the files that it needs beside the entry's. */
@@ -81,7 +84,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy knows no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "shared", test: shared, includeDependenciesRecursively: false }, { name: "events", test: EVENTS, includeDependenciesRecursively: false }] } } },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "first", test: first, includeDependenciesRecursively: false }, { name: "shared", test: shared, includeDependenciesRecursively: false }, { name: "events", test: EVENTS, includeDependenciesRecursively: false }] } } },
   },
   server: { proxy: { "/v1": process.env["FAULTLINE_API"] ?? "http://127.0.0.1:8080" } },
   test: { include: ["tests/unit/**/*.test.{ts,tsx}"], environment: "node" },

@@ -16,9 +16,16 @@ use faultline_collector::{
     },
     ingest::{Enricher, Ingest, Nowhere},
     rules::Rules,
-    store::{Facts as _, rebuild, sqlite::Sqlite},
+    store::{
+        Enrichment, Facts as _, Incoming, Ledger as _, ReceiptRecord, rebuild, sqlite::Sqlite,
+    },
 };
-use faultline_core::{codec::Identity, id::MeasurementId, time::UnixTime};
+use faultline_core::{
+    codec::Identity,
+    id::{BatchId, MeasurementId},
+    time::UnixTime,
+    value::Blob,
+};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use std::{
@@ -445,6 +452,26 @@ async fn what_another_process_imports_shows_without_a_restart_and_once() {
     let row = served.measurement(id).unwrap().unwrap();
     arrivals.hear(std::slice::from_ref(&row));
     assert_eq!(arrivals.look(&served).unwrap(), 0);
+    // A batch whose bytes do not read hides nothing of what comes after it.
+    served
+        .append(Incoming {
+            receipt: ReceiptRecord {
+                batch: BatchId([8; 16]),
+                probe: key(3).public().probe_id(),
+                sequence: 1 << 40,
+                sha256: [0; 32],
+                received: NOW,
+                measurements: 1,
+                enrichment: Enrichment {
+                    geo: Blob(vec![]),
+                    addresses: vec![],
+                    places: vec![],
+                },
+            },
+            bytes: b"no batch".to_vec(),
+            rows: vec![],
+        })
+        .unwrap();
     let (id, _) = keep(&served, &document("third.example", "0.4.3"));
     let row = served.measurement(id).unwrap().unwrap();
     assert_eq!(arrivals.look(&served).unwrap(), 1);

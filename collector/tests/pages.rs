@@ -428,6 +428,15 @@ async fn new_evidence_shows_at_once_and_old_replies_do_not_return() {
     assert_eq!(after["dimensions"]["d1"]["state"], "divided");
     assert!(after["dimensions"]["d1"]["contested"][1].as_f64().unwrap() > 0.2);
     assert_eq!(after["timeline"].as_array().unwrap().len(), 7);
+    // A divided day is no gap: it shows its range, which is that of the dimension today.
+    let days = after["timeline"].as_array().unwrap();
+    let (first, last) = (&days[2], &days[6]);
+    assert!(
+        first["d1"][0] == 0.0 && first["d1_contested"].is_null(),
+        "{first}"
+    );
+    assert_eq!(last["d1"], Value::Null);
+    assert_eq!(last["d1_contested"], after["dimensions"]["d1"]["contested"]);
     assert_ne!(before["vintage"]["digest"], after["vintage"]["digest"]);
     let world = json(&app, "/v1/world").await;
     assert_eq!(world["countries"][0]["dimensions"], after["dimensions"]);
@@ -585,10 +594,28 @@ async fn what_was_published_stands_beside_what_is_computed_today() {
     let reply = json(&app, "/v1/countries/XA/vintages").await;
     assert_eq!(reply["as_published"][0]["day"], "2027-01-01");
     assert_eq!(reply["as_published"][0]["dimensions"]["d1"][0], 0.0);
-    assert!(
-        reply["as_recomputed"][0]["dimensions"]["d1"][0]
-            .as_f64()
-            .unwrap()
-            > 0.1
-    );
+    let again = &reply["as_recomputed"][0];
+    let point = again["dimensions"]["d1"][0].as_f64().unwrap();
+    assert!(point > 0.1);
+    let range = |of: &Value| of["contested"]["d1"].as_array().cloned().unwrap();
+    assert_eq!(range(&reply["as_published"][0])[0], 0.0);
+    assert!(range(again)[0].as_f64().unwrap() <= point);
+    assert!(range(again)[1].as_f64().unwrap() >= point);
+    assert_eq!(again["contested"]["d3"], Value::Null);
+}
+
+#[tokio::test]
+async fn every_profile_names_the_lists_that_its_verdicts_may_rest_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("fingerprints.csv");
+    std::fs::write(&list, "name,pattern\n").unwrap();
+    let path = format!("{:?}", list.display().to_string());
+    let settings = format!("fingerprints_dns = {path}\nfingerprints_http = {path}");
+    let (app, _) = app(folder.path(), &settings, &rows(ENOUGH, 0, 0..4));
+    let vintage = json(&app, "/v1/countries/XA").await["vintage"].clone();
+    let digest = "50a9b2247c4d3cbcc6ef64723f83630938d24ce0656eed203fbc72af30946b71";
+    for name in ["fingerprints_dns", "fingerprints_http"] {
+        assert_eq!(vintage["references"][name], digest, "{vintage}");
+    }
+    assert!(vintage["references"]["services"].is_string());
 }

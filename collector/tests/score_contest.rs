@@ -444,7 +444,7 @@ fn d1(probes: &[Probe], shares: Option<&Shares>) -> Option<f64> {
     let mut cells = cells(probes, &D1);
     cells.extend(removals(probes));
     let days = outline(Country::UNKNOWN, LAST, &cells, shares, ONCE);
-    days.first().copied().flatten().map(|(point, _)| point)
+    days.first().copied().flatten()?.point()
 }
 
 proptest! {
@@ -639,7 +639,10 @@ fn the_namespace_has_a_contested_range() {
     assert!((point - 0.2).abs() < 1e-9 && high >= 0.6, "{low} {high}");
     // All say so.
     let (point, (low, high)) = contested(&country(20));
-    assert!(point == 1.0 && low >= 0.6 && high == 1.0, "{low} {high}");
+    assert!(
+        point > 1.0 - 1e-9 && low >= 0.6 && high > 1.0 - 1e-9,
+        "{low} {high}"
+    );
 }
 
 /// How tight is the range? Printed, not judged.

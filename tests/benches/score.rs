@@ -67,6 +67,7 @@ fn row(place: usize, at: usize, names: &[String]) -> MeasurementRow {
         id: MeasurementId(number(at)),
         batch: BatchId(number(at / BATCH)),
         probe: ProbeId(id),
+        // All of a day at one moment: the worst for lists, which stand in order of start.
         started: UnixTime::from_secs(NOW.secs() - (day % 28) as i64 * DAY),
         experiment: "web",
         target: names[target].clone(),

@@ -92,7 +92,16 @@ impl Arrivals {
         let mut count = 0;
         for (at, batch) in new {
             if !guard(&self.told).batches.contains(&batch) {
-                let rows = rows_of(store, batch)?;
+                let rows = match rows_of(store, batch) {
+                    // It would not read at the next look either, nor let anything after it in.
+                    Err(error @ StoreError::Corrupt(_)) => {
+                        tracing::error!(%batch, %error, "a stored batch is passed over: scores do without it; `rebuild` tells more");
+                        guard(&self.told).add(batch);
+                        *looked = at;
+                        continue;
+                    }
+                    rows => rows?,
+                };
                 // This process may have stored it, and be about to say so.
                 if guard(&self.told).add(batch) {
                     self.scores.add(&rows);

@@ -13,7 +13,7 @@ use crate::score::{
     explain::{self, Account},
     floors::FLOORS,
     indicator::{self, Dimension, Indicator},
-    profile::{Estimate, IndicatorScore, Interval, Profile},
+    profile::{Estimate, IndicatorScore, Interval, Profile, Shown},
     vintage::first,
 };
 use faultline_core::{
@@ -21,7 +21,7 @@ use faultline_core::{
     time::UnixTime,
 };
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 impl Page<'_> {
     pub(super) fn simulated(&self) -> bool {
@@ -122,7 +122,8 @@ impl Page<'_> {
             let timeline = scores.timeline(country, self.last);
             let recent = timeline.iter().filter(|(day, _)| *day > self.last - 28);
             let passed = |outline: &Outline| {
-                let point = outline.get(c.dimension as usize).copied().flatten()?.0;
+                let shown = outline.get(c.dimension as usize).copied().flatten()?;
+                let point = shown.point()?;
                 Some(if c.to > c.from {
                     point >= middle
                 } else {
@@ -235,14 +236,22 @@ pub(super) fn coverage(total: &Tally, profile: &Profile) -> Value {
 
 pub(super) fn timeline(days: &[(Day, Arc<Outline>)]) -> Vec<Value> {
     let one = |(day, outline): &(Day, Arc<Outline>)| {
-        let of = |dimension: Dimension| {
-            let (point, (low, high)) = outline.get(dimension as usize).copied().flatten()?;
-            Some([rounded(point), rounded(low), rounded(high)])
-        };
-        let values = Dimension::ALL.map(|d| (d.label(), of(d)));
-        let mut value = BTreeMap::from(values.map(|(label, value)| (label, json!(value))));
-        value.insert("day", json!(date(*day)));
-        json!(value)
+        let mut value = Map::new();
+        value.insert("day".into(), json!(date(*day)));
+        for dimension in Dimension::ALL {
+            let shown = outline.get(dimension as usize).copied().flatten();
+            let (point, contested) = match shown {
+                Some(Shown::Point(point, (low, high))) => {
+                    (Some([point, low, high].map(rounded)), None)
+                }
+                Some(Shown::Divided(range)) => (None, Some(pair(range))),
+                None => (None, None),
+            };
+            let label = dimension.label();
+            value.insert(label.into(), json!(point));
+            value.insert(format!("{label}_contested"), json!(contested));
+        }
+        Value::Object(value)
     };
     days.iter().map(one).collect()
 }

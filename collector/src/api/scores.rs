@@ -14,7 +14,7 @@ use crate::{
         floors::FLOORS,
         index::Index,
         indicator::Indicator,
-        profile::{Interval, Profile, outline, profile},
+        profile::{Profile, Shown, outline, profile},
         services::{Services, host},
         shares::ShareTable,
         vintage::{first, hex},
@@ -40,8 +40,8 @@ const RENDERED: usize = 4096;
 /// And their bytes: any range of days can be asked for.
 const RENDERED_BYTES: usize = 64 << 20;
 
-/// Point and interval of each dimension on one day.
-pub(super) type Outline = Vec<Option<(f64, Interval)>>;
+/// Each dimension on one day.
+pub(super) type Outline = Vec<Option<Shown>>;
 /// Sums of one country and window.
 #[derive(Default)]
 pub(super) struct View {
@@ -124,6 +124,13 @@ impl Scores {
         };
         refer("services", Some(services));
         refer("network_users", users.as_deref());
+        // Verdicts may rest on what the operator knows of blockpages.
+        for (name, path) in [
+            ("fingerprints_dns", &config.fingerprints_dns),
+            ("fingerprints_http", &config.fingerprints_http),
+        ] {
+            refer(name, read(path)?.as_deref());
+        }
         Ok(Self {
             index: RwLock::new(Index::new(parsed.clone())),
             services: parsed,
@@ -259,7 +266,7 @@ impl Scores {
         })
     }
 
-    /// Point and intervals of each day, the oldest first.
+    /// What each day shows, the oldest first.
     pub(super) fn timeline(&self, country: Country, last: Day) -> Vec<(Day, Arc<Outline>)> {
         let oldest = self.index().first_day(country).unwrap_or(last);
         let oldest = oldest.max(last - TIMELINE + 1);

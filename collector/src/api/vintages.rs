@@ -10,6 +10,7 @@ use super::{
 };
 use crate::score::{
     indicator::Dimension,
+    profile::METHOD,
     vintage::{Archive, ArchiveError, Vintage, due},
 };
 use axum::{extract::Path, response::Response};
@@ -143,8 +144,19 @@ pub(super) async fn vintages(ask: Ask, Path(code): Path<String>) -> Result<Respo
                 let (low, high) = estimate.interval?;
                 Some([estimate.point?, low, high].map(rounded))
             };
+            let contested = |dimension: Dimension| {
+                let range = profile.dimension(dimension)?.estimate.contested;
+                range.map(|(low, high)| [low, high].map(rounded))
+            };
             let values = Dimension::ALL.map(|d| (d.label(), of(d)));
-            json!({ "day": date(vintage.day), "dimensions": BTreeMap::from(values) })
+            let ranges = Dimension::ALL.map(|d| (d.label(), contested(d)));
+            json!({
+                "day": date(vintage.day),
+                "method": METHOD,
+                "rules": RULES_VERSION,
+                "dimensions": BTreeMap::from(values),
+                "contested": BTreeMap::from(ranges),
+            })
         };
         let shown = |vintage: &Vintage| {
             let mut value = json!(vintage);

@@ -172,14 +172,33 @@ pub fn profile(
     }
 }
 
-/// Point and interval of each dimension alone, for a day of a timeline.
+/// What a day of a timeline shows of a dimension.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shown {
+    /// A point and its interval.
+    Point(f64, Interval),
+    /// The range that any tenth of the probes could make of it: too wide for a point.
+    Divided(Interval),
+}
+
+impl Shown {
+    /// The point, where there is one.
+    pub fn point(self) -> Option<f64> {
+        match self {
+            Self::Point(point, _) => Some(point),
+            Self::Divided(_) => None,
+        }
+    }
+}
+
+/// Each dimension alone, for a day of a timeline.
 pub fn outline(
     country: Country,
     last: Day,
     cells: &[Cell],
     shares: Option<&Shares>,
     effort: Effort,
-) -> Vec<Option<(f64, Interval)>> {
+) -> Vec<Option<Shown>> {
     let digest = digest(country, last, cells, shares);
     let seed = digest
         .iter()
@@ -189,11 +208,12 @@ pub fn outline(
     let one = |dimension| {
         let available = available(dimension, &assessments);
         let (point, draws) = combine(&available)?;
-        if contested(dimension, &assessments, point).1 {
-            return None;
+        let (range, divided) = contested(dimension, &assessments, point);
+        if divided {
+            return Some(Shown::Divided(range));
         }
         let interval = interval(&available, &draws, effort.level, point);
-        Some((point, interval))
+        Some(Shown::Point(point, interval))
     };
     Dimension::ALL.into_iter().map(one).collect()
 }

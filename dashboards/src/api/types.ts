@@ -112,11 +112,15 @@ export interface TargetRow {
 
 export type DayPoint = [number, number, number] | null;
 
+/** A day without a point because networks differ has a contested range instead. */
 export interface TimelineDay {
   day: string;
   d1: DayPoint;
   d2t: DayPoint;
   d3: DayPoint;
+  d1_contested: Interval | null;
+  d2t_contested: Interval | null;
+  d3_contested: Interval | null;
 }
 
 export interface CountryReply extends Simulated {

@@ -29,7 +29,10 @@ const COLUMNS: Column<Row>[] = [
   {
     key: "point",
     head: t("column.score"),
-    cell: (r) => (r.value.point === null ? t(r.value.contested === null ? "estimate.insufficient" : "estimate.divided") : number(r.value.point)),
+    cell: (r) => {
+      const read = reading(r.value);
+      return read.kind === "published" ? number(read.point) : t(`estimate.${read.kind}`);
+    },
     raw: (r) => r.value.point,
     numeric: true,
   },
@@ -132,7 +135,10 @@ function draw(marks: Marks, width: number, rows: Row[]): Element {
       }),
       text(known, {
         y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor",
-        text: (r: Row) => (r.value.point === null ? "" : score(r.value.point, r.value.interval)),
+        text: ({ value }: Row) => {
+          const read = reading(value);
+          return read.kind === "published" ? score(read.point, read.interval) : "";
+        },
       }),
       text(unknown, {
         y: "dimension", x: 1, textAnchor: "end", dy: -12, fill: "currentColor", text: short,

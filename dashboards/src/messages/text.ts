@@ -15,7 +15,8 @@ const ofMethod = import.meta.glob<Words>("../../../collector/src/score/messages/
   eager: true,
   import: "default",
 });
-const ofPages = import.meta.glob<Words>("./*.json", { import: "default" });
+/** English is there always, and in the first file. */
+const ofPages = import.meta.glob<Words>(["./*.json", "!./en.json"], { import: "default" });
 
 const RIGHT_TO_LEFT = new Set(["ar", "arc", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"]);
 
@@ -29,9 +30,7 @@ let words: Words = { ...methodWords("en"), ...english };
 let plural = new Intl.PluralRules(language);
 
 /** Languages that this build speaks. */
-export const languages: readonly string[] = Object.keys(ofPages)
-  .map((path) => path.replace(/^\.\/|\.json$/g, ""))
-  .sort();
+export const languages: readonly string[] = ["en", ...Object.keys(ofPages).map((path) => path.replace(/^\.\/|\.json$/g, ""))].sort();
 
 export const currentLanguage = (): string => language;
 export const direction = (code: string = language): "ltr" | "rtl" =>
@@ -40,8 +39,8 @@ export const direction = (code: string = language): "ltr" | "rtl" =>
 /** Loads a language over English, which fills what is not translated yet. */
 export async function speak(code: string): Promise<void> {
   const load = ofPages[`./${code}.json`];
-  if (load === undefined) return;
-  const own = await load();
+  if (load === undefined && code !== "en") return;
+  const own = (await load?.()) ?? {};
   words = { ...methodWords("en"), ...english, ...methodWords(code), ...own };
   language = code;
   plural = new Intl.PluralRules(code);

@@ -2,7 +2,7 @@
 import { useData } from "../api/load";
 import { DIMENSIONS, type CountryReply, type Dim, type DimensionValue, type IndicatorValue } from "../api/types";
 import { Dimensions } from "../chart/Dimensions";
-import { Timeline } from "../chart/Timeline";
+import { shows, Timeline } from "../chart/Timeline";
 import { reading } from "../format/estimate";
 import { count, share } from "../format/number";
 import { day } from "../format/time";
@@ -12,6 +12,7 @@ import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
 import { losses, Losses, useLosses } from "../shell/Losses";
 import { CoverageFacts, Facts } from "../shell/Facts";
+import { Later } from "../shell/Later";
 import { Page, to } from "../shell/Page";
 import { Empty, Freshness, Show } from "../shell/States";
 import { Table, type Column } from "../shell/Table";
@@ -36,43 +37,45 @@ export default function Country({ country }: { country: string }) {
               <h2 id="coverage">{t("country.coverage")}</h2>
               <CoverageFacts coverage={data.coverage} />
             </section>
-            <section aria-labelledby="account">
-              <h2 id="account">{t("country.account")}</h2>
-              <div class="columns">
-                {DIMENSIONS.map((dimension) => (
-                  <Account key={dimension} dimension={dimension} value={data.dimensions[dimension]} />
-                ))}
-              </div>
-            </section>
-            {data.timeline.some((on) => DIMENSIONS.some((dimension) => on[dimension] !== null)) ? (
-              <Timeline name={`${data.country}-timeline`} country={data.name} timeline={data.timeline} losses={lost === null || lost === "failed" ? [] : losses(lost.events)} />
-            ) : (
-              <section aria-labelledby="timeline">
-                <h2 id="timeline">{t("country.timeline", { country: data.name })}</h2>
-                <Empty>{t("country.no_timeline")}</Empty>
+            <Later>
+              <section aria-labelledby="account">
+                <h2 id="account">{t("country.account")}</h2>
+                <div class="columns">
+                  {DIMENSIONS.map((dimension) => (
+                    <Account key={dimension} dimension={dimension} value={data.dimensions[dimension]} />
+                  ))}
+                </div>
               </section>
-            )}
-            <Losses country={data.country} reply={lost} />
-            <section aria-labelledby="indicators">
-              <h2 id="indicators">{t("country.indicators")}</h2>
-              <p class="note">{t("country.indicators_note")}</p>
-              <Table caption={t("country.indicators")} columns={indicatorColumns(data.country)} rows={data.indicators} />
-            </section>
-            <section aria-labelledby="networks">
-              <h2 id="networks">{t("country.networks")}</h2>
-              <p class="note">{t("country.networks_note")}</p>
-              <Table caption={t("country.networks")} columns={networkColumns(data)} rows={data.networks} />
-            </section>
-            <section aria-labelledby="targets">
-              <h2 id="targets">{t("country.targets")}</h2>
-              <p class="note">{t("country.targets_note")}</p>
-              <Table caption={t("country.targets")} columns={TARGETS} rows={data.targets} />
-            </section>
-            <Downloads path={path} tables={["indicators", "networks", "targets", "timeline"]} />
-            <section aria-labelledby="made">
-              <h2 id="made">{t("country.made")}</h2>
-              <Facts facts={provenance(data)} />
-            </section>
+              {shows(data.timeline) ? (
+                <Timeline name={`${data.country}-timeline`} country={data.name} timeline={data.timeline} losses={lost === null || lost === "failed" ? [] : losses(lost.events)} />
+              ) : (
+                <section aria-labelledby="timeline">
+                  <h2 id="timeline">{t("country.timeline", { country: data.name })}</h2>
+                  <Empty>{t("country.no_timeline")}</Empty>
+                </section>
+              )}
+              <Losses country={data.country} reply={lost} />
+              <section aria-labelledby="indicators">
+                <h2 id="indicators">{t("country.indicators")}</h2>
+                <p class="note">{t("country.indicators_note")}</p>
+                <Table caption={t("country.indicators")} columns={indicatorColumns(data.country)} rows={data.indicators} />
+              </section>
+              <section aria-labelledby="networks">
+                <h2 id="networks">{t("country.networks")}</h2>
+                <p class="note">{t("country.networks_note")}</p>
+                <Table caption={t("country.networks")} columns={networkColumns(data)} rows={data.networks} />
+              </section>
+              <section aria-labelledby="targets">
+                <h2 id="targets">{t("country.targets")}</h2>
+                <p class="note">{t("country.targets_note")}</p>
+                <Table caption={t("country.targets")} columns={TARGETS} rows={data.targets} />
+              </section>
+              <Downloads path={path} tables={["indicators", "networks", "targets", "timeline"]} />
+              <section aria-labelledby="made">
+                <h2 id="made">{t("country.made")}</h2>
+                <Facts facts={provenance(data)} />
+              </section>
+            </Later>
           </Page>
         </Made.Provider>
       )}

@@ -11,6 +11,7 @@ import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
 import { Evidence } from "../shell/Evidence";
 import { Facts } from "../shell/Facts";
+import { Later } from "../shell/Later";
 import { Page, to } from "../shell/Page";
 import { Show } from "../shell/States";
 import { Table, type Column } from "../shell/Table";
@@ -77,25 +78,27 @@ export default function Indicator({ country, indicator }: Props) {
                   </>
                 )}
               </section>
-              <Rates
-                name={`${data.country}-${value.id}-networks`}
-                title={t("indicator.networks", { indicator: value.id, country: place })}
-                rows={data.networks}
-                columns={NETWORKS}
-              />
-              <Days
-                name={`${data.country}-${value.id}-days`}
-                title={t("indicator.days", { indicator: value.id, country: place })}
-                days={data.days.map((d) => ({ day: d.day, whole: d.measurements, part: d.deviations }))}
-                wholeWord={t("column.measurements")}
-                partWord={t("column.deviating")}
-              />
-              <section aria-labelledby="targets">
-                <h2 id="targets">{t("indicator.targets")}</h2>
-                <Table caption={t("indicator.targets")} columns={TARGETS} rows={data.targets} />
-              </section>
-              <Evidence path={data.evidence} title={t("evidence.title")} />
-              <Downloads path={path} tables={["networks", "targets", "days"]} />
+              <Later>
+                <Rates
+                  name={`${data.country}-${value.id}-networks`}
+                  title={t("indicator.networks", { indicator: value.id, country: place })}
+                  rows={data.networks}
+                  columns={NETWORKS}
+                />
+                <Days
+                  name={`${data.country}-${value.id}-days`}
+                  title={t("indicator.days", { indicator: value.id, country: place })}
+                  days={data.days.map((d) => ({ day: d.day, whole: d.measurements, part: d.deviations }))}
+                  wholeWord={t("column.measurements")}
+                  partWord={t("column.deviating")}
+                />
+                <section aria-labelledby="targets">
+                  <h2 id="targets">{t("indicator.targets")}</h2>
+                  <Table caption={t("indicator.targets")} columns={TARGETS} rows={data.targets} />
+                </section>
+                <Evidence path={data.evidence} title={t("evidence.title")} />
+                <Downloads path={path} tables={["networks", "targets", "days"]} />
+              </Later>
             </Page>
           </Made.Provider>
         );

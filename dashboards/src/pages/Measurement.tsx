@@ -7,6 +7,7 @@ import { instant } from "../format/time";
 import { has, say, t, word } from "../messages/text";
 import { Downloads } from "../shell/Downloads";
 import { Facts } from "../shell/Facts";
+import { Later } from "../shell/Later";
 import { Page, to } from "../shell/Page";
 import { Show } from "../shell/States";
 import { Time } from "../shell/Value";
@@ -76,34 +77,36 @@ function Body({ data, path }: { data: MeasurementReply; path: string }) {
           ]}
         />
       </section>
-      {data.observations.length === 0 ? (
-        <p class="empty">{t("measurement.no_observations")}</p>
-      ) : (
-        <>
-          {timed(data.observations) && <Steps name={`measurement-${data.id.slice(0, 8)}-steps`} observations={data.observations} />}
-          {control === null && (
-            <p class="notice">{t(data.control === null ? "measurement.without_control" : "measurement.no_control")}</p>
-          )}
-          {LAYERS.map((layer) => (
-            <LayerSection key={layer} layer={layer} own={data.observations} control={control} reasons={reasons} />
-          ))}
-        </>
-      )}
-      {data.classic !== undefined && (
-        <section aria-labelledby="classic">
-          <h2 id="classic">{t("measurement.classic")}</h2>
-          <pre class="raw" tabIndex={0} dir="ltr">{JSON.stringify(data.classic, null, 2)}</pre>
+      <Later>
+        {data.observations.length === 0 ? (
+          <p class="empty">{t("measurement.no_observations")}</p>
+        ) : (
+          <>
+            {timed(data.observations) && <Steps name={`measurement-${data.id.slice(0, 8)}-steps`} observations={data.observations} />}
+            {control === null && (
+              <p class="notice">{t(data.control === null ? "measurement.without_control" : "measurement.no_control")}</p>
+            )}
+            {LAYERS.map((layer) => (
+              <LayerSection key={layer} layer={layer} own={data.observations} control={control} reasons={reasons} />
+            ))}
+          </>
+        )}
+        {data.classic !== undefined && (
+          <section aria-labelledby="classic">
+            <h2 id="classic">{t("measurement.classic")}</h2>
+            <pre class="raw" tabIndex={0} dir="ltr">{JSON.stringify(data.classic, null, 2)}</pre>
+          </section>
+        )}
+        <section aria-labelledby="raw">
+          <h2 id="raw">{t("measurement.raw")}</h2>
+          <details>
+            <summary>{t("measurement.raw_open")}</summary>
+            <pre class="raw" tabIndex={0} dir="ltr">{JSON.stringify(data, null, 2)}</pre>
+          </details>
         </section>
-      )}
-      <section aria-labelledby="raw">
-        <h2 id="raw">{t("measurement.raw")}</h2>
-        <details>
-          <summary>{t("measurement.raw_open")}</summary>
-          <pre class="raw" tabIndex={0} dir="ltr">{JSON.stringify(data, null, 2)}</pre>
-        </details>
-      </section>
-      <Downloads path={path} tables={[]} />
-      <p class="note">{t("measurement.address")} <code class="digest">{data.id}</code></p>
+        <Downloads path={path} tables={[]} />
+        <p class="note">{t("measurement.address")} <code class="digest">{data.id}</code></p>
+      </Later>
     </Page>
   );
 }

@@ -12,6 +12,7 @@ import { kindOf, useAtlas, type Drawn } from "../map/atlas";
 import { t } from "../messages/text";
 import { Made } from "../shell/context";
 import { Downloads } from "../shell/Downloads";
+import { Later } from "../shell/Later";
 import { Page, to } from "../shell/Page";
 import { Empty, Freshness, Show } from "../shell/States";
 import { Table, type Column } from "../shell/Table";
@@ -58,39 +59,55 @@ function Body({ data, drawn }: { data: WorldReply; drawn: Drawn | null | "failed
     <>
       <Legend unmeasured={typeof drawn === "object" && drawn?.kind === "earth"} />
       <div class="small-multiples">
-        {DIMENSIONS.map((dimension) => (
-          <Figure
-            key={dimension}
-            name={`world-${dimension}`}
-            title={t(`dimension.${dimension}`)}
-            note={t(`dimension.${dimension}.about`)}
-            columns={mapColumns(dimension)}
-            rows={data.countries}
-            tabled
-          >
-            {drawn === "failed" ? (
-              <p role="alert" class="map-stand-in">{t("world.no_map")}</p>
-            ) : drawn === null ? (
-              <div class="map-stand-in bone" />
-            ) : (
-              <WorldMap
-                drawn={drawn}
-                dimension={dimension}
-                countries={data.countries}
-                label={t("world.map_label", { dimension: t(`dimension.${dimension}`) })}
-              />
-            )}
-          </Figure>
-        ))}
-        <section class="list" aria-labelledby="countries">
-          <h2 id="countries">{t("world.list")}</h2>
-          <p class="note">{t("world.list_note")}</p>
-          <Table caption={t("world.list")} columns={LIST} rows={byName(data.countries)} first={300} />
-        </section>
+        <OneMap dimension="d1" data={data} drawn={drawn} />
+        <Later>
+          {DIMENSIONS.filter((dimension) => dimension !== "d1").map((dimension) => (
+            <OneMap key={dimension} dimension={dimension} data={data} drawn={drawn} />
+          ))}
+          <section class="list" aria-labelledby="countries">
+            <h2 id="countries">{t("world.list")}</h2>
+            <p class="note">{t("world.list_note")}</p>
+            <Table caption={t("world.list")} columns={LIST} rows={byName(data.countries)} first={300} />
+          </section>
+        </Later>
       </div>
-      <Changes changes={data.changes} countries={data.countries} />
-      <Downloads path="/v1/world" tables={["countries", "changes"]} />
+      <Later>
+        <Changes changes={data.changes} countries={data.countries} />
+        <Downloads path="/v1/world" tables={["countries", "changes"]} />
+      </Later>
     </>
+  );
+}
+
+interface MapProps {
+  dimension: Dim;
+  data: WorldReply;
+  drawn: Drawn | null | "failed";
+}
+
+function OneMap({ dimension, data, drawn }: MapProps) {
+  return (
+    <Figure
+      name={`world-${dimension}`}
+      title={t(`dimension.${dimension}`)}
+      note={t(`dimension.${dimension}.about`)}
+      columns={mapColumns(dimension)}
+      rows={data.countries}
+      tabled
+    >
+      {drawn === "failed" ? (
+        <p role="alert" class="map-stand-in">{t("world.no_map")}</p>
+      ) : drawn === null ? (
+        <div class="map-stand-in bone" />
+      ) : (
+        <WorldMap
+          drawn={drawn}
+          dimension={dimension}
+          countries={data.countries}
+          label={t("world.map_label", { dimension: t(`dimension.${dimension}`) })}
+        />
+      )}
+    </Figure>
   );
 }
 

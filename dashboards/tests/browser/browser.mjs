@@ -33,14 +33,14 @@ export async function close() {
 /** Runs `test` with a page; fails on requests to elsewhere, errors and refusals of the policy. */
 export async function withPage(options, test) {
   // Only pages can be kept from the network; a worker beside them would go around the test.
-  const { allow = [], serviceWorkers = "block", ...context } = options;
+  const { allow = [], beside = [], serviceWorkers = "block", ...context } = options;
   const profile = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", serviceWorkers, ...context });
   const faults = [];
   const page = await profile.newPage();
   const { host } = new URL(base);
   page.on("request", (request) => {
     const url = new URL(request.url());
-    const ours = url.protocol === "blob:" ? url.pathname.includes(host) : url.host === host;
+    const ours = url.protocol === "blob:" ? url.pathname.includes(host) : url.host === host || beside.includes(url.host);
     if (!ours) faults.push(`a request left the host: ${request.url()}`);
   });
   page.on("pageerror", (error) => faults.push(`an error: ${error.stack ?? error}`));

@@ -2,10 +2,10 @@
 import { geoArea } from "d3-geo";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { isProblem, onSimulated, readJson } from "../../src/api/load";
-import type { MeasurementReply, Observation } from "../../src/api/types";
+import type { MeasurementReply, Observation, TimelineDay } from "../../src/api/types";
 import { perDay } from "../../src/chart/Days";
 import { wrap } from "../../src/chart/save";
-import { points } from "../../src/chart/Timeline";
+import { divided, points, shows } from "../../src/chart/Timeline";
 import { kindOf } from "../../src/map/atlas";
 import { lands } from "../../src/map/earth";
 import { HEIGHT, islands, WIDTH } from "../../src/map/islands";
@@ -52,8 +52,24 @@ test("the Earth's lands have ISO's two letters", async () => {
 });
 
 describe("charts", () => {
+  const day = (shown: Partial<TimelineDay>): TimelineDay => ({
+    day: "2026-11-24",
+    ...{ d1: null, d2t: null, d3: null, d1_contested: null, d2t_contested: null, d3_contested: null },
+    ...shown,
+  });
+
+  test("a divided day is its contested range, and neither a gap nor a point", () => {
+    const timeline = [day({ d3_contested: [0.2, 0.7] }), day({})];
+    expect(divided(timeline)).toEqual([
+      { dimension: "d3", from: new Date("2026-11-23T12:00:00Z"), to: new Date("2026-11-24T12:00:00Z"), low: 0.2, high: 0.7 },
+    ]);
+    expect(points(timeline).every(({ point }) => Number.isNaN(point))).toBe(true);
+    expect(shows(timeline)).toBe(true);
+    expect(shows([day({})])).toBe(false);
+  });
+
   test("a day that was not published is a gap, never 0", () => {
-    const [d1, , d3] = points([{ day: "2026-11-24", d1: [0.5, 0.4, 0.6], d2t: null, d3: null }]);
+    const [d1, , d3] = points([day({ d1: [0.5, 0.4, 0.6] })]);
     expect(d1).toMatchObject({ point: 0.5, low: 0.4, high: 0.6 });
     expect(d3?.point).toBeNaN();
   });

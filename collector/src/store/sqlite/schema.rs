@@ -85,7 +85,8 @@ pub(super) fn tables(shelf: Shelf) -> String {
            target INTEGER NOT NULL, country INTEGER NOT NULL, asn INTEGER NOT NULL,
            known INTEGER NOT NULL, scored INTEGER NOT NULL, outcome INTEGER NOT NULL,
            mechanism INTEGER, reasons BLOB NOT NULL, rules INTEGER NOT NULL);
-         CREATE INDEX IF NOT EXISTS measurement_{s}_time ON measurement_{s} (source, started);
+         CREATE INDEX IF NOT EXISTS measurement_{s}_time
+           ON measurement_{s} (source, started, id);
          CREATE INDEX IF NOT EXISTS measurement_{s}_country
            ON measurement_{s} (country, source, started);
          CREATE INDEX IF NOT EXISTS measurement_{s}_target

@@ -31,7 +31,7 @@ use core::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 /// Version of the rules; stored with every verdict.
-pub const RULES_VERSION: u16 = 1;
+pub const RULES_VERSION: u16 = 2;
 
 code! {
     /// What a measurement means.

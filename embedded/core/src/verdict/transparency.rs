@@ -15,7 +15,9 @@
 //!
 //! Known false positives: DNS proxies in the customer's own equipment (RFC 5625), told from
 //! the network's by address; a resolver that validates nothing and keeps no signatures; links
-//! that lose packets, against which silence takes six tries.
+//! that lose packets, against which silence takes six tries; a failure that a resolver
+//! remembers, for up to five minutes (RFC 2308 section 7.1, RFC 9520), so that SERVFAIL three
+//! times in a row may be one failure: it never counts.
 
 use super::resolver::{
     Evidence, Opinion, Place, Seen, Voice, answers, by_resolver, control, located, whole,
@@ -33,6 +35,11 @@ use alloc::vec::Vec;
 const SILENT: usize = 6;
 /// Tries that must have been refused: a resolver under load refuses one or two.
 const REFUSED: usize = 3;
+/// Tries that must have come back altered: one may be a slip of a server behind the resolver.
+const ALTERED: usize = 2;
+
+/// RFC 1035 section 4.1.1.
+const SERVFAIL: u16 = 2;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let Some((check, zone)) = Check::of_target(&case.measurement.target) else {
@@ -185,6 +192,10 @@ enum Got {
     Cut,
     /// Refused with a word.
     Refused,
+    /// The resolver failed, perhaps minutes ago.
+    Failed,
+    /// Not read to its end: octets above a limit are not kept.
+    Unread,
     /// Not at all.
     Silence,
 }
@@ -230,10 +241,11 @@ impl Wanted {
         };
         if octets.is_empty() {
             // A refusal of the question is not an answer to it.
-            return if reply.rcode == 0 {
-                Got::Altered
-            } else {
-                Got::Refused
+            return match reply.rcode {
+                0 if answers(reply).is_none() => Got::Unread,
+                0 => Got::Altered,
+                SERVFAIL => Got::Failed,
+                _ => Got::Refused,
             };
         }
         let same = octets == self.octets;
@@ -267,16 +279,21 @@ impl Wanted {
         }
         if !whole.is_empty() {
             (Opinion::Fine(Rule::Transparent), whole)
-        } else if !altered.is_empty() {
+        } else if altered.len() >= ALTERED {
             let (how, rule) = (Mechanism::TransparencyAltered, Rule::Altered);
             (Opinion::Deviates(how, rule), altered)
         } else if silent >= SILENT || refused >= REFUSED {
             let (how, rule) = (Mechanism::TransparencyDropped, Rule::Dropped);
             (Opinion::Deviates(how, rule), tried)
-        } else if tried.is_empty() {
-            (Opinion::Unclear(Rule::NothingSeen), tried)
         } else {
-            (Opinion::Unclear(Rule::NotRepeated), tried)
+            tried.extend(altered);
+            tried.sort_unstable();
+            let rule = if tried.is_empty() {
+                Rule::NothingSeen
+            } else {
+                Rule::NotRepeated
+            };
+            (Opinion::Unclear(rule), tried)
         }
     }
 }

@@ -483,6 +483,7 @@ fn letters_that_come_back_folded_are_altered() {
     let seen = vec![
         asks(Encrypted, OPEN, what, &TXT),
         asks(Network, OWN, PLAIN, &TXT),
+        folded.clone(),
         folded,
     ];
     let verdict = judged(Experiment::DnsTransparency, "case.test.example.", seen);
@@ -492,6 +493,43 @@ fn letters_that_come_back_folded_are_altered() {
         Some(Mechanism::TransparencyAltered),
         &[Rule::Altered],
     );
+}
+
+/// Observations of the check of large answers at the network's resolver.
+fn large(tried: Vec<Observation>) -> Verdict {
+    let name = Check::Large.name("test.example");
+    let mut seen = vec![
+        asks(Encrypted, OPEN, (&name, RecordType::TXT), &TXT),
+        asks(Network, OWN, PLAIN, &TXT),
+    ];
+    seen.extend(tried);
+    judged(Experiment::DnsTransparency, "large.test.example.", seen)
+}
+
+#[test]
+fn one_failure_that_is_remembered_one_slip_or_octets_not_kept_accuse_nobody() {
+    let name = Check::Large.name("test.example");
+    let try_with = |says: &Says| asks(Network, OWN, (&name, RecordType::TXT), says);
+    let unclear = |tried| {
+        means(&large(tried), Inconclusive, None, &[Rule::NotRepeated]);
+    };
+    // Three failures in a row may be one in a cache, however many there are.
+    unclear(vec![try_with(&Says::Rcode(2)); 6]);
+    // With five tries in silence it is no sixth.
+    let mut mixed = vec![try_with(&Says::Nothing); 5];
+    mixed.push(try_with(&Says::Rcode(2)));
+    unclear(mixed);
+    // Another answer, once.
+    unclear(vec![try_with(&Says::Text(b"te"))]);
+    // Octets above a limit are cut, or not kept at all.
+    for keep in [None, Some(40)] {
+        let mut cut = try_with(&TXT);
+        if let Step::Lookup(lookup) = &mut cut.step {
+            let raw = lookup.replies[0].raw.take().unwrap().0;
+            lookup.replies[0].raw = keep.map(|keep| Blob(raw[..keep].to_vec()));
+        }
+        unclear(vec![cut; 6]);
+    }
 }
 
 #[test]
