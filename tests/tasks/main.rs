@@ -4,6 +4,7 @@ mod browse;
 mod core_alone;
 mod demo;
 mod dist;
+mod evaluate;
 mod firmware;
 mod help;
 mod house;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         (Some("browse"), [word]) if word == "measure" => browse::run("measure"),
         (Some("demo"), wishes) => demo::run(wishes),
         (Some("dist"), wishes) => dist::run(wishes),
+        (Some("evaluate"), wishes) => evaluate::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),
         (Some("measure-probe"), [word, machine]) if word == "--package" => {
