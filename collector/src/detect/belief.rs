@@ -5,9 +5,10 @@
 use super::{
     case::{Case, Trigger},
     classify::Tally,
-    event::{Cap, Grade, State, Verdict},
+    event::{Cap, Grade, Location, State, Verdict},
     moment::since,
     settings::Settings,
+    severity,
 };
 use std::collections::BTreeSet;
 
@@ -68,7 +69,7 @@ pub(super) fn is_witnessed(case: &Case) -> bool {
 pub(super) fn judge(case: &Case, tally: &Tally, settings: &Settings) -> Judged {
     let affected = case.hits.len();
     let witnessed = is_witnessed(case);
-    let outside = !case.signals.is_empty();
+    let outside = case.watchers() > 0;
     let mut odds = logit(by_group(case.score).clamp(LEAST, MOST));
     // Whoever was on and cut off saw it; whoever had everything contradicts.
     let cut = tally.said(Verdict::PoweredNoUpstream)
@@ -76,13 +77,17 @@ pub(super) fn judge(case: &Case, tally: &Tally, settings: &Settings) -> Judged {
         + tally.said(Verdict::PoweredServicesBlocked);
     odds += (3.8 * f64::from(cut)).min(6.0);
     odds -= (3.0 * f64::from(tally.said(Verdict::PoweredUpstreamOk))).min(12.0);
-    odds += (3.0 * case.signals.len() as f64).min(4.6);
+    odds += (3.0 * case.watchers() as f64).min(4.6);
     if case.fault {
         odds -= 8.0;
     }
     if matches!(case.state, State::Lapsed) && !witnessed {
         // It came and went as faults of the network or of chance do.
-        odds -= 4.6;
+        odds -= 7.0;
+    }
+    if case.asns().len() < 2 && !witnessed && !outside {
+        // Networks have faults of their own, and towns have power cuts.
+        odds -= 4.2;
     }
     let most = if witnessed && outside { 0.995 } else { MOST };
     let belief = if case.state == State::Retracted {
@@ -141,11 +146,15 @@ pub(super) fn confirms(
     if is_witnessed(case) {
         return true;
     }
-    let outside = !case.signals.is_empty();
+    let outside = case.watchers() > 0;
     let sites = case.hits.len() >= settings.least_sites as usize;
     let old = since(case.began(), now) >= super::moment::micros(settings.confirm_after);
     let sure = by_group(case.score) > MOST;
-    let spread = case.asns().len() >= 2 && (case.controlled || settings.self_tested);
+    // Power cuts take a town in all of its networks, and rarely a country at once.
+    let large = severity::drop(case) >= 0.6 && case.is_sudden();
+    let wide = !matches!(case.location, Location::Region(_));
+    let heard = case.controlled || settings.self_tested;
+    let spread = case.asns().len() >= 2 && heard && large && wide;
     let held = f64::from(case.out()) > f64::from(case.worst) * (1.0 - settings.back_share);
     sites && old && sure && held && case.trigger != Trigger::Slow && (spread || outside)
 }

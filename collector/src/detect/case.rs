@@ -49,6 +49,8 @@ pub(super) struct Hit {
     /// Well for the last time, and the first sign that it was not.
     pub last_ok: UnixTime,
     pub first_bad: UnixTime,
+    /// Found gone after so long.
+    pub patience: i64,
     /// Well again, and whether the machine ran through.
     pub back: Option<(UnixTime, Option<bool>)>,
     /// It was heard, and reached nothing abroad.
@@ -178,6 +180,7 @@ impl Case {
             probes: site.members.clone(),
             last_ok,
             first_bad,
+            patience: if site.is_heard { 0 } else { site.patience },
             back: None,
             isolated: false,
             moved: false,
@@ -310,6 +313,23 @@ impl Case {
         median(back.map(|(at, _)| at)).unwrap_or(self.evaluated)
     }
 
+    /// How far apart sites went, without the first and last tenth of them.
+    pub(super) fn spread(&self) -> i64 {
+        let mut onsets: Vec<UnixTime> = self.hits.values().map(|hit| hit.last_ok).collect();
+        onsets.sort_unstable();
+        let early = onsets.len() / 10;
+        let late = onsets.len().saturating_sub(1 + early);
+        match (onsets.get(early), onsets.get(late)) {
+            (Some(first), Some(last)) => since(*first, *last),
+            _ => 0,
+        }
+    }
+
+    /// Whether they went within some minutes.
+    pub(super) fn is_sudden(&self) -> bool {
+        self.spread() <= 15 * MINUTE
+    }
+
     /// Sites that are out now.
     pub(super) const fn out(&self) -> u32 {
         self.out
@@ -360,6 +380,12 @@ impl Case {
             _ => {}
         }
         self.actions.push(action);
+    }
+
+    /// Others who saw it. A document of a cause is no sight of it.
+    pub(super) fn watchers(&self) -> usize {
+        let watch = |signal: &&Signal| signal.watcher != Watcher::KeepItOn;
+        self.signals.values().filter(watch).count()
     }
 
     /// The class that an analyst gave it.

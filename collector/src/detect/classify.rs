@@ -4,7 +4,7 @@
 use super::{
     case::{Case, Trigger},
     event::{Alternative, Class, Location, Verdict},
-    moment::{MINUTE, since},
+    moment::MINUTE,
 };
 use faultline_core::measurement::NetworkKind;
 use std::collections::BTreeMap;
@@ -99,12 +99,12 @@ pub(super) fn classify(case: &Case, tally: &Tally) -> (Class, Vec<Alternative>) 
     let mut add = |class: Class, by: f64| {
         *odds.entry(class).or_default() += by.clamp(-CAP, CAP);
     };
-    scope(case, &mut add);
-    inside(tally, &mut add);
+    let whole = scope(case, &mut add);
+    inside(tally, whole, &mut add);
     shape(case, &mut add);
     for signal in case.signals.values() {
         if let Some(class) = signal.class {
-            add(class, 1.5);
+            add(class, 4.0);
         }
     }
     if case.fault {
@@ -142,8 +142,8 @@ pub(super) fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// Which part of what it took.
-fn scope(case: &Case, add: &mut impl FnMut(Class, f64)) {
+/// Which part of a country it took; the class of a loss of all of that.
+fn scope(case: &Case, add: &mut impl FnMut(Class, f64)) -> Class {
     let own = match &case.location {
         Location::Network(_) | Location::NetworkIn(..) => Some(Class::AsnOnly),
         Location::Region(_) => Some(Class::Regional),
@@ -162,7 +162,7 @@ fn scope(case: &Case, add: &mut impl FnMut(Class, f64)) {
     if own.is_some() {
         // A part of a country is no blackout of it.
         add(Class::TotalBlackout, -3.0);
-        add(Class::InternationalIsolation, -1.5);
+        add(Class::InternationalIsolation, -CAP);
     }
     match case.trigger {
         Trigger::Service => {
@@ -178,10 +178,11 @@ fn scope(case: &Case, add: &mut impl FnMut(Class, f64)) {
             add(Class::Throttling, -3.0);
         }
     }
+    own.unwrap_or(Class::TotalBlackout)
 }
 
 /// What sites say, while it lasts and afterwards.
-fn inside(tally: &Tally, add: &mut impl FnMut(Class, f64)) {
+fn inside(tally: &Tally, whole: Class, add: &mut impl FnMut(Class, f64)) {
     let isolated = f64::from(tally.isolated) + tally.weight(Verdict::PoweredDomesticOnly);
     let cut = tally.weight(Verdict::PoweredNoUpstream);
     let off = tally.weight(Verdict::Unpowered);
@@ -195,8 +196,16 @@ fn inside(tally: &Tally, add: &mut impl FnMut(Class, f64)) {
         Class::InternationalIsolation,
         voice(isolated, 3.0) - 2.0 * cut * share(cut),
     );
-    add(Class::TotalBlackout, voice(cut, 1.5) - voice(isolated, 3.0));
+    if whole == Class::TotalBlackout {
+        add(whole, voice(cut, 1.5) - voice(isolated, 3.0));
+    } else {
+        add(whole, voice(cut + isolated, 1.5));
+    }
+    // A cable that breaks looks the same from inside.
+    add(Class::Cable, voice(isolated, 3.0) - 2.0 * cut * share(cut));
     add(Class::ServiceBlock, voice(services, 3.0));
+    let home = tally.weight(Verdict::LanDown);
+    add(Class::Power, 2.1 * home * share(home));
     // Off: 20 to 1. On all the time, or only rebooted: less.
     let on = isolated + cut + ours + services;
     let reboots = 1.6 * f64::from(tally.rebooted) - 2.3 * f64::from(tally.ran_through);
@@ -211,17 +220,11 @@ fn inside(tally: &Tally, add: &mut impl FnMut(Class, f64)) {
 
 /// How it began, and where else at the same time.
 fn shape(case: &Case, add: &mut impl FnMut(Class, f64)) {
-    let mut onsets: Vec<_> = case.hits.values().map(|hit| hit.last_ok).collect();
-    onsets.sort_unstable();
-    let early = onsets.len() / 10;
-    let late = onsets.len().saturating_sub(1 + early);
-    if let (Some(first), Some(last)) = (onsets.get(early), onsets.get(late)) {
-        let spread = since(*first, *last);
-        if spread >= 20 * MINUTE {
-            add(Class::Power, 1.4);
-        } else if spread <= 5 * MINUTE && case.asns().len() >= 2 {
-            add(Class::Power, -1.1);
-        }
+    let spread = case.spread();
+    if spread >= 20 * MINUTE {
+        add(Class::Power, 1.4);
+    } else if spread <= 5 * MINUTE && case.asns().len() >= 2 {
+        add(Class::Power, -1.1);
     }
     if case.trigger == Trigger::Slow {
         add(Class::Power, 1.4);

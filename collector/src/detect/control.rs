@@ -45,16 +45,12 @@ pub(super) fn control(
         return Control::Alone;
     }
     let chance = fisher(inside, outside);
-    if outside.share() > most_share {
-        // A cable takes several countries, and leaves others whole; deafness leaves none.
-        let elsewhere = u64::from(calm) * 3 >= u64::from(outside.of) && calm >= least;
-        return if elsewhere && chance < 1e-3 {
-            Control::Passed
-        } else {
-            Control::Fault
-        };
+    // A cable takes several countries and leaves others whole; deafness leaves none.
+    let elsewhere = u64::from(calm) * 3 >= u64::from(outside.of) && calm >= least;
+    if outside.share() > most_share && !elsewhere {
+        return Control::Fault;
     }
-    if chance < 0.01 {
+    if chance < 0.05 {
         Control::Passed
     } else {
         Control::Alone

@@ -68,10 +68,10 @@ fn median(group: &Group, from: UnixTime) -> u32 {
         .unwrap_or(0)
 }
 
-/// Minutes of its own deafness.
+/// Minutes in which it was deaf, or heard nobody.
 fn deaf_minutes(fleet: &Fleet, from: UnixTime, until: UnixTime) -> u32 {
-    let sum: i64 = fleet
-        .deaf
+    let known = fleet.deaf.iter().chain(&fleet.unheard).cloned();
+    let sum: i64 = super::fleet::union(known.collect())
         .iter()
         .map(|span| super::moment::overlap((span.start, span.end), (from, until)))
         .sum();

@@ -322,6 +322,9 @@ impl Detector {
             if !case.is_open() {
                 continue;
             }
+            if case.state == State::Candidate && raise::is_early(case, now) {
+                continue;
+            }
             if !case.confirmed {
                 let control = raise::ask(case, &self.fleet, now, settings);
                 case.controlled = control == Control::Passed;

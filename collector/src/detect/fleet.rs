@@ -37,6 +37,9 @@ pub(super) struct Fleet {
     pub awake: BTreeSet<usize>,
     /// Times in which the collector was deaf, oldest first, disjoint.
     pub deaf: Vec<Range<UnixTime>>,
+    /// Times in which it heard nobody, of those that it should have.
+    pub unheard: Vec<Range<UnixTime>>,
+    unheard_since: Option<UnixTime>,
 }
 
 impl Fleet {
@@ -60,19 +63,14 @@ impl Fleet {
 
     /// The collector was deaf.
     pub(super) fn deafen(&mut self, span: Range<UnixTime>) {
+        // Who was deaf for longer was not there.
+        let most = later(span.start, 31 * super::moment::DAY);
+        let span = span.start..span.end.min(most);
         if span.start >= span.end {
             return;
         }
         self.deaf.push(span);
-        self.deaf.sort_by_key(|span| (span.start, span.end));
-        let mut joined: Vec<Range<UnixTime>> = Vec::new();
-        for span in self.deaf.drain(..) {
-            match joined.last_mut() {
-                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-                _ => joined.push(span),
-            }
-        }
-        self.deaf = joined;
+        self.deaf = union(std::mem::take(&mut self.deaf));
     }
 
     /// Whether nobody is known any more.
@@ -118,6 +116,7 @@ impl Fleet {
         for site in touched {
             self.revote(site, now, settings);
         }
+        self.listen(now);
         let window = micros(settings.window);
         let awake = std::mem::take(&mut self.awake);
         for at in awake {
@@ -127,6 +126,20 @@ impl Fleet {
                     self.awake.insert(at);
                 }
             }
+        }
+    }
+
+    /// Whether anybody at all is heard.
+    fn listen(&mut self, now: UnixTime) {
+        let world = self.group(&Location::World);
+        let silent = world.is_some_and(|world| world.eligible > 0 && world.heard == 0);
+        match (silent, self.unheard_since) {
+            (true, None) => self.unheard_since = Some(now),
+            (false, Some(since)) => {
+                self.unheard.push(since..now);
+                self.unheard_since = None;
+            }
+            _ => {}
         }
     }
 
@@ -254,6 +267,8 @@ impl Fleet {
         for site in 0..self.sites.len() {
             self.revote(site, now, settings);
         }
+        self.unheard
+            .retain(|span| since(span.end, now) < 2 * super::moment::DAY);
         self.deaf
             .retain(|span| since(span.end, now) < 30 * super::moment::DAY);
     }
@@ -265,4 +280,17 @@ impl Fleet {
             .enumerate()
             .filter(|(_, site)| site.vote.counts)
     }
+}
+
+/// Spans, oldest first, those that touch as one.
+pub(super) fn union(mut spans: Vec<Range<UnixTime>>) -> Vec<Range<UnixTime>> {
+    spans.sort_by_key(|span| (span.start, span.end));
+    let mut joined: Vec<Range<UnixTime>> = Vec::new();
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => joined.push(span),
+        }
+    }
+    joined
 }

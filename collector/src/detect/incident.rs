@@ -155,12 +155,15 @@ pub(super) fn late(cases: &mut [Case], reasons: &BTreeMap<EventId, Reason>) {
             continue;
         }
         if belief::is_witnessed(case) && !case.confirmed {
+            let ours = case.fault;
             case.fault = false;
             case.confirmed = true;
+            // What an analyst retracted stays so.
             if matches!(
                 case.state,
                 State::Candidate | State::Suspected | State::Lapsed | State::Ended
-            ) {
+            ) || case.state == State::Retracted && ours
+            {
                 case.state = State::Confirmed;
             }
         }

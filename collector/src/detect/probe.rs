@@ -320,7 +320,7 @@ impl Probe {
 
     /// Whether anything is known of the last four weeks.
     pub(super) fn is_forgotten(&self) -> bool {
-        self.history.is_empty() && self.ahead.is_empty()
+        self.history.is_empty()
     }
 }
 

@@ -58,13 +58,6 @@ fn alarms(
     }
 }
 
-fn is_out(site: &Site, trigger: Trigger) -> bool {
-    match trigger {
-        Trigger::Service => site.vote.blocked,
-        Trigger::Loss | Trigger::Slow => site.vote.lost,
-    }
-}
-
 fn is_fresh(site: &Site, trigger: Trigger) -> bool {
     match trigger {
         Trigger::Service => site.vote.newly,
@@ -229,6 +222,17 @@ pub(super) fn contains(location: &Location, site: &Site) -> bool {
     }
 }
 
+/// After so long, who vanished at the same moment is known to have.
+const fn due(patience: i64) -> i64 {
+    patience / 6 * 7
+}
+
+/// Whether it is too early to ask others.
+pub(super) fn is_early(case: &Case, now: UnixTime) -> bool {
+    let patience = super::case::median(case.hits.values().map(|hit| hit.patience));
+    case.trigger == Trigger::Loss && since(case.began(), now) < due(patience.unwrap_or(0))
+}
+
 /// What everybody else says of a case. Only those are asked who would be known to be silent by
 /// now.
 pub(super) fn ask(case: &Case, fleet: &Fleet, now: UnixTime, settings: &Settings) -> Control {
@@ -257,12 +261,18 @@ pub(super) fn ask(case: &Case, fleet: &Fleet, now: UnixTime, settings: &Settings
     let mut outside = Lost::default();
     let mut by_country: BTreeMap<Country, Lost> = BTreeMap::new();
     for (_, site) in fleet.eligible() {
-        if is_inside(site) || since(began, now) < site.patience {
+        if is_inside(site) || since(began, now) < due(site.patience) {
             continue;
         }
-        let lost =
-            is_out(site, case.trigger) && site.gap.is_some_and(|gap| gap.last_ok >= from);
-        let lost = lost || case.trigger == Trigger::Service && site.vote.blocked;
+        // Who has only just returned was away, too.
+        let late = later(now, -micros(settings.window));
+        let away = |gap: super::probe::Gap| {
+            gap.last_ok >= from && gap.back.is_none_or(|(back, _)| back >= late)
+        };
+        let lost = match case.trigger {
+            Trigger::Service => site.vote.blocked,
+            Trigger::Loss | Trigger::Slow => site.gap.is_some_and(away),
+        };
         for part in [&mut outside, by_country.entry(site.country).or_default()] {
             part.of += 1;
             part.lost += u32::from(lost);

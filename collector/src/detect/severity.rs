@@ -27,6 +27,10 @@ pub(super) fn drop(case: &Case) -> f64 {
 
 /// Hours times users, where users of all its networks are known.
 pub(super) fn user_hours(case: &Case, settings: &Settings) -> Option<f64> {
+    let known = |asn: &Asn| settings.network_users.contains_key(asn);
+    if case.hits.is_empty() || !case.hits.values().all(|hit| known(&hit.asn)) {
+        return None;
+    }
     let mut sum = 0.0;
     for (asn, area) in &case.area_by_asn {
         let users = settings.network_users.get(asn)?;
