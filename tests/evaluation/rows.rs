@@ -206,25 +206,28 @@ impl<'a> Beats<'a> {
     fn book(&self, life: &[Stretch], told: i64, at: i64) -> Book {
         let since = life.partition_point(|stretch| stretch.until < told);
         // The boot before says where one without a clock can begin.
-        let since = since.saturating_sub(2);
-        let known: Vec<&Stretch> = life[since..]
+        let mut since = since.saturating_sub(2);
+        // An epoch is told whole, and by the same number each time.
+        while since > 0 && goes_on(&life[since - 1], &life[since]) {
+            since -= 1;
+        }
+        let known = life[since..]
             .iter()
-            .take_while(|stretch| stretch.from <= at)
-            .collect();
+            .take_while(|stretch| stretch.from <= at);
         let mut records = Vec::new();
-        let mut number = since as u64 * 4;
         let mut open: Option<(u32, u64, Epoch)> = None;
         let mut runs = 0;
-        for stretch in known.iter().filter(|stretch| stretch.way.is_noted()) {
+        let noted = (since..).zip(known).filter(|(_, s)| s.way.is_noted());
+        for (nth, stretch) in noted {
+            let number = nth as u64 * 4;
             let up = Self::up(stretch, life);
             let booted = booted(life, stretch.boot);
             let clock = |micros: i64| self.monotonic(micros - booted * 1_000_000);
             let (from, until) = (self.first(up), self.last(stretch.until.min(at)));
             if stretch.run != runs {
                 runs = stretch.run;
-                number += 1;
                 records.push(Record {
-                    number,
+                    number: number + 1,
                     run: stretch.run,
                     body: Body::Run {
                         boot: boot(self.member, stretch.boot),
@@ -236,10 +239,9 @@ impl<'a> Beats<'a> {
                 continue;
             }
             if stretch.way.is_heard() {
-                number += 1;
                 // A round trip of a fifth of a second; what it said is within half of that.
                 records.push(Record {
-                    number,
+                    number: number + 2,
                     run: stretch.run,
                     body: Body::Fix(Fix {
                         at: clock(from),
@@ -264,7 +266,6 @@ impl<'a> Beats<'a> {
                 }
                 _ => {
                     records.extend(open.take().map(of_epoch));
-                    number += 1;
                     let epoch = Epoch {
                         from: clock(from),
                         until: clock(until),
@@ -272,7 +273,7 @@ impl<'a> Beats<'a> {
                         checks: walks * 4,
                         failures,
                     };
-                    open = Some((stretch.run, number, epoch));
+                    open = Some((stretch.run, number + 3, epoch));
                 }
             }
         }
@@ -284,6 +285,11 @@ impl<'a> Beats<'a> {
         let off = i128::from(micros) * i128::from(self.member.ppm) / 1_000_000;
         Instant((micros + off as i64).max(0).unsigned_abs())
     }
+}
+
+/// Whether two stretches are one to who keeps the ledger.
+fn goes_on(one: &Stretch, two: &Stretch) -> bool {
+    one.way == two.way && one.run == two.run && one.way.is_noted()
 }
 
 fn of_epoch((run, number, epoch): (u32, u64, Epoch)) -> Record {

@@ -311,6 +311,8 @@ pub struct Outcome {
     pub networks: usize,
     /// Networks that its country's probes are in.
     pub asns: usize,
+    /// How long it lasted, seconds.
+    pub lasted: i64,
     /// From the onset, seconds.
     pub suspected: Option<i64>,
     pub confirmed: Option<i64>,
@@ -327,6 +329,13 @@ pub struct Outcome {
     pub revisions: usize,
     /// Minutes between the end and the last revision but `final`.
     pub settled: Option<i64>,
+}
+
+impl Outcome {
+    /// Whether it was confirmed while it lasted.
+    pub fn is_early(&self) -> bool {
+        self.confirmed.is_some_and(|lag| lag <= self.lasted)
+    }
 }
 
 /// Holds alarms against one loss.
@@ -365,6 +374,7 @@ pub fn outcome(loss: &Loss, alarms: &[Alarm], probes: usize, asns: usize) -> Out
         sites: loss.sites.len(),
         networks: loss.asns.len(),
         asns,
+        lasted: loss.until - loss.from,
         suspected: lag(|alarm| alarm.suspected),
         confirmed: lag(|alarm| alarm.confirmed),
         first: first.map(|(_, class)| class),

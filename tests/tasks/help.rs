@@ -23,6 +23,10 @@ usage: cargo x <task>
   dist [check] [--target amd64|arm64|armhf]... [--version V] [--profile P]
                     build the probe's Debian packages into target/packages (default: all
                     three, by the profile dist), or only get the tools and say whether it works
+  evaluate [--events FILE] [--fleets 3,5,10,20,50] [--seeds N] [--quiet-years N] [--out DIR]
+                    replay an events file and quiet years with simulated fleets of probes, hold
+                    the detector of shutdowns and its rivals against the truth, and write a page
+                    and tables (default: into target/evaluation); fails where a bar does not hold
   measure-probe [PROFILE | --package amd64|arm64|armhf]
                     size and memory of the probe while it measures, in namespaces (default:
                     dist), or of a package's program that `dist` built, with qemu if needed;

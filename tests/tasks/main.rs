@@ -5,6 +5,7 @@ mod core_alone;
 mod demo;
 mod detection;
 mod dist;
+mod evaluate;
 mod firmware;
 mod help;
 mod house;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         (Some("demo"), wishes) => demo::run(wishes),
         (Some("detection"), words) => detection::run(words),
         (Some("dist"), wishes) => dist::run(wishes),
+        (Some("evaluate"), wishes) => evaluate::run(wishes),
         (Some("measure-probe"), []) => measure::run("dist"),
         (Some("measure-probe"), [profile]) => measure::run(profile),
         (Some("measure-probe"), [word, machine]) if word == "--package" => {

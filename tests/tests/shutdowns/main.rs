@@ -1,4 +1,7 @@
-//! Does each outage stand in the ledger as it was? One trial per file and probe.
+//! Does each outage stand in the ledger as it was? One trial per file and probe. Does what
+//! stands there change the event?
+
+mod event;
 
 use faultline_internet::outage::{self, Outage};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -13,7 +16,7 @@ fn main() {
         .filter(|file| file.extension().is_some_and(|e| e == "toml"))
         .collect();
     files.sort();
-    let mut trials = Vec::new();
+    let mut trials = event::trials(&root);
     for file in files {
         let outage = Outage::read(&file).expect("a scenario");
         let name = file.file_stem().unwrap_or_default().display().to_string();

@@ -1,0 +1,155 @@
+//! `cargo x evaluate`: how well are shutdowns found? Runs the evaluation and writes its report.
+
+use super::{Chain, Trouble, say};
+use faultline_internet::evaluation::{
+    history::History,
+    report::{Report, bars},
+    run::{Plan, Results, quiet_worlds, stories},
+};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+struct Wishes {
+    events: PathBuf,
+    fleets: Vec<usize>,
+    seeds: u64,
+    quiet_years: u64,
+    out: PathBuf,
+    words: String,
+}
+
+/// Runs it; fails where a bar does not hold.
+pub(crate) fn run(wishes: &[String]) -> ExitCode {
+    let wishes = match understood(wishes) {
+        Ok(wishes) => wishes,
+        Err(why) => return super::refuse(&why),
+    };
+    match evaluate(&wishes) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("evaluate: {}", Chain(&*error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn understood(words: &[String]) -> Result<Wishes, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let shared = env::var_os("FAULTLINE_SHARED")
+        .map_or_else(|| root.join("../shared"), PathBuf::from)
+        .join("data/shutdowns/events.csv");
+    let mut wishes = Wishes {
+        events: shared,
+        fleets: vec![3, 5, 10, 20, 50],
+        seeds: 3,
+        quiet_years: 100,
+        out: root.join("target/evaluation"),
+        words: words.join(" "),
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let value = words.next();
+        let value = value.ok_or_else(|| format!("{word} needs a value"))?;
+        let number = || {
+            let most = 100_000;
+            let found = value.parse::<u64>().ok().filter(|n| *n <= most);
+            found.ok_or_else(|| format!("{word} {value}: a number up to {most} is needed"))
+        };
+        match word.as_str() {
+            "--events" => wishes.events = value.into(),
+            "--out" => wishes.out = value.into(),
+            "--seeds" => wishes.seeds = number()?,
+            "--quiet-years" => wishes.quiet_years = number()?,
+            "--fleets" => {
+                let sizes = value.split(',').map(|size| size.trim().parse().ok());
+                let sizes: Option<Vec<usize>> = sizes.collect();
+                wishes.fleets = sizes
+                    .filter(|sizes| sizes.iter().all(|size| (1..=500).contains(size)))
+                    .ok_or_else(|| {
+                        format!(
+                            "{word} {value}: sizes from 1 to 500 with commas between are needed"
+                        )
+                    })?;
+            }
+            unknown => return Err(format!("evaluate does not know {unknown}")),
+        }
+    }
+    Ok(wishes)
+}
+
+fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
+    let history = History::open(&wishes.events)?;
+    for (id, why) in &history.left_out {
+        say(&format!("{id} is left out: {why}"));
+    }
+    let plan = Plan {
+        stories: history.stories.clone(),
+        fleets: wishes.fleets.clone(),
+        seeds: wishes.seeds,
+        quiet_years: wishes.quiet_years,
+        quiet_days: 365,
+        threads: Plan::cores(),
+    };
+    let progress = |what: &'static str| {
+        move |done: usize, all: usize| {
+            if done % (all / 20).max(1) == 0 || done == all {
+                say(&format!("{done} of {all} {what}"));
+            }
+        }
+    };
+    let mut results = Results::default();
+    let begun = Instant::now();
+    stories(&plan, &mut results, &progress("replays"));
+    let replayed = begun.elapsed();
+    quiet_worlds(&plan, &mut results, &progress("quiet worlds"));
+    let quiet = begun.elapsed().saturating_sub(replayed);
+    let run = vec![
+        format!("    cargo x evaluate {}\n", wishes.words),
+        format!(
+            "{} stories, fleets of {:?} probes in each country, seeds 0 to {}; {:.0} group-years \
+             of quiet in {} worlds. On {} threads: {} s for the stories, {} s for the quiet \
+             years ({} of {} minutes were worth a tick).",
+            history.stories.len(),
+            plan.fleets,
+            plan.seeds.saturating_sub(1),
+            results.quiet.group_years,
+            plan.quiet_worlds(),
+            plan.threads,
+            replayed.as_secs(),
+            quiet.as_secs(),
+            results.ticks.0,
+            results.ticks.1,
+        ),
+    ];
+    let report = Report {
+        history: &history,
+        fleets: &plan.fleets,
+        seeds: plan.seeds,
+        results: &results,
+        run,
+    };
+    fs::create_dir_all(&wishes.out)?;
+    let page = wishes.out.join("shutdowns.html");
+    fs::write(&page, report.page())?;
+    fs::write(wishes.out.join("shutdowns.md"), report.markdown())?;
+    for wrong in results.wrong.iter().take(20) {
+        say(&format!("confirmed of nothing: {wrong}"));
+    }
+    let mut good = true;
+    for bar in bars(&results) {
+        let mark = match bar.holds {
+            Some(true) => "holds",
+            Some(false) => "DOES NOT HOLD",
+            None => "not run",
+        };
+        good &= bar.holds != Some(false);
+        println!("{mark}: {}: {}", bar.asks, bar.measured);
+    }
+    println!("{}", page.display());
+    Ok(good)
+}
