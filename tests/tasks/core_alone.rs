@@ -12,6 +12,7 @@ use std::{
 const SETS: &[&str] = &[
     "",
     "alloc",
+    "transports",
     "std",
     "serde",
     "alloc,serde",

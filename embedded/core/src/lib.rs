@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Without features the crate is `no_std` and allocates nothing; `alloc` adds owned
-//! messages, measurements, engines, the codec and verdicts; `std` and `serde` add trait
-//! implementations only. No feature changes what code does.
+//! messages, measurements, engines, the codec and verdicts; `transports` the observations of
+//! QUIC, which boards have no room for, and their rules; `std` (with them) and `serde` add trait
+//! implementations. No feature changes what code does with what it knows.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -320,6 +320,7 @@ impl ControlReport {
                     fetch.body = None;
                     fetch.title = None;
                 }
+                #[cfg(feature = "transports")]
                 Step::Quic(quic) => quic.chain.clear(),
                 _ => {}
             }

@@ -69,6 +69,7 @@ pub enum Step {
     #[n(3)]
     Fetch(#[n(0)] Fetch),
     /// A QUIC connection was tried.
+    #[cfg(feature = "transports")]
     #[n(4)]
     Quic(#[n(0)] Quic),
 }

@@ -10,6 +10,7 @@
 mod dns;
 mod mechanism;
 mod namespace;
+#[cfg(feature = "transports")]
 mod quic;
 mod reason;
 mod resolver;
@@ -134,7 +135,10 @@ pub fn judge(
         Experiment::SpecialNames => special::judge(&case).verdict(),
         Experiment::DnsTransparency => transparency::judge(&case).verdict(),
         Experiment::Hello => web::hello(&case).verdict(),
+        #[cfg(feature = "transports")]
         Experiment::Quic => quic::judge(&case).verdict(),
+        #[cfg(not(feature = "transports"))]
+        Experiment::Quic => Finding::inconclusive(Rule::NothingSeen, Vec::new()).verdict(),
     }
 }
 

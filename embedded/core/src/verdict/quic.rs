@@ -12,7 +12,9 @@ use super::web::Tried;
 use super::{Case, Finding, Mechanism, Outcome, Reason, Rule, dns};
 use crate::{
     failure::Failure,
-    observation::{Handshake, HandshakeRole as Role, Observation, Quic, Step, Validity},
+    observation::{
+        Handshake, HandshakeRole as Role, HandshakeStage, Observation, Quic, Step, Validity,
+    },
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::net::IpAddr;
@@ -91,7 +93,7 @@ fn beside(case: &Case<'_>, mut finding: Finding) -> Finding {
     let works = |role: Role| {
         quics(case.seen())
             .find(|(_, o, q)| {
-                q.role == role && o.failure.is_none() && (role == Role::Reference || here(q))
+                q.role == role && passes(o, q) && (role == Role::Reference || here(q))
             })
             .map(|(at, ..)| at)
     };
@@ -160,6 +162,14 @@ fn not_offered(case: &Case<'_>) -> Finding {
 fn whole(observation: &Observation, quic: &Quic) -> bool {
     observation.failure.is_none()
         && matches!(quic.certificate, Some(Validity { failure: None }))
+}
+
+/// Whether a twin came through. Servers refuse names that they do not know by an alert, which is
+/// an answer, too: a box that drops by name would not have let them speak.
+fn passes(observation: &Observation, quic: &Quic) -> bool {
+    let spoke = matches!(observation.failure, Some(Failure::TlsAlert(_)))
+        || quic.stage == HandshakeStage::ServerHello;
+    observation.failure.is_none() || quic.role == Role::NeutralName && spoke
 }
 
 fn is_wrong(quic: &Quic) -> bool {

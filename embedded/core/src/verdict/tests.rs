@@ -1,3 +1,4 @@
+#[cfg(feature = "transports")]
 mod quic;
 mod traces;
 

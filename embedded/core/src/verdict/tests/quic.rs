@@ -107,6 +107,12 @@ fn silence_is_told_apart_by_what_passes_beside_it() {
         means(&verdict, Anomaly, Some(mechanism), Rule::QuicFails);
         assert_eq!(verdict.layer(), Some(Layer::Quic));
     }
+    // A server that does not know the neutral name speaks, too.
+    let mut alert = stopped(Failure::QuicTimeout, &[]);
+    alert[4].failure = Some(Failure::TlsAlert(112));
+    let alert = verdict(alert, Some(&control()));
+    let by_name = Some(Mechanism::QuicTimeoutSni);
+    means(&alert, Anomaly, by_name, Rule::QuicNeutralNameWorks);
     for (works, rule) in [
         (&[OtherVersion][..], Rule::QuicVersionFiltered),
         (&[], Rule::QuicUdpBlocked),
@@ -231,7 +237,9 @@ proptest! {
         prop_assert!(quics(&control.observations, Target, false) > 0);
         prop_assert!(quics(&steps, Target, true) > 1);
         prop_assert_eq!(quics(&steps, Target, false), 0);
-        prop_assert!(quics(&steps, Reference, false) + quics(&steps, NeutralName, false) > 0);
+        let spoke = |o: &Observation| matches!(&o.step, Step::Quic(q) if q.role == NeutralName)
+            && matches!(o.failure, None | Some(Failure::TlsAlert(_)));
+        prop_assert!(quics(&steps, Reference, false) > 0 || steps.iter().any(spoke));
         let over_tcp = |o: &Observation| matches!(o.step, Step::Handshake(_)) && o.failure.is_none();
         prop_assert!(steps.iter().any(over_tcp));
     }
