@@ -123,12 +123,35 @@ fn above(sites: &[Site], published: &Published) {
             (lost - f64::from(said.affected_sites)).abs() < 0.01,
             "{said:?}"
         );
+        // Nor are parts of it named that have fewer.
+        let within =
+            |place: &Location| place.country().is_none_or(|c| said.countries.contains(&c));
+        let part = |fits: &dyn Fn(&Location) -> bool| {
+            groups
+                .iter()
+                .any(|(place, sites)| fits(place) && within(place) && sites.len() >= 3)
+        };
         for asn in &said.asns {
-            let country = said.location.country().unwrap();
-            let named = groups.iter().any(|(place, sites)| {
-                place.asn() == Some(*asn) && place.country().is_some() && sites.len() >= 3
-            });
-            assert!(named, "{asn} in {country}");
+            assert!(
+                part(&|place| place.asn() == Some(*asn)),
+                "{asn} in {said:?}"
+            );
+        }
+        for code in &said.admin1_codes {
+            assert!(
+                part(&|place| *place == Location::Region(code.clone())),
+                "{code} in {said:?}"
+            );
+        }
+        for country in &said.countries {
+            assert!(
+                part(&|place| *place == Location::Country(*country)),
+                "{said:?}"
+            );
+        }
+        for kind in &said.access_types {
+            let fits = |place: &Location| matches!(place, Location::Access(_, k) if k == kind);
+            assert!(part(&fits), "{kind:?} in {said:?}");
         }
         assert!(said.start_lower <= said.start && said.start <= said.start_upper);
         assert!(said.end.is_none_or(|end| end >= said.start));

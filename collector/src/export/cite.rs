@@ -124,23 +124,23 @@ fn quoted(text: &str) -> String {
 fn citation(release: &Release, data: &[File]) -> String {
     let mut out = String::new();
     if release.simulated {
-        let _ = write!(out, "# {SIMULATED}\n");
+        let _ = writeln!(out, "# {SIMULATED}");
     }
     out.push_str("cff-version: 1.2.0\ntype: dataset\n");
     out.push_str("message: \"If you use this data, please cite it as below.\"\n");
-    let _ = write!(out, "title: {}\n", quoted(&title(release)));
+    let _ = writeln!(out, "title: {}", quoted(&title(release)));
     out.push_str("authors:\n");
     for name in &release.creators {
-        let _ = write!(out, "  - name: {}\n", quoted(name));
+        let _ = writeln!(out, "  - name: {}", quoted(name));
     }
-    let _ = write!(out, "version: {}\n", quoted(&release.version));
-    let _ = write!(out, "date-released: \"{}\"\n", moment::day(release.as_of));
+    let _ = writeln!(out, "version: {}", quoted(&release.version));
+    let _ = writeln!(out, "date-released: \"{}\"", moment::day(release.as_of));
     if Licence::known(&release.licence.id).is_some() {
-        let _ = write!(out, "license: {}\n", release.licence.id);
+        let _ = writeln!(out, "license: {}", release.licence.id);
     }
     match &release.doi {
         Some(doi) => {
-            let _ = write!(out, "doi: {}\n", quoted(doi));
+            let _ = writeln!(out, "doi: {}", quoted(doi));
         }
         None => {
             let _ = write!(
@@ -151,7 +151,7 @@ fn citation(release: &Release, data: &[File]) -> String {
         }
     }
     if let Some(home) = &release.homepage {
-        let _ = write!(out, "url: {}\n", quoted(home));
+        let _ = writeln!(out, "url: {}", quoted(home));
     }
     out
 }
