@@ -7,7 +7,7 @@ mod fleet;
 
 use faultline_collector::{
     detect::event::{Location, Reason, State},
-    export::{Hold, Material, Published, publish},
+    export::{Hold, Material, Published, floors::Wide, publish},
 };
 use faultline_core::{id::Country, time::UnixTime};
 use fleet::{Site, at, groups, material};
@@ -267,6 +267,30 @@ proptest! {
         held_apart(&before, &after);
         whole_less_parts(&after);
     }
+}
+
+/// The checks above find what the floors are for: without them, a site that leaves is seen.
+#[test]
+#[should_panic(expected = "country/XA")]
+fn exact_counts_would_be_seen() {
+    let site = |n: u32| Site {
+        country: "XA",
+        asn: 64_500 + n % 2,
+        region: 1,
+        mobile: false,
+        affected: true,
+        back: 3,
+        ledger: None,
+    };
+    let exact = |sites: u32| {
+        let all = material(&(0..sites).map(site).collect::<Vec<_>>());
+        let wide = |bin| Wide { bin, seconds: 60 };
+        Published {
+            bins: all.bins.into_iter().map(wide).collect(),
+            ..Published::default()
+        }
+    };
+    held_apart(&exact(9), &exact(8));
 }
 
 #[test]
