@@ -172,7 +172,7 @@ fn readme(tables: &[Table], scene: &Scene<'_>) -> String {
 Each table is in `csv/`, `ndjson/` and `parquet/` with the same rows; DICTIONARY.md says what the\n\
 columns mean, CHANGELOG.md what changed since the release before, datapackage.json both for\n\
 machines.\n\n## To open it\n\n```text\n\
-frictionless validate datapackage.json\n\
+pip install 'frictionless[json]' && frictionless validate datapackage.json\n\
 sha256sum -c SHA256SUMS\n\
 duckdb -c \"SELECT * FROM read_parquet('parquet/{mark}events/**/*.parquet', hive_partitioning = true)\"\n\
 python3 -c \"import pandas; print(pandas.read_csv('csv/{mark}events.csv', parse_dates=['start_utc', 'end_utc']))\"\n\

@@ -527,11 +527,14 @@ fn significant(number: f64, digits: i32) -> f64 {
     if number <= 0.0 || !number.is_finite() {
         return 0.0;
     }
-    let scale = libm::pow(
-        10.0,
-        f64::from(digits - 1) - libm::floor(libm::log10(number)),
-    );
-    libm::round(number * scale) / scale
+    let last = libm::floor(libm::log10(number)) - f64::from(digits - 1);
+    // Whole powers only: a tenth is none in binary.
+    let step = libm::pow(10.0, last.abs());
+    if last < 0.0 {
+        libm::round(number * step) / step
+    } else {
+        libm::round(number / step) * step
+    }
 }
 
 #[cfg(test)]
@@ -551,7 +554,7 @@ mod tests {
     fn numbers_are_as_blunt_as_they_say() {
         let two = [5142.857, 0.123, 99.9, 0.0, -1.0, f64::NAN].map(|n| significant(n, 2));
         assert_eq!(two, [5100.0, 0.12, 100.0, 0.0, 0.0, 0.0]);
-        assert_eq!(significant(1_249_000.0, 1), 1_000_000.0);
+        assert_eq!(significant(123_456.0, 1).to_string(), "100000");
         assert_eq!(digits(0.666_666, 4), 0.6667);
         let at = UnixTime::from_secs(3_599);
         assert_eq!(
