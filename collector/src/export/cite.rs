@@ -174,7 +174,7 @@ columns mean, CHANGELOG.md what changed since the release before, datapackage.js
 machines.\n\n## To open it\n\n```text\n\
 pip install 'frictionless[json]' && frictionless validate datapackage.json\n\
 sha256sum -c SHA256SUMS\n\
-duckdb -c \"SELECT * FROM read_parquet('parquet/{mark}events/**/*.parquet', hive_partitioning = true)\"\n\
+duckdb -c \"FROM read_parquet('parquet/{mark}events/**/*.parquet', hive_partitioning = true)\"\n\
 python3 -c \"import pandas; print(pandas.read_csv('csv/{mark}events.csv', parse_dates=['start_utc', 'end_utc']))\"\n\
 ```\n\n## What it does not say\n\n\
 An event says that and how connectivity was lost, never why: `cause` is what a named document\n\
