@@ -4,7 +4,16 @@
 
 mod fleet;
 
-use faultline_collector::export::Material;
+use faultline_collector::{
+    config::Dataset,
+    export::{Hold, Material, archive, dictionary, gather, publish},
+    names::Names,
+    store::{
+        events::{Events as _, Moment, Step},
+        sqlite::SqliteEvents,
+    },
+};
+use faultline_core::time::UnixTime;
 use fleet::{Site, document, material};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -273,6 +282,90 @@ fn adapters_speak_as_others_do() {
     assert_eq!(tags["start_utc"], "#date+start");
     assert_eq!(tags["country_code"], "#country+code+v_iso2");
     assert!(rows.len() > 2);
+}
+
+#[test]
+fn the_store_gives_what_the_rows_gave() {
+    let place = tempfile::tempdir().unwrap();
+    let all = world();
+    let store = SqliteEvents::open(&place.path().join("events.db")).unwrap();
+    let step = Step {
+        at: Moment {
+            tick: fleet::at(2000),
+            pass: 0,
+        },
+        revisions: &all.revisions,
+        evidence: &all.evidence,
+        bins: &all.bins,
+        coverage: &all.coverage,
+        ..Step::default()
+    };
+    store.keep(&step).unwrap();
+    let (as_of, hold) = (fleet::at(3 * 1440), Hold::default());
+    let window = UnixTime(i64::MIN)..UnixTime(i64::MAX);
+    let kept = gather(&store, as_of, &window, &hold).unwrap();
+    let (rows, kept) = (publish(&all, as_of, &hold), publish(&kept, as_of, &hold));
+    assert_eq!(rows.revisions, kept.revisions);
+    assert_eq!(rows.evidence, kept.evidence);
+    assert_eq!(rows.coverage, kept.coverage);
+    assert!(!kept.bins.is_empty());
+    assert_eq!(rows.bins, kept.bins);
+    drop(store);
+    // And as a command reads them.
+    let settings = format!("state = {:?}\nsimulated = true\n", place.path());
+    fs::write(place.path().join("settings.toml"), settings).unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_faultline-collector"))
+        .args([
+            "--config",
+            "settings.toml",
+            "export",
+            "shutdowns",
+            WHEN,
+            "--out",
+            "kept",
+        ])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    lay(&place.path().join("rows"), &all);
+    export(place.path(), &[WHEN, "--out", "laid"]);
+    assert_eq!(
+        sums(&place.path().join("kept")),
+        sums(&place.path().join("laid"))
+    );
+    // For the pages: the same bytes for all within an hour.
+    let store = SqliteEvents::open(&place.path().join("events.db")).unwrap();
+    let (dataset, names) = (Dataset::default(), Names::parse(None, None).unwrap());
+    let at = |minute| archive(&store, &dataset, true, &names, fleet::at(minute)).unwrap();
+    let one = at(4000 + 21);
+    assert_eq!(one.0, "simulated-shutdown-events-2026-03-03t190000z.zip");
+    assert_eq!(one, at(4000 + 40));
+}
+
+/// The dictionary in the manual is the one of this version.
+#[test]
+fn the_manual_has_the_dictionary() {
+    let manual = include_str!("../../docs/dataset.md");
+    let made = dictionary();
+    // Below its own title, one level down.
+    let tables = made
+        .split_once("\n## ")
+        .unwrap()
+        .1
+        .replace("\n## ", "\n### ");
+    if !manual.contains(&format!("### {tables}")) {
+        let place = std::env::temp_dir().join("faultline-dictionary.md");
+        fs::write(&place, format!("### {tables}")).unwrap();
+        panic!(
+            "docs/dataset.md has another dictionary; this version's is in {}",
+            place.display()
+        );
+    }
 }
 
 #[test]

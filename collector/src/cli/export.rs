@@ -7,9 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use faultline_collector::{
     config::Config,
     export::{
-        DATASET, Earlier, Form, Hold, Material, Release, SCHEMA, ooni, package, read_rows,
+        DATASET, Earlier, Form, Hold, Material, Release, SCHEMA, gather, ooni, package,
+        read_rows,
     },
     names::Names,
+    store::sqlite::SqliteEvents,
 };
 use faultline_core::{id::Country, time::UnixTime};
 use faultline_probe::{
@@ -116,11 +118,16 @@ pub(super) fn export(config: &Config, what: &What, now: UnixTime) -> Result<()> 
 }
 
 fn shutdowns(config: &Config, wish: &Shutdowns, now: UnixTime) -> Result<()> {
-    let material = material(wish)?;
-    let as_of = wish.as_of.unwrap_or(now);
-    let release = release(config, wish, as_of)?;
+    let release = Release::of(
+        &config.dataset,
+        wish.release.as_deref(),
+        wish.as_of.unwrap_or(now),
+        window(wish.from, wish.until)?,
+        config.simulated || wish.simulated,
+    )?;
     let since = wish.since.as_deref().map(Earlier::read).transpose()?;
-    let hold = hold(config);
+    let hold = Hold::of(&config.dataset);
+    let material = material(config, wish, &release, &hold)?;
     let form = match wish.form {
         As::Package => Form::Package,
         As::Kio => Form::KeepItOn,
@@ -153,7 +160,7 @@ fn measurements(config: &Config, wish: &Ooni, now: UnixTime) -> Result<()> {
         "single measurements are not public here: set public_evidence = true if their owners agreed to that"
     );
     let store = super::open(config)?;
-    let hold = hold(config);
+    let hold = Hold::of(&config.dataset);
     let importer = match identity::load(&config.state.join(super::import::KEY)) {
         Ok(key) => Some(key.public().probe_id()),
         Err(IdentityError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -206,12 +213,6 @@ fn secret(config: &Config, release: &str) -> Result<[u8; 32]> {
     Ok(digest.finalize().into())
 }
 
-fn hold(config: &Config) -> Hold {
-    Hold {
-        countries: config.dataset.high_risk.iter().copied().collect(),
-    }
-}
-
 fn window(from: Option<UnixTime>, until: Option<UnixTime>) -> Result<Range<UnixTime>> {
     let start = from.unwrap_or(UnixTime(i64::MIN));
     let end = until.unwrap_or(UnixTime(i64::MAX));
@@ -222,31 +223,24 @@ fn window(from: Option<UnixTime>, until: Option<UnixTime>) -> Result<Range<UnixT
     Ok(start..end)
 }
 
-fn material(wish: &Shutdowns) -> Result<Material> {
-    let folder = wish.from_rows.as_deref();
-    let folder = folder.context("where from? Give --from-rows DIR")?;
-    Ok(read_rows(folder)?)
-}
-
-fn release(config: &Config, wish: &Shutdowns, as_of: UnixTime) -> Result<Release> {
-    let dataset = &config.dataset;
-    let day = as_of.to_string();
-    let day = day.split('T').next().unwrap_or_default();
-    Ok(Release {
-        version: wish
-            .release
-            .clone()
-            .unwrap_or_else(|| day.replace('-', ".")),
-        as_of,
-        window: window(wish.from, wish.until)?,
-        simulated: config.simulated || wish.simulated,
-        licence: dataset.licence()?,
-        title: dataset.title.clone(),
-        publisher: dataset.publisher.clone(),
-        creators: dataset.creators.clone(),
-        doi: dataset.doi.clone(),
-        homepage: dataset.homepage.clone(),
-    })
+fn material(
+    config: &Config,
+    wish: &Shutdowns,
+    release: &Release,
+    hold: &Hold,
+) -> Result<Material> {
+    if let Some(folder) = &wish.from_rows {
+        return Ok(read_rows(folder)?);
+    }
+    let path = config.state.join("events.db");
+    anyhow::ensure!(
+        path.exists(),
+        "no events are kept in {}: set `state` to the folder of a collector that listens to heartbeats, or give --from-rows DIR",
+        path.display()
+    );
+    let events = SqliteEvents::open(&path)
+        .with_context(|| format!("cannot open the events {}", path.display()))?;
+    Ok(gather(&events, release.as_of, &release.window, hold)?)
 }
 
 fn names(config: &Config) -> Result<Names> {

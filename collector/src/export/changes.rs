@@ -170,7 +170,7 @@ pub(super) fn changelog(
     for (table, rows) in &now.rows {
         let before = since.and_then(|before| before.rows.get(table));
         let before = before.map_or_else(|| "-".into(), ToString::to_string);
-        let _ = write!(out, "| {table} | {rows} | {before} |\n");
+        let _ = writeln!(out, "| {table} | {rows} | {before} |");
     }
     out.push_str("\n| state | events |\n|---|---|\n");
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
@@ -178,7 +178,7 @@ pub(super) fn changelog(
         *states.entry(state).or_default() += 1;
     }
     for (state, events) in states {
-        let _ = write!(out, "| {state} | {events} |\n");
+        let _ = writeln!(out, "| {state} | {events} |");
     }
     out
 }

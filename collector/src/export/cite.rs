@@ -124,23 +124,23 @@ fn quoted(text: &str) -> String {
 fn citation(release: &Release, data: &[File]) -> String {
     let mut out = String::new();
     if release.simulated {
-        let _ = write!(out, "# {SIMULATED}\n");
+        let _ = writeln!(out, "# {SIMULATED}");
     }
     out.push_str("cff-version: 1.2.0\ntype: dataset\n");
     out.push_str("message: \"If you use this data, please cite it as below.\"\n");
-    let _ = write!(out, "title: {}\n", quoted(&title(release)));
+    let _ = writeln!(out, "title: {}", quoted(&title(release)));
     out.push_str("authors:\n");
     for name in &release.creators {
-        let _ = write!(out, "  - name: {}\n", quoted(name));
+        let _ = writeln!(out, "  - name: {}", quoted(name));
     }
-    let _ = write!(out, "version: {}\n", quoted(&release.version));
-    let _ = write!(out, "date-released: \"{}\"\n", moment::day(release.as_of));
+    let _ = writeln!(out, "version: {}", quoted(&release.version));
+    let _ = writeln!(out, "date-released: \"{}\"", moment::day(release.as_of));
     if Licence::known(&release.licence.id).is_some() {
-        let _ = write!(out, "license: {}\n", release.licence.id);
+        let _ = writeln!(out, "license: {}", release.licence.id);
     }
     match &release.doi {
         Some(doi) => {
-            let _ = write!(out, "doi: {}\n", quoted(doi));
+            let _ = writeln!(out, "doi: {}", quoted(doi));
         }
         None => {
             let _ = write!(
@@ -151,7 +151,7 @@ fn citation(release: &Release, data: &[File]) -> String {
         }
     }
     if let Some(home) = &release.homepage {
-        let _ = write!(out, "url: {}\n", quoted(home));
+        let _ = writeln!(out, "url: {}", quoted(home));
     }
     out
 }
@@ -172,9 +172,9 @@ fn readme(tables: &[Table], scene: &Scene<'_>) -> String {
 Each table is in `csv/`, `ndjson/` and `parquet/` with the same rows; DICTIONARY.md says what the\n\
 columns mean, CHANGELOG.md what changed since the release before, datapackage.json both for\n\
 machines.\n\n## To open it\n\n```text\n\
-frictionless validate datapackage.json\n\
+pip install 'frictionless[json]' && frictionless validate datapackage.json\n\
 sha256sum -c SHA256SUMS\n\
-duckdb -c \"SELECT * FROM read_parquet('parquet/{mark}events/**/*.parquet', hive_partitioning = true)\"\n\
+duckdb -c \"FROM read_parquet('parquet/{mark}events/**/*.parquet', hive_partitioning = true)\"\n\
 python3 -c \"import pandas; print(pandas.read_csv('csv/{mark}events.csv', parse_dates=['start_utc', 'end_utc']))\"\n\
 ```\n\n## What it does not say\n\n\
 An event says that and how connectivity was lost, never why: `cause` is what a named document\n\

@@ -278,11 +278,11 @@ pub(super) fn dictionary(tables: &[Table]) -> String {
     for table in tables {
         let _ = write!(out, "\n## {}\n\n{}\n\n", table.name, table.about);
         if !table.key.is_empty() {
-            let _ = write!(out, "Key: {}.\n", ticked(table.key));
+            let _ = writeln!(out, "Key: {}.", ticked(table.key));
         }
         for foreign in table.foreign {
             let (from, to) = (ticked(foreign.fields), ticked(foreign.to));
-            let _ = write!(out, "{from} is {to} of `{}`.\n", foreign.table);
+            let _ = writeln!(out, "{from} is {to} of `{}`.", foreign.table);
         }
         out.push_str("\n| column | type | HXL | meaning |\n|---|---|---|---|\n");
         for field in &table.fields {

@@ -9,11 +9,13 @@
 //! ledgers say is not said until a third one does, unless it takes an accusation back.
 
 use crate::{
+    config::Dataset,
     detect::event::{Bin, Covered, Evidence, Location, Reason, Revision, State},
     score::floors::FLOORS,
 };
 use faultline_core::{
     id::{Asn, Country},
+    measurement::NetworkKind,
     time::UnixTime,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,15 @@ const DAY: i64 = 86_400_000_000;
 pub struct Hold {
     /// Countries in which rows of single networks wait.
     pub countries: BTreeSet<Country>,
+}
+
+impl Hold {
+    /// As the settings have it.
+    pub fn of(dataset: &Dataset) -> Self {
+        Self {
+            countries: dataset.high_risk.iter().copied().collect(),
+        }
+    }
 }
 
 /// What there is, as the detector says it.
@@ -73,7 +84,7 @@ const fn nearest(sites: u32) -> u32 {
 pub fn publish(material: &Material, as_of: UnixTime, hold: &Hold) -> Published {
     let coverage = newest_days(material, as_of);
     let rules = Rules {
-        networks: Networks::of(&coverage),
+        places: Places::of(&coverage),
         as_of,
         hold,
     };
@@ -101,45 +112,69 @@ fn newest_days(material: &Material, as_of: UnixTime) -> Vec<Covered> {
     days.into_values().collect()
 }
 
-/// Networks that have three sites or more, by day and country.
-struct Networks(BTreeMap<UnixTime, BTreeSet<(Option<Country>, Asn)>>);
+/// Places that have three sites or more, by day.
+struct Places(BTreeMap<UnixTime, BTreeSet<Location>>);
 
-impl Networks {
+impl Places {
     fn of(coverage: &[Covered]) -> Self {
         let mut days: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for day in coverage.iter().filter(|day| day.eligible_sites >= GRAIN) {
-            if let Some(asn) = day.location.asn() {
-                let networks = days.entry(day.day).or_default();
-                networks.insert((day.location.country(), asn));
+        for day in coverage {
+            let places: &mut BTreeSet<_> = days.entry(day.day).or_default();
+            if day.eligible_sites >= GRAIN {
+                places.insert(day.location.clone());
             }
         }
         Self(days)
     }
 
     /// On the day that a moment is in, or, before that day is over, the one before.
-    fn at(&self, at: UnixTime) -> Option<&BTreeSet<(Option<Country>, Asn)>> {
-        let day = UnixTime(at.0.div_euclid(DAY) * DAY);
-        let before = UnixTime(day.0 - DAY);
-        self.0.get(&day).or_else(|| self.0.get(&before))
+    fn at(&self, at: UnixTime) -> impl Iterator<Item = &Location> {
+        let day = UnixTime(at.0.div_euclid(DAY).saturating_mul(DAY));
+        let before = UnixTime(day.0.saturating_sub(DAY));
+        let places = self.0.get(&day).or_else(|| self.0.get(&before));
+        places.into_iter().flatten()
     }
 
-    fn named(&self, at: UnixTime, asn: Asn) -> bool {
-        let on = self.at(at);
-        on.is_some_and(|day| day.iter().any(|(_, known)| *known == asn))
+    /// Whether a network may be named as part of what happened somewhere.
+    fn network(&self, at: UnixTime, asn: Asn, countries: &[Country]) -> bool {
+        self.at(at).any(|place| match place {
+            Location::Network(known) => *known == asn,
+            Location::NetworkIn(country, known) => *known == asn && countries.contains(country),
+            _ => false,
+        })
     }
 
-    /// How many in a country: known of countries only.
+    fn region(&self, at: UnixTime, code: &str) -> bool {
+        self.at(at)
+            .any(|place| matches!(place, Location::Region(known) if known == code))
+    }
+
+    fn access(&self, at: UnixTime, kind: NetworkKind, countries: &[Country]) -> bool {
+        self.at(at).any(|place| {
+            matches!(place, Location::Access(country, known)
+                if *known == kind && countries.contains(country))
+        })
+    }
+
+    fn country(&self, at: UnixTime, country: Country) -> bool {
+        self.at(at)
+            .any(|place| *place == Location::Country(country))
+    }
+
+    /// How many networks in a country: known of countries only.
     fn count(&self, at: UnixTime, place: &Location) -> u32 {
         let Location::Country(country) = place else {
             return u32::from(place.asn().is_some());
         };
-        let within = self.at(at).into_iter().flatten();
-        within.filter(|(c, _)| *c == Some(*country)).count() as u32
+        let networks = self
+            .at(at)
+            .filter(|place| matches!(place, Location::NetworkIn(known, _) if known == country));
+        networks.count() as u32
     }
 }
 
 struct Rules<'a> {
-    networks: Networks,
+    places: Places,
     as_of: UnixTime,
     hold: &'a Hold,
 }
@@ -169,7 +204,7 @@ impl Rules<'_> {
             location: day.location.clone(),
             day: day.day,
             eligible_sites: eligible,
-            eligible_asns: self.networks.count(day.day, &day.location),
+            eligible_asns: self.places.count(day.day, &day.location),
             min_detectable_share: least.map(|share| digits(share, 4).min(1.0)),
             deaf_minutes: day.deaf_minutes.min(1440),
         })
@@ -245,11 +280,8 @@ impl Rules<'_> {
             other.probability = digits(other.probability, 2);
         }
         said.alternatives.retain(|other| other.probability > 0.0);
-        said.asns.retain(|asn| {
-            let own = raw.location.asn() == Some(*asn);
-            own || (self.networks.named(raw.start, *asn) && !self.waits(raw, *asn))
-        });
-        said.eligible_asns = self.networks.count(raw.start, &raw.location);
+        self.name(raw, &mut said);
+        said.eligible_asns = self.places.count(raw.start, &raw.location);
         said.retro_evidence_sites = count(raw.retro_evidence_sites);
         said.retro_minutes = proportional(
             raw.retro_minutes,
@@ -270,6 +302,26 @@ impl Rules<'_> {
             said.as_of = up(raw.as_of, 1_000_000);
         }
         said
+    }
+
+    /// Leaves out parts of what happened that have fewer than three sites.
+    fn name(&self, raw: &Revision, said: &mut Revision) {
+        let (at, places) = (raw.start, &self.places);
+        let own = |country: &Country| raw.location.country() == Some(*country);
+        said.countries
+            .retain(|country| own(country) || places.country(at, *country));
+        let countries = said.countries.clone();
+        said.asns.retain(|asn| {
+            let named = places.network(at, *asn, &countries) && !self.waits(raw, *asn);
+            named || raw.location.asn() == Some(*asn)
+        });
+        said.admin1_codes.retain(|code| {
+            places.region(at, code) || raw.location == Location::Region(code.clone())
+        });
+        said.access_types.retain(|kind| {
+            let own = matches!(raw.location, Location::Access(_, known) if known == *kind);
+            own || places.access(at, *kind, &countries)
+        });
     }
 
     /// Whether a network in the list of a country's event is not to be named yet.
@@ -330,7 +382,8 @@ impl Rules<'_> {
         }
         let grain = if sites < FEW { BLUNT } else { MINUTE };
         said.sites = Some(shown);
-        said.llr = digits(raw.llr * f64::from(shown) / f64::from(sites), 1);
+        // It is a sum over sites: it would tell how many.
+        said.llr = 0.0;
         let coarse = |number: f64| {
             let whole = if number.abs() <= 1.0 {
                 f64::from(shown)
@@ -342,8 +395,9 @@ impl Rules<'_> {
         };
         said.value = raw.value.map(coarse);
         said.baseline = raw.baseline.map(coarse);
-        said.from = down(raw.from, MINUTE);
-        said.to = raw.to.map(|to| up(to, grain).max(said.from));
+        // The first and the last of all sites: each is of one.
+        said.from = down(raw.from, grain);
+        said.to = raw.to.map(|to| up(to, grain));
         said.error_s = raw.error_s.max((grain / 2_000_000) as u32);
         said.received_at = up(raw.received_at, BLUNT);
         Some(said)
@@ -473,11 +527,14 @@ fn significant(number: f64, digits: i32) -> f64 {
     if number <= 0.0 || !number.is_finite() {
         return 0.0;
     }
-    let scale = libm::pow(
-        10.0,
-        f64::from(digits - 1) - libm::floor(libm::log10(number)),
-    );
-    libm::round(number * scale) / scale
+    let last = libm::floor(libm::log10(number)) - f64::from(digits - 1);
+    // Whole powers only: a tenth is none in binary.
+    let step = libm::pow(10.0, last.abs());
+    if last < 0.0 {
+        libm::round(number * step) / step
+    } else {
+        libm::round(number / step) * step
+    }
 }
 
 #[cfg(test)]
@@ -497,7 +554,7 @@ mod tests {
     fn numbers_are_as_blunt_as_they_say() {
         let two = [5142.857, 0.123, 99.9, 0.0, -1.0, f64::NAN].map(|n| significant(n, 2));
         assert_eq!(two, [5100.0, 0.12, 100.0, 0.0, 0.0, 0.0]);
-        assert_eq!(significant(1_249_000.0, 1), 1_000_000.0);
+        assert_eq!(significant(123_456.0, 1).to_string(), "100000");
         assert_eq!(digits(0.666_666, 4), 0.6667);
         let at = UnixTime::from_secs(3_599);
         assert_eq!(

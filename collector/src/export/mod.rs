@@ -9,6 +9,7 @@ mod cite;
 mod csv;
 mod describe;
 pub mod floors;
+mod gather;
 mod hxl;
 mod kio;
 mod moment;
@@ -21,10 +22,15 @@ mod table;
 
 pub use changes::{Earlier, EarlierError};
 pub use floors::{Hold, Material, Published, publish};
+pub use gather::gather;
 pub use package::{File, Package, WriteError};
 pub use rows::{RowsError, read_rows};
 
-use crate::names::Names;
+use crate::{
+    config::{ConfigError, Dataset},
+    names::Names,
+    store::{StoreError, events::Events},
+};
 use faultline_core::time::UnixTime;
 use std::ops::Range;
 use table::{Scene, Table};
@@ -105,6 +111,66 @@ pub struct Release {
     pub doi: Option<String>,
     /// Where it can be had, where that is known.
     pub homepage: Option<String>,
+}
+
+impl Release {
+    /// As the settings have it; without a name, it has that of the day.
+    pub fn of(
+        dataset: &Dataset,
+        version: Option<&str>,
+        as_of: UnixTime,
+        window: Range<UnixTime>,
+        simulated: bool,
+    ) -> Result<Self, ConfigError> {
+        let day = moment::day(as_of).replace('-', ".");
+        Ok(Self {
+            version: version.map_or(day, Into::into),
+            as_of,
+            window,
+            simulated,
+            licence: dataset.licence()?,
+            title: dataset.title.clone(),
+            publisher: dataset.publisher.clone(),
+            creators: dataset.creators.clone(),
+            doi: dataset.doi.clone(),
+            homepage: dataset.homepage.clone(),
+        })
+    }
+}
+
+/// Why there is no archive.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The archive could not be made.
+    #[error("cannot make the archive: {0}")]
+    Zip(#[from] std::io::Error),
+}
+
+/// The data package of everything that was known at the last full hour, as an archive: equal
+/// bytes for all who ask within the hour.
+pub fn archive<E: Events + ?Sized>(
+    store: &E,
+    dataset: &Dataset,
+    simulated: bool,
+    names: &Names,
+    now: UnixTime,
+) -> Result<(String, Vec<u8>), ArchiveError> {
+    const HOUR: i64 = 3_600_000_000;
+    let as_of = UnixTime(now.0.div_euclid(HOUR) * HOUR);
+    let window = UnixTime(i64::MIN)..UnixTime(i64::MAX);
+    let hour = moment::iso(as_of).replace([':', '-'], "");
+    let release = Release::of(dataset, Some(&hour), as_of, window.clone(), simulated)?;
+    let hold = Hold::of(dataset);
+    let material = gather(store, as_of, &window, &hold)?;
+    let package = package(&material, &release, &hold, names, Form::Package, None);
+    Ok((format!("{}.zip", package.name), package.zip()?))
 }
 
 /// In which words.

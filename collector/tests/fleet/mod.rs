@@ -37,7 +37,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    fn groups(&self) -> [Location; 5] {
+    fn groups(&self) -> [Location; 6] {
         let country = Country::new(self.country).unwrap();
         let asn = Asn(self.asn);
         let kind = if self.mobile {
@@ -49,6 +49,7 @@ impl Site {
             Location::World,
             Location::Country(country),
             Location::NetworkIn(country, asn),
+            Location::Network(asn),
             Location::Access(country, kind),
             Location::Region(format!("{}-{:02}", self.country, self.region)),
         ]
@@ -186,10 +187,19 @@ fn event(place: &Location, sites: &[&Site], all: &mut Material) {
 
 fn first(id: EventId, place: &Location, sites: &[&Site], affected: &[&Site]) -> Revision {
     let share = affected.len() as f64 / sites.len() as f64;
-    let countries: BTreeSet<Country> = sites
+    let countries: BTreeSet<Country> = affected
         .iter()
         .filter_map(|site| Country::new(site.country))
         .collect();
+    let regions: BTreeSet<String> = affected
+        .iter()
+        .map(|site| format!("{}-{:02}", site.country, site.region))
+        .collect();
+    let mut kinds = vec![NetworkKind::Fixed, NetworkKind::Mobile];
+    kinds.retain(|kind| {
+        let mobile = *kind == NetworkKind::Mobile;
+        affected.iter().any(|site| site.mobile == mobile)
+    });
     let class = match place {
         Location::NetworkIn(..) => Class::AsnOnly,
         Location::Region(_) => Class::Regional,
@@ -211,10 +221,10 @@ fn first(id: EventId, place: &Location, sites: &[&Site], affected: &[&Site]) -> 
         location: place.clone(),
         countries: countries.into_iter().collect(),
         geo_scope: GeoScope::National,
-        admin1_codes: Vec::new(),
+        admin1_codes: regions.into_iter().collect(),
         area_name: None,
         asns: asns(affected).into_iter().collect(),
-        access_types: vec![NetworkKind::Fixed, NetworkKind::Mobile],
+        access_types: kinds,
         disruption_class: class,
         alternatives: vec![
             Alternative {

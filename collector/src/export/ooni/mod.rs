@@ -209,3 +209,6 @@ impl<S: Facts + ?Sized> Batches<'_, S> {
         })))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,10 +83,10 @@ fn columns() -> Vec<Column<Evidence>> {
                 "llr",
                 Number,
                 "How much more likely it is under the event than without, \
-                 natural logarithm; for the published number of sites.",
-            )
-            .required(),
-            |e, _| Cell::number(e.llr),
+                 natural logarithm; null for what sites of ours say, whose \
+                 number it would tell.",
+            ),
+            |e, _| Cell::number(e.sites.is_none().then_some(e.llr)),
         ),
         column(
             Field::new(
