@@ -1,7 +1,7 @@
 //! What did the operator set? One typed struct, from a TOML file whose every key is in
 //! `collector/collector.example.toml`.
 
-use crate::store::Address;
+use crate::{alert::Hook, store::Address};
 use faultline_core::{
     dns::NameBuf,
     trace::{self, Check},
@@ -67,6 +67,58 @@ pub struct Config {
     pub control: Control,
     /// Heartbeats.
     pub beats: Beats,
+    /// Events.
+    pub events: Events,
+}
+
+/// Settings of events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// Where this collector's pages are, for links in the feed.
+    pub public_url: Option<String>,
+    /// Days for which it is kept, minute by minute, what was expected and seen where nothing
+    /// happened.
+    pub bins_days: u32,
+    /// Who may act on events.
+    pub analysts: Vec<Analyst>,
+    /// Whether their names are published with what they did.
+    pub analysts_named: bool,
+    /// Who is told.
+    pub webhooks: Vec<Webhook>,
+    /// What kind of access networks give, CSV.
+    pub network_access: Option<PathBuf>,
+}
+
+/// Somebody who may act on events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analyst {
+    pub name: String,
+    /// SHA-256 of the token, hexadecimal.
+    pub token_sha256: String,
+}
+
+/// Somebody who is told of events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    pub url: String,
+    /// What messages are signed with.
+    pub secret: String,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            bins_days: 90,
+            analysts: Vec::new(),
+            analysts_named: false,
+            webhooks: Vec::new(),
+            network_access: None,
+        }
+    }
 }
 
 /// Settings of heartbeats.
@@ -174,6 +226,7 @@ impl Default for Config {
             batch_retention_days: None,
             control: Control::default(),
             beats: Beats::default(),
+            events: Events::default(),
         }
     }
 }
@@ -254,6 +307,7 @@ impl Config {
                 "beats.retention_days is at least 1: remove beats.listen to keep none".into(),
             ));
         }
+        config.events.check()?;
         let days = [config.retention_days, config.batch_retention_days];
         if days.contains(&Some(0)) {
             return Err(ConfigError::Content(
@@ -272,6 +326,40 @@ impl Config {
                 "tls_cert and tls_key go together: give both or none".into(),
             )),
         }
+    }
+}
+
+impl Events {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.bins_days == 0 {
+            return Err(ConfigError::Content(
+                "events.bins_days is at least 1".into(),
+            ));
+        }
+        if let Some(url) = &self.public_url
+            && !url::Url::parse(url).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https") && url.host().is_some()
+            })
+        {
+            return Err(ConfigError::Content(format!(
+                "events.public_url is no http or https URL: {url:?}"
+            )));
+        }
+        for analyst in &self.analysts {
+            let name = &analyst.name;
+            let digest = &analyst.token_sha256;
+            let valid = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            if name.trim().is_empty() || !valid {
+                return Err(ConfigError::Content(format!(
+                    "events.analysts: {name:?} needs a name and token_sha256, 64 hexadecimal digits: printf %s TOKEN | sha256sum"
+                )));
+            }
+        }
+        for webhook in &self.webhooks {
+            Hook::new(webhook)
+                .map_err(|e| ConfigError::Content(format!("events.webhooks: {e}")))?;
+        }
+        Ok(())
     }
 }
 
@@ -303,6 +391,12 @@ mod tests {
             .replace("# port", "port")
             .replace("# anchors", "anchors")
             .replace("# extra_roots", "extra_roots")
+            .replace("# public_url", "public_url")
+            .replace("# network_access", "network_access")
+            .replace("# analysts", "analysts")
+            .replace("# webhooks", "webhooks")
+            .replace("analysts = []\n", "")
+            .replace("webhooks = []\n", "")
             .replace("# retention_days", "retention_days")
             .replace("# batch_retention_days", "batch_retention_days");
         let config = Config::parse(&whole).unwrap();
@@ -314,11 +408,14 @@ mod tests {
         assert!(config.tlds.is_some() && config.dns_test_zone.is_some());
         assert!(config.network_users.is_some() && config.country_names.is_some());
         assert!(config.control.extra_roots.is_some());
+        assert_eq!(config.events.analysts.len(), 1);
+        assert_eq!(config.events.webhooks.len(), 1);
         // Every key that the parser knows is there.
         for nonsense in [
             "no_such_key = 1",
             "[control]\nno_such_key = 1",
             "[beats]\nno_such_key = 1",
+            "[events]\nno_such_key = 1",
         ] {
             let told = Config::parse(nonsense).unwrap_err().to_string();
             let expected = told.split_once("expected").map(|(_, keys)| keys).unwrap();
@@ -326,7 +423,7 @@ mod tests {
             assert!(keys.len() > 5, "{told}");
             for key in keys
                 .iter()
-                .filter(|key| !["control", "beats"].contains(key))
+                .filter(|key| !["control", "beats", "events"].contains(key))
             {
                 assert!(
                     whole.contains(&format!("\n{key} = ")),
@@ -352,6 +449,11 @@ mod tests {
             "[beats]\ninterval = 1",
             "[beats]\nretention_days = 0",
             "[beats]\nlisten = 'everywhere'",
+            "[events]\nbins_days = 0",
+            "[events]\npublic_url = 'somewhere'",
+            "[events]\nanalysts = [{ name = 'A', token_sha256 = 'short' }]",
+            "[events]\nwebhooks = [{ url = 'http://hooks.example/', secret = '0123456789abcdef' }]",
+            "[events]\nwebhooks = [{ url = 'https://hooks.example/', secret = 'short' }]",
             "batch_retention_days = -1",
             "facts = 'postgres://host/db'",
         ] {

@@ -4,6 +4,7 @@
 // `cli` is written as a user of this library.
 extern crate self as faultline_collector;
 
+pub mod alert;
 pub mod anchors;
 pub mod api;
 pub mod cli;
@@ -21,3 +22,4 @@ pub mod store;
 pub mod targets;
 pub mod tls;
 pub mod traces;
+pub mod watch;

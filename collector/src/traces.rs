@@ -80,6 +80,18 @@ pub struct Lists {
     version: String,
 }
 
+/// The built-in list, without a zone.
+impl Default for Lists {
+    fn default() -> Self {
+        Self::parse(BUILT_IN, None).unwrap_or_else(|_| Self {
+            tlds: Vec::new(),
+            canaries: Vec::new(),
+            checks: Vec::new(),
+            version: String::new(),
+        })
+    }
+}
+
 impl Lists {
     /// As the operator set them.
     pub fn new(config: &Config) -> Result<Self, TracesError> {

@@ -74,18 +74,8 @@ fn app_with_arrivals(store: &Arc<Sqlite>) -> (Router, Arc<Arrivals>) {
     )
     .watched_by(Arc::new(move |rows| watch.hear(rows)));
     let router = router(Arc::new(Service {
-        scores,
-        vintages: None,
-        config,
-        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
-        control: None,
-        store: store.clone(),
-        ingest,
-        enricher,
-        identity: collector,
         importer,
-        targets: vec![],
-        now: || NOW,
+        ..Service::new(config, store.clone(), ingest, collector, scores, || NOW)
     }))
     .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))));
     (router, arrivals)

@@ -121,20 +121,14 @@ fn app(folder: &Path, rows: Vec<MeasurementRow>) -> Router {
         Arc::new(Rules),
         identity.public(),
     );
-    router(Arc::new(Service {
-        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
+    router(Arc::new(Service::new(
         config,
         store,
         ingest,
-        enricher,
         identity,
-        control: None,
-        importer: None,
-        targets: vec![],
         scores,
-        vintages: None,
-        now: || NOW,
-    }))
+        || NOW,
+    )))
 }
 
 async fn page(app: &Router, query: &str) -> (Vec<String>, Option<String>) {

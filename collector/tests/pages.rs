@@ -121,18 +121,10 @@ fn app(folder: &Path, settings: &str, rows: &[MeasurementRow]) -> (Router, Arc<S
         identity.public(),
     );
     let service = Service {
-        config,
-        store,
-        ingest,
-        enricher,
-        identity,
-        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
-        control: None,
         importer: Some(ProbeId([99; 16])),
         targets: targets::parse(targets::BUILT_IN),
-        scores: Arc::clone(&scores),
         vintages: Some(Vintages::open(folder.join("vintages.jsonl")).unwrap()),
-        now: || NOW,
+        ..Service::new(config, store, ingest, identity, Arc::clone(&scores), || NOW)
     };
     (router(Arc::new(service)), scores)
 }

@@ -214,18 +214,8 @@ fn pages(folder: &Path, config: Config, scores: &Arc<Scores>, names: &[String]) 
         identity.public(),
     );
     let app = router(Arc::new(Service {
-        config,
-        store,
-        ingest,
-        enricher,
-        identity,
-        traces: faultline_collector::traces::Lists::new(&Config::default()).unwrap(),
-        control: None,
-        importer: None,
         targets: targets::parse(targets::BUILT_IN),
-        scores: Arc::clone(scores),
-        vintages: None,
-        now: || NOW,
+        ..Service::new(config, store, ingest, identity, Arc::clone(scores), || NOW)
     }));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -97,19 +97,18 @@ async fn collector(store: &Arc<Sqlite>) -> (String, tokio::task::JoinHandle<()>)
         identity.public(),
     );
     let config = Config::parse("").unwrap();
+    let scores = Arc::new(Scores::new(&config, None).unwrap());
     let service = Service {
-        scores: Arc::new(Scores::new(&config, None).unwrap()),
-        vintages: None,
-        config,
-        store: store.clone(),
-        ingest,
-        enricher,
-        identity,
         traces: faultline_collector::traces::Lists::parse("com\n", None).unwrap(),
-        importer: None,
-        control: None,
         targets: targets::parse(targets::BUILT_IN),
-        now: faultline_now,
+        ..Service::new(
+            config,
+            store.clone(),
+            ingest,
+            identity,
+            scores,
+            faultline_now,
+        )
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = format!("http://{}", listener.local_addr().unwrap());

@@ -191,7 +191,7 @@ const LEAST: usize = 16;
 /// Most rows of a page.
 const PAGE: usize = 1000;
 
-fn time(
+pub(super) fn time(
     name: &str,
     text: Option<&str>,
     read: fn(&str) -> Option<UnixTime>,

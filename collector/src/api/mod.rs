@@ -1,14 +1,19 @@
 //! What does the collector answer over HTTP? Probes post CBOR (`faultline_core::protocol`);
 //! everybody reads JSON under `/v1`. Handlers know HTTP and formats; the store knows SQL.
 
+mod analysts;
 mod app;
 mod arrivals;
 mod ask;
+mod calendar;
 mod country;
+mod events;
 mod evidence;
+mod feed;
 mod filter;
 mod lists;
-mod moment;
+mod live;
+pub(crate) mod moment;
 mod openapi;
 mod pages;
 mod probes;
@@ -23,6 +28,7 @@ mod walk;
 mod wire;
 mod world;
 
+pub use analysts::SignIns;
 pub use arrivals::Arrivals;
 pub use openapi::document as openapi;
 pub use scores::{Scores, ScoresError};
@@ -32,8 +38,9 @@ use crate::{
     config::Config,
     control::Desk,
     ingest::{Enricher, Ingest, MAX_BATCH},
-    store::Store,
+    store::{Store, events::Events},
     traces::Lists,
+    watch::Watch,
 };
 use axum::{
     Router,
@@ -68,8 +75,44 @@ pub struct Service {
     pub scores: Arc<Scores>,
     /// What was published, where it is kept.
     pub vintages: Option<Vintages>,
+    /// What happened, where it is kept.
+    pub events: Option<Arc<dyn Events>>,
+    /// Who finds it, where hearts are listened to.
+    pub watch: Option<Arc<Watch>>,
+    /// Wrong tokens of analysts.
+    pub sign_ins: SignIns,
     /// The wall clock.
     pub now: fn() -> UnixTime,
+}
+
+impl Service {
+    /// With what every collector has. The rest is empty: `Service { targets, ..Service::new(..) }`.
+    pub fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        ingest: Ingest,
+        identity: Identity,
+        scores: Arc<Scores>,
+        now: fn() -> UnixTime,
+    ) -> Self {
+        Self {
+            enricher: Arc::clone(ingest.enricher()),
+            config,
+            store,
+            ingest,
+            identity,
+            importer: None,
+            targets: Vec::new(),
+            traces: Lists::default(),
+            control: None,
+            scores,
+            vintages: None,
+            events: None,
+            watch: None,
+            sign_ins: SignIns::default(),
+            now,
+        }
+    }
 }
 
 /// Requests that are not uploads are small.
@@ -104,6 +147,14 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/targets/{target}", get(lists::target))
         .route("/v1/method", get(lists::method))
         .route("/v1/summary", get(summary::summary))
+        .route("/v1/events", get(events::list))
+        .route("/v1/events.atom", get(feed::feed))
+        .route("/v1/events/{id}", get(events::one))
+        .route("/v1/events/{id}/actions", post(analysts::act).layer(small))
+        .route("/v1/live", get(live::live))
+        .route("/v1/coverage/shutdowns", get(live::coverage))
+        .route("/v1/countries/{country}/calendar", get(calendar::calendar))
+        .route("/v1/review", get(analysts::review))
         .route("/v1/openapi.json", get(openapi::serve))
         .fallback(app::serve)
         .method_not_allowed_fallback(refused::wrong_method)

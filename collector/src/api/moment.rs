@@ -14,7 +14,7 @@ pub(super) fn end(text: &str) -> Option<UnixTime> {
 }
 
 /// `2026-11-24`, `2026-11-24T01:02:03Z` or with a fraction.
-pub(super) fn parse(text: &str) -> Option<UnixTime> {
+pub(crate) fn parse(text: &str) -> Option<UnixTime> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, time.strip_suffix('Z')?),
         None => (text, "00:00:00"),

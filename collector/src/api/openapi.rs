@@ -57,6 +57,31 @@ const TARGET: &[(&str, &str)] = &[
     FORMAT[1],
 ];
 
+const EVENTS: &[(&str, &str)] = &[
+    ("country", "ISO 3166-1 alpha-2"),
+    (
+        "state",
+        "suspected, confirmed, ending, ended, final, lapsed, retracted or merged",
+    ),
+    ("class", "as in an event"),
+    (
+        "from",
+        "those that touch this time: a date or a time in UTC, RFC 3339",
+    ),
+    ("until", "likewise; a date is its whole day"),
+    ("as_of", "as they were known then; a date is its whole day"),
+    ("limit", "1 to 1000, 100 unless given"),
+    ("after", "`next` of the page before"),
+];
+const EVENT: &[(&str, &str)] = &[
+    ("id", "26 digits and letters"),
+    ("as_of", "as it was known then; a date is its whole day"),
+];
+const CALENDAR: &[(&str, &str)] = &[COUNTRY[0], ("year", "2026; this one unless given")];
+/// A header, never part of an address.
+const ANALYST: (&str, &str) = ("x-analyst-token", "the token of an analyst of the settings");
+const SIGNED: &[(&str, &str)] = &[("id", "26 digits and letters"), ANALYST];
+
 const fn post(path: &'static str, summary: &'static str) -> Route {
     Route {
         method: "post",
@@ -152,6 +177,48 @@ const ROUTES: &[Route] = &[
     ),
     get("/v1/method", "The method of the scores", FORMAT),
     get("/v1/summary", "Scored outcomes by country and target", &[]),
+    get(
+        "/v1/events",
+        "Shutdowns and outages, newest start first; `next` of a page is `after` of the following",
+        EVENTS,
+    ),
+    Route {
+        replies: "application/atom+xml",
+        ..get(
+            "/v1/events.atom",
+            "The latest hundred changes of events, as an Atom feed",
+            &[],
+        )
+    },
+    get(
+        "/v1/events/{id}",
+        "One event with its revisions, evidence, timeline, groups and the others of its incident",
+        EVENT,
+    ),
+    Route {
+        method: "post",
+        ..get(
+            "/v1/events/{id}/actions",
+            "Of an analyst: a deed with its reason, as JSON; reply: the newest revision",
+            SIGNED,
+        )
+    },
+    get("/v1/live", "The state of every country now", &[]),
+    get(
+        "/v1/coverage/shutdowns",
+        "Which losses would have been seen where, on one day",
+        &[("day", "2026-11-24; the latest unless given")],
+    ),
+    get(
+        "/v1/countries/{country}/calendar",
+        "The days of a year: what was lost, and what would have been seen",
+        CALENDAR,
+    ),
+    get(
+        "/v1/review",
+        "Of an analyst: events that nobody looked at since they changed",
+        &[ANALYST],
+    ),
     get("/v1/openapi.json", "This document", &[]),
 ];
 
@@ -194,8 +261,8 @@ fn operation(route: &Route) -> Value {
             json!({
                 "name": name,
                 "description": description,
-                "in": if in_path { "path" } else { "query" },
-                "required": in_path,
+                "in": if in_path { "path" } else if *name == ANALYST.0 { "header" } else { "query" },
+                "required": in_path || *name == ANALYST.0,
                 "schema": { "type": "string" },
             })
         })
@@ -211,6 +278,10 @@ fn operation(route: &Route) -> Value {
             "default": { "description": "refused", "content": refusals },
         },
     });
+    if let (JSON, "post", Value::Object(map)) = (route.replies, route.method, &mut operation) {
+        let body = json!({ "required": true, "content": { JSON: {} } });
+        map.insert("requestBody".into(), body);
+    }
     if let (CBOR, Value::Object(map)) = (route.replies, &mut operation) {
         let body = json!({ "required": true, "content": { "application/cose": {} } });
         map.insert("requestBody".into(), body);

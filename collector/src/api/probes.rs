@@ -211,7 +211,7 @@ fn payload(bytes: &[u8]) -> Result<&[u8], Refused> {
 }
 
 /// Where a request came from: the connection, or what one's own proxy added last.
-fn source(peer: IpAddr, headers: &HeaderMap, behind_proxy: bool) -> Option<IpAddr> {
+pub(super) fn source(peer: IpAddr, headers: &HeaderMap, behind_proxy: bool) -> Option<IpAddr> {
     if !behind_proxy {
         return Some(peer);
     }

@@ -94,13 +94,31 @@ pub(super) fn once(
     media_type: &'static str,
     bytes: Vec<u8>,
 ) -> Result<Response, Refused> {
+    made(asked, media_type, Keep::Never, bytes)
+}
+
+/// Bytes of a page that tells nothing of what its reader looks at.
+pub(super) fn again(
+    asked: &HeaderMap,
+    media_type: &'static str,
+    bytes: Vec<u8>,
+) -> Result<Response, Refused> {
+    made(asked, media_type, Keep::AskAgain, bytes)
+}
+
+fn made(
+    asked: &HeaderMap,
+    media_type: &'static str,
+    keep: Keep,
+    bytes: Vec<u8>,
+) -> Result<Response, Refused> {
     let sent = if bytes.len() >= SMALL && takes_gzip(asked) {
         let packed = gzip(&bytes, FAST).map_err(|e| Refused::internal(&e))?;
         Sent::gzipped(Arc::new(packed))
     } else {
         Sent::plain(Arc::new(bytes))
     };
-    Ok(sent.respond(media_type, Keep::Never, asked))
+    Ok(sent.respond(media_type, keep, asked))
 }
 
 /// Whether a list is wanted as CSV.

@@ -5,25 +5,31 @@ use anyhow::{Context as _, Result};
 use faultline_collector::{
     anchors::Anchors,
     config::Config,
-    ingest::{Enricher, Silence, Terms, Ward},
+    ingest::{AccessTable, Enricher, Silence, Sites, Terms, Ward},
     store::{Store, sqlite::SqliteBeats},
 };
-use faultline_core::{engine::heartbeat::MOST, time::UnixTime};
-use faultline_probe::identity;
+use faultline_core::{codec::PublicKey, engine::heartbeat::MOST, time::UnixTime};
+use faultline_probe::{
+    identity,
+    random::{Entropy as _, OsEntropy},
+};
 use std::{
     net::{SocketAddr, UdpSocket},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
     thread,
     time::Duration,
 };
 
-/// What listens, if the settings say so. `key` is the collector's, which is there.
+/// What listens, if the settings say so. `key` is the collector's, which is there; `own` signs
+/// the beats by which it hears itself.
 pub(super) fn ward(
     config: &Config,
     store: &Arc<dyn Store>,
     enricher: &Arc<dyn Enricher>,
     key: &Path,
+    own: PublicKey,
 ) -> Result<Option<Arc<Ward>>> {
     let beats = &config.beats;
     let Some(listen) = beats.listen else {
@@ -48,7 +54,15 @@ pub(super) fn ward(
         anchors,
     };
     let (store, enricher) = (Arc::clone(store), Arc::clone(enricher));
-    let ward = Ward::new(store, Arc::new(kept), enricher, identity::load(key)?, terms);
+    let path = config.state.join("site.key");
+    let sites = Sites::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
+    let access = match &config.events.network_access {
+        Some(path) => AccessTable::read(path)?,
+        None => AccessTable::default(),
+    };
+    let ward = Ward::new(store, Arc::new(kept), enricher, identity::load(key)?, terms)
+        .knowing(sites, access)
+        .hearing_itself(own);
     Ok(Some(Arc::new(ward)))
 }
 
@@ -80,14 +94,21 @@ fn hear(socket: &UdpSocket, ward: &Ward, now: fn() -> UnixTime) {
             }
         };
         let octets = buffer.get(..length).unwrap_or_default();
-        match ward.hear(from, octets, now()) {
-            Ok(answer) => {
+        // A panic is a bug, and no reason to be deaf from then on.
+        let heard = catch_unwind(AssertUnwindSafe(|| ward.hear(from, octets, now())));
+        match heard {
+            Ok(Ok(answer)) => {
                 if let Err(error) = socket.send_to(&answer, from) {
                     tracing::debug!(%error, "a heartbeat was not answered");
                 }
             }
-            Err(Silence::Store(error)) => tracing::error!(%error, "a heartbeat was not kept"),
-            Err(silence) => tracing::trace!(%silence, "no heartbeat"),
+            Ok(Err(Silence::Store(error))) => {
+                tracing::error!(%error, "a heartbeat was not kept");
+            }
+            Ok(Err(silence)) => tracing::trace!(%silence, "no heartbeat"),
+            Err(_) => {
+                tracing::error!("a heartbeat was not taken in: this is a bug; others are");
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ mod hearts;
 mod import;
 mod retention;
 mod serve;
+mod signals;
+mod watch;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -21,8 +23,10 @@ use faultline_collector::{
     traces,
 };
 use faultline_core::time::UnixTime;
+use signals::Whose;
 use std::{
     io::Write as _,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -89,6 +93,15 @@ enum Action {
     },
     /// Make every derived row again from the batches kept, and print their digest.
     Rebuild,
+    /// Make all events again from what was heard and told, and say whether they are equal.
+    RebuildEvents {
+        /// Keep what was made again in the place of what was said before.
+        #[arg(long)]
+        replace: bool,
+        /// Somebody looked at the clock: the month without events is real.
+        #[arg(long)]
+        clock_is_right: bool,
+    },
     /// Drop what is older than the settings allow, now; `serve` does it every hour.
     Retain,
     /// Move the facts from the state folder to ClickHouse. Goes on where it stopped.
@@ -128,6 +141,12 @@ enum Format {
     /// OONI web_connectivity documents: a file, a folder of .json and .jsonl files, gzipped
     /// or not, or - .
     Ooni { from: PathBuf },
+    /// Replies of IODA's API, version 2: alerts, or events in either format. A file or - .
+    Ioda { from: PathBuf },
+    /// The reply of Cloudflare Radar's annotations of outages. A file or - .
+    Radar { from: PathBuf },
+    /// KeepItOn's STOP list, CSV or XLSX: documented causes, by day. A file or - .
+    Keepiton { from: PathBuf },
 }
 
 /// Does what the arguments say.
@@ -173,11 +192,19 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             }
             serve::serve(config, now).map(|()| 0)
         }
-        Action::Import {
-            format: Format::Ooni { from },
-        } => {
+        Action::Import { format } => {
+            let (Format::Ooni { from }
+            | Format::Ioda { from }
+            | Format::Radar { from }
+            | Format::Keepiton { from }) = format;
             there(from)?;
-            import::ooni(&config, from, now())
+            let whose = match format {
+                Format::Ooni { .. } => return import::ooni(&config, from, now()),
+                Format::Ioda { .. } => Whose::Ioda,
+                Format::Radar { .. } => Whose::Radar,
+                Format::Keepiton { .. } => Whose::KeepItOn,
+            };
+            signals::import(&config, whose, from, now())
         }
         Action::Judge {
             format:
@@ -233,6 +260,10 @@ fn act(arguments: &Arguments, now: fn() -> UnixTime) -> Result<u64> {
             std::io::stdout().lock().write_all(text.as_bytes())?;
             Ok(0)
         }
+        Action::RebuildEvents {
+            replace,
+            clock_is_right,
+        } => watch::again(&config, *replace, *clock_is_right, now()),
         Action::Rebuild => {
             let store = open(&config)?;
             rebuild(&*store, judge(&config)?)?;
@@ -285,7 +316,10 @@ fn enricher(config: &Config) -> Result<Arc<dyn Enricher>> {
 /// The ledger's file; the folder is made.
 fn ledger(config: &Config) -> Result<PathBuf> {
     let state = &config.state;
-    std::fs::create_dir_all(state).with_context(|| {
+    // Who measured, and when somebody's machine was on: nobody else's business.
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700);
+    folder.create(state).with_context(|| {
         format!(
             "cannot make the state folder {}: set `state`",
             state.display()

@@ -1,19 +1,21 @@
 //! How is the API brought up and taken down? The address is bound before anything is said,
 //! so that port 0 works; on a signal, requests under way are finished.
 
-use super::hearts;
+use super::{hearts, watch};
 use anyhow::{Context as _, Result};
 use axum::serve::ListenerExt as _;
 use faultline_collector::{
+    alert::{Hook, deliver},
     api::{Arrivals, Scores, Service, Vintages, router},
     config::Config,
     control,
     ingest::Ingest,
-    store::Store,
+    store::{Store, sqlite::SqliteEvents},
     targets, tls,
     traces::Lists,
+    watch::Watch,
 };
-use faultline_core::time::UnixTime;
+use faultline_core::{codec::Identity, time::UnixTime};
 use faultline_probe::{
     identity,
     random::{Entropy as _, OsEntropy},
@@ -41,12 +43,19 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     if let Some(socket) = &hearts {
         config.beats.listen = Some(socket.local_addr()?);
     }
-    let (service, arrivals) = service(config, now)?;
+    let own = fresh();
+    let events = watch::open(&config)?;
+    let (service, arrivals) = service(config, &own, &events, now)?;
     let service = Arc::new(service);
     publish(&service);
     if let (Some(socket), Some(ward)) = (hearts, service.ingest.ward()) {
+        let at = socket.local_addr()?;
         hearts::listen(socket, Arc::clone(ward), now)?;
         hearts::forget_daily(Arc::clone(ward), service.config.beats.retention_days, now)?;
+        watch::pulse(at, own, service.identity.public(), events.clone(), now)?;
+    }
+    if let Some(watch) = &service.watch {
+        watch::minutes(Arc::clone(watch), service.config.events.bins_days, now)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -58,6 +67,10 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         super::retention::start(Arc::clone(&service.store), &service.config, now);
         let at = listener.local_addr()?;
         let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
+        for hook in &service.config.events.webhooks {
+            let (hook, simulated) = (Hook::new(hook)?, service.config.simulated);
+            tokio::spawn(deliver(hook, Arc::clone(&events), simulated, now));
+        }
         let noticed = tokio::spawn(notice(Arc::clone(&service.store), arrivals));
         let app = router(service).into_make_service_with_connect_info::<SocketAddr>();
         let served = if let Some(secure) = secure {
@@ -77,7 +90,23 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
     })
 }
 
-fn service(config: Config, now: fn() -> UnixTime) -> Result<(Service, Arc<Arrivals>)> {
+/// A key for this run of the process.
+fn fresh() -> Identity {
+    loop {
+        let mut secret = [0; 32];
+        OsEntropy.fill(&mut secret);
+        if let Some(identity) = Identity::from_bytes(&secret) {
+            return identity;
+        }
+    }
+}
+
+fn service(
+    config: Config,
+    own: &Identity,
+    events: &Arc<SqliteEvents>,
+    now: fn() -> UnixTime,
+) -> Result<(Service, Arc<Arrivals>)> {
     let store = super::open(&config)?;
     let path_of_key = config.state.join("collector.key");
     let identity = identity::load_or_create(&path_of_key, &mut |bytes| OsEntropy.fill(bytes))?;
@@ -101,9 +130,14 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<(Service, Arc<Arriva
         identity.public(),
     )
     .watched_by(Arc::new(move |rows| watch.hear(rows)));
-    let ingest = match hearts::ward(&config, &store, &enricher, &path_of_key)? {
-        Some(ward) => ingest.hearing(ward),
-        None => ingest,
+    let ward = hearts::ward(&config, &store, &enricher, &path_of_key, own.public())?;
+    let (ingest, watch) = match ward {
+        Some(ward) => {
+            let (beats, events) = (Arc::clone(ward.beats()), events.clone());
+            let watch = Watch::new(beats, events, watch::settings(&config)?);
+            (ingest.hearing(ward), Some(Arc::new(watch)))
+        }
+        None => (ingest, None),
     };
     let mut targets = targets::parse(&list);
     let services = scores.services().iter();
@@ -122,14 +156,10 @@ fn service(config: Config, now: fn() -> UnixTime) -> Result<(Service, Arc<Arriva
         targets,
         control,
         importer: Some(importer),
-        scores,
         vintages: Some(Vintages::open(config.state.join("vintages.jsonl"))?),
-        config,
-        store,
-        ingest,
-        enricher,
-        identity,
-        now,
+        events: Some(events.clone()),
+        watch,
+        ..Service::new(config, store, ingest, identity, scores, now)
     };
     Ok((service, arrivals))
 }

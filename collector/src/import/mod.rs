@@ -3,6 +3,7 @@
 //! and told apart from those of volunteers like any batch.
 
 pub mod ooni;
+pub mod signals;
 
 pub use ooni::{Converted, convert};
 

@@ -3,11 +3,17 @@
 //! Whatever else comes is met with silence: an answer goes only to who proved to be an enrolled
 //! probe with a beat that is new, and is shorter than what it answers, so that nobody is
 //! reached by this socket whose address another wrote into a packet. Before a signature is
-//! checked, beats are counted by signer and source together: who sends under another's name
-//! spends its own allowance. The source's address gives country and network and goes no
-//! further.
+//! checked, datagrams are counted (`gate.rs`): who floods spends its own allowance. The
+//! source's address gives country, network, region and site and goes no further.
+//!
+//! The collector beats, too, to hear whether it hears: its own beats come through the same
+//! socket and are answered, but not kept.
 
-use super::Enricher;
+use super::{
+    Enricher,
+    gate::Gate,
+    site::{AccessTable, Sites},
+};
 use crate::{
     anchors::Anchors,
     signature,
@@ -19,27 +25,15 @@ use crate::{
 use faultline_core::{
     codec::{Envelope, Identity, PublicKey, Purpose},
     engine::heartbeat::{LEAST, MOST, acknowledge},
-    id::{Country, ProbeId},
+    id::{Asn, Country, ProbeId},
     protocol::{Beat, BeatTerms},
     time::UnixTime,
     value::Ip,
 };
 use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher as _,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-/// Seconds of a window in which beats are counted.
-const WINDOW: i64 = 10;
-/// Beats of one signer from one source in a window; an honest one sends one in thirty seconds.
-const EACH: u8 = 3;
-/// Beats in a window altogether, which bounds the signatures that are checked: ten times those
-/// of ten thousand probes.
-const ALL: u32 = 16_000;
-/// Counters. Two sources that share one share an allowance, for one window.
-const COUNTERS: usize = 1 << 16;
 
 /// How probes are to beat.
 #[derive(Clone, Debug)]
@@ -82,6 +76,9 @@ pub struct Ward {
     identity: Identity,
     terms: Terms,
     gate: Mutex<Gate>,
+    sites: Option<Sites>,
+    access: AccessTable,
+    own: Option<PublicKey>,
 }
 
 impl Ward {
@@ -100,7 +97,24 @@ impl Ward {
             identity,
             terms,
             gate: Mutex::new(Gate::new()),
+            sites: None,
+            access: AccessTable::default(),
+            own: None,
         }
+    }
+
+    /// Likewise, telling sites and kinds of access apart. Without sites, each probe is its own.
+    #[must_use]
+    pub fn knowing(mut self, sites: Sites, access: AccessTable) -> Self {
+        (self.sites, self.access) = (Some(sites), access);
+        self
+    }
+
+    /// Likewise, answering the collector's own beats, which are not kept.
+    #[must_use]
+    pub fn hearing_itself(mut self, key: PublicKey) -> Self {
+        self.own = Some(key);
+        self
     }
 
     /// Beats and ledgers.
@@ -137,77 +151,82 @@ impl Ward {
         }
         let envelope = Envelope::parse(octets).map_err(|_| Silence::Malformed)?;
         let probe = envelope.signer;
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = gate.admits(probe, from.ip(), now);
-        drop(gate);
-        if !admitted {
+        if let Some(own) = self.own.as_ref().filter(|own| own.probe_id() == probe) {
+            return self.hear_itself(own, &envelope, octets, now);
+        }
+        let pass = self.gate().admits(probe, from.ip(), now);
+        let pass = pass.ok_or(Silence::TooMany)?;
+        let known = self.probes.probe(probe)?.filter(may_beat);
+        let Some(known) = known else {
+            self.gate().miss(from.ip());
+            return Err(Silence::Stranger);
+        };
+        let key = PublicKey::from_sec1(&known.public_key).map_err(|_| Silence::Stranger)?;
+        if !self.gate().checks(pass, probe, from.ip()) {
             return Err(Silence::TooMany);
         }
-        let known = self.probes.probe(probe)?.filter(may_beat);
-        let known = known.ok_or(Silence::Stranger)?;
-        let key = PublicKey::from_sec1(&known.public_key).map_err(|_| Silence::Stranger)?;
-        let beat: Beat =
-            signature::open(&envelope, Purpose::Beat, &key).map_err(|_| Silence::Signature)?;
+        let beat: Beat = signature::open(&envelope, Purpose::Beat, &key).map_err(|_| {
+            self.gate().miss(from.ip());
+            Silence::Signature
+        })?;
+        let (country, asn, whereabouts) = self.whereabouts(probe, from.ip());
         let heard = Heard {
             probe,
             received: now,
             beat,
-            country: self.enricher.country_of(from.ip()).unwrap_or_default(),
-            asn: self.enricher.asn_of(from.ip()).unwrap_or_default(),
-            whereabouts: Whereabouts::default(),
+            country,
+            asn,
+            whereabouts,
         };
         if !self.beats.hear(&heard)? {
             return Err(Silence::Repeated);
         }
+        // Only now: a beat that another repeats from elsewhere must not move its signer.
+        self.gate().prove(probe, from.ip());
         let answer = acknowledge(octets, &self.identity, now);
         if answer.len() >= octets.len() {
             return Err(Silence::Length);
         }
         Ok(answer)
     }
+
+    /// The collector's own beat: answered, so that both ways through the socket are tested.
+    fn hear_itself(
+        &self,
+        own: &PublicKey,
+        envelope: &Envelope<'_>,
+        octets: &[u8],
+        now: UnixTime,
+    ) -> Result<Vec<u8>, Silence> {
+        let opened: Result<Beat, _> = signature::open(envelope, Purpose::Beat, own);
+        opened.map_err(|_| Silence::Signature)?;
+        Ok(acknowledge(octets, &self.identity, now))
+    }
+
+    fn whereabouts(&self, probe: ProbeId, from: IpAddr) -> (Country, Asn, Whereabouts) {
+        let country = self.enricher.country_of(from).unwrap_or_default();
+        let asn = self.enricher.asn_of(from).unwrap_or_default();
+        let own = || {
+            let head = probe.0.iter().take(8);
+            head.fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet))
+        };
+        let site = self.sites.as_ref().map_or_else(own, |sites| sites.of(from));
+        let whereabouts = Whereabouts {
+            site,
+            access: self.access.of(asn),
+            region: self.enricher.region_of(from).unwrap_or_default(),
+        };
+        (country, asn, whereabouts)
+    }
+
+    /// A panic elsewhere leaves counts that are good enough.
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn may_beat(probe: &ProbeRecord) -> bool {
     probe.revoked.is_none() && probe.source == Source::Probe
-}
-
-/// Counts beats, in memory that does not grow.
-struct Gate {
-    window: i64,
-    all: u32,
-    each: Vec<u8>,
-    hasher: RandomState,
-}
-
-impl Gate {
-    fn new() -> Self {
-        Self {
-            window: i64::MIN,
-            all: 0,
-            each: vec![0; COUNTERS],
-            // Drawn anew at each start: nobody can choose whose counter is shared.
-            hasher: RandomState::new(),
-        }
-    }
-
-    fn admits(&mut self, probe: ProbeId, from: IpAddr, now: UnixTime) -> bool {
-        let window = now.secs().div_euclid(WINDOW);
-        if window != self.window {
-            self.window = window;
-            self.all = 0;
-            self.each.fill(0);
-        }
-        let at = self.hasher.hash_one((probe, from)) as usize % COUNTERS;
-        let Some(each) = self.each.get_mut(at) else {
-            return false;
-        };
-        if *each >= EACH || self.all >= ALL {
-            return false;
-        }
-        *each += 1;
-        self.all += 1;
-        true
-    }
 }
 
 #[cfg(test)]

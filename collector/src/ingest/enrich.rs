@@ -12,6 +12,10 @@ use std::{
 pub trait Enricher: Send + Sync {
     fn asn_of(&self, ip: IpAddr) -> Option<Asn>;
     fn country_of(&self, ip: IpAddr) -> Option<Country>;
+    /// ISO 3166-2, where the database has subdivisions.
+    fn region_of(&self, _: IpAddr) -> Option<String> {
+        None
+    }
     /// SHA-256 of what the answers come from.
     fn digest(&self) -> [u8; 32];
 }
@@ -82,6 +86,18 @@ impl Enricher for Mmdb {
             .decode_path::<String>(&path)
             .ok()??;
         Country::new(&code)
+    }
+    fn region_of(&self, ip: IpAddr) -> Option<String> {
+        let path = [
+            PathElement::Key("subdivisions"),
+            PathElement::Index(0),
+            PathElement::Key("iso_code"),
+        ];
+        let found = self.country.lookup(ip).ok()?;
+        let code = found.decode_path::<String>(&path).ok()??;
+        let valid =
+            (1..=3).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
+        valid.then_some(format!("{}-{code}", self.country_of(ip)?))
     }
     fn digest(&self) -> [u8; 32] {
         self.digest

@@ -6,13 +6,17 @@ mod beats;
 mod control;
 mod decode;
 mod enrich;
+mod gate;
 mod network;
+mod site;
 mod verified;
 
 pub use beats::{Silence, Terms, Ward};
 pub use decode::{MAX_BATCH, Refusal};
 pub use enrich::{Enricher, GeoError, Mmdb, Nowhere};
 pub use network::{Network, issue};
+pub(crate) use site::prefix;
+pub use site::{AccessTable, SiteError, Sites};
 
 use crate::store::{
     AddressAsn, Appended, Enrichment, Incoming, Judge, MeasurementRow, Place, ReceiptRecord,
@@ -79,6 +83,11 @@ impl Ingest {
     pub fn hearing(mut self, ward: Arc<Ward>) -> Self {
         self.ward = Some(ward);
         self
+    }
+
+    /// Where addresses are.
+    pub fn enricher(&self) -> &Arc<dyn Enricher> {
+        &self.enricher
     }
 
     /// Where hearts are listened to, if they are.

@@ -13,6 +13,7 @@ pub mod clickhouse;
 pub mod contract;
 mod copy;
 mod derive;
+pub mod events;
 mod query;
 mod rebuild;
 pub mod sqlite;

@@ -170,19 +170,10 @@ async fn here_with(more: impl FnOnce((&Arc<Sqlite>, &Path), Ingest) -> Ingest) -
     );
     let ingest = more((&store, folder.path()), ingest);
     let config = Config::parse("").unwrap();
+    let scores = Arc::new(Scores::new(&config, None).unwrap());
     let service = Service {
-        scores: Arc::new(Scores::new(&config, None).unwrap()),
-        vintages: None,
-        config,
-        control: None,
-        store: store.clone(),
-        ingest,
-        enricher,
-        identity,
         traces: faultline_collector::traces::Lists::parse("com\n", None).unwrap(),
-        importer: None,
-        targets: Vec::new(),
-        now,
+        ..Service::new(config, store.clone(), ingest, identity, scores, now)
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();

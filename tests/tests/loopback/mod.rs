@@ -261,19 +261,12 @@ impl Collector {
         let targets = targets::parse(&format!("url,category_code\n{list}"));
         let enabled = config.control.enabled;
         let control = enabled.then(|| control::open(&config, &targets).unwrap());
+        let scores = Arc::new(Scores::new(&config, None).unwrap());
         let service = Service {
-            scores: Arc::new(Scores::new(&config, None).unwrap()),
-            vintages: None,
-            config,
-            store: store.clone(),
-            ingest,
-            enricher,
-            identity,
             traces: faultline_collector::traces::Lists::parse("com\n", None).unwrap(),
-            importer: None,
             targets,
             control,
-            now,
+            ..Service::new(config, store.clone(), ingest, identity, scores, now)
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("http://{}", listener.local_addr().unwrap());

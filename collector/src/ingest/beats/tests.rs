@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    ingest::Nowhere,
+    ingest::{
+        Nowhere,
+        gate::{EACH, MISSES},
+    },
     store::sqlite::{Sqlite, SqliteBeats},
 };
 use faultline_core::{
@@ -35,7 +38,8 @@ fn place() -> Place {
         anchors: Anchors::default(),
     };
     let probes = Arc::clone(&store);
-    let ward = Ward::new(probes, beats, Arc::new(Nowhere), key(9), terms);
+    let ward = Ward::new(probes, beats, Arc::new(Nowhere), key(9), terms)
+        .knowing(Sites::new(&[1; 32]), AccessTable::default());
     enrol(&store, 1);
     Place {
         _folder: folder,
@@ -154,6 +158,79 @@ fn a_flood_under_anothers_name_costs_only_its_sender() {
     let later = NOW + Duration::from_secs(10);
     let silence = place.ward.hear(from(66), &junk, later).unwrap_err();
     assert!(matches!(silence, Silence::Signature));
+}
+
+#[test]
+fn strangers_silence_nobody_but_newcomers_of_their_own_prefix() {
+    let place = place();
+    let other = |last| SocketAddr::from(([198, 51, 100, last], 4000));
+    enrol(&place.store, 3);
+    let mut heart = Heart::new(1, MINUTE, Instant(0));
+    let mut known = || heart.beat(Instant(7), &key(1), &vitals(good()));
+    // Heard from here before.
+    place.ward.hear(from(1), &known(), NOW).unwrap();
+    let mut asked = 0;
+    let junk = known();
+    for number in 0u32..2000 {
+        let mut name = ProbeId([0; 16]);
+        name.0[..4].copy_from_slice(&number.to_be_bytes());
+        let beat = renamed(&junk, name);
+        let silence = place.ward.hear(from(66), &beat, NOW).unwrap_err();
+        asked += u32::from(matches!(silence, Silence::Stranger));
+    }
+    assert_eq!(asked, u32::from(MISSES), "times that the ledger was asked");
+    // Who was heard from this very prefix still is, and so is a newcomer from elsewhere.
+    let heard = place.ward.hear(from(1), &known(), NOW);
+    assert!(heard.is_ok(), "{heard:?}");
+    let newcomer = Heart::new(1, MINUTE, Instant(0)).beat(Instant(7), &key(3), &vitals(good()));
+    let heard = place.ward.hear(other(1), &newcomer, NOW);
+    assert!(heard.is_ok(), "{heard:?}");
+    // One who moves into the flooded prefix waits for the next window.
+    let moved = Heart::new(2, MINUTE, Instant(0)).beat(Instant(7), &key(3), &vitals(good()));
+    let silence = place.ward.hear(from(2), &moved, NOW).unwrap_err();
+    assert!(matches!(silence, Silence::TooMany), "{silence:?}");
+    let heard = place
+        .ward
+        .hear(from(2), &moved, NOW + Duration::from_secs(10));
+    assert!(heard.is_ok(), "{heard:?}");
+}
+
+/// The same beat under another's name.
+fn renamed(beat: &[u8], name: ProbeId) -> Vec<u8> {
+    let whose = key(1).public().probe_id().0;
+    let at = beat.windows(16).position(|part| part == whose).unwrap();
+    let mut beat = beat.to_vec();
+    beat[at..at + 16].copy_from_slice(&name.0);
+    beat
+}
+
+#[test]
+fn sites_are_kept_and_the_collectors_own_beats_are_not() {
+    let mut place = place();
+    place.ward = place.ward.hearing_itself(key(8).public());
+    let mut heart = Heart::new(1, MINUTE, Instant(0));
+    for (last, received) in [(1, NOW), (200, NOW + MINUTE)] {
+        let beat = heart.beat(Instant(7), &key(1), &vitals(good()));
+        place.ward.hear(from(last), &beat, received).unwrap();
+    }
+    let id = key(1).public().probe_id();
+    let last = place.ward.beats().last(id).unwrap().unwrap();
+    let site = Sites::new(&[1; 32]).of(from(9).ip());
+    assert_eq!(
+        last.whereabouts.site, site,
+        "of the prefix, not of the address"
+    );
+    let mut own = Heart::new(1, MINUTE, Instant(0));
+    for _ in 0..10 {
+        let beat = own.beat(Instant(7), &key(8), &vitals(good()));
+        let answer = place.ward.hear(from(5), &beat, NOW).unwrap();
+        assert!(own.handle(Instant(8), &answer, &key(9).public()).is_some());
+    }
+    let whose = key(8).public().probe_id();
+    assert_eq!(place.ward.beats().last(whose).unwrap(), None);
+    let forged = renamed(&heart.beat(Instant(7), &key(1), &vitals(good())), whose);
+    let silence = place.ward.hear(from(5), &forged, NOW).unwrap_err();
+    assert!(matches!(silence, Silence::Signature), "{silence:?}");
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub struct SqliteBeats {
 impl SqliteBeats {
     /// Opens or makes the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        super::private::own(path)?;
         let db = Connection::open(path)?;
         db.busy_timeout(Duration::from_secs(10))?;
         db.pragma_update(None, "journal_mode", "WAL")?;

@@ -5,8 +5,10 @@ pub(super) mod batches;
 mod beats;
 pub(super) mod count;
 pub(super) mod desk;
+mod events;
 mod ledger;
 mod migrate;
+mod private;
 pub(super) mod read;
 pub(super) mod retain;
 mod schema;
@@ -23,6 +25,7 @@ use super::{
 };
 pub use beats::SqliteBeats;
 use desk::Desk;
+pub use events::SqliteEvents;
 use faultline_core::{
     codec::to_cbor,
     id::{BatchId, MeasurementId},
@@ -104,6 +107,7 @@ impl File for Sqlite {
 
 /// Opens or makes a file to write to, of the newest schema.
 pub(super) fn writing(path: &Path, max_pages: Option<u32>) -> Result<Desk, StoreError> {
+    private::own(path)?;
     let db = Connection::open(path)?;
     tune(&db)?;
     db.set_prepared_statement_cache_capacity(128);

@@ -1,0 +1,200 @@
+//! What is going on now, and what would be seen if something were? A country where too few
+//! sites are is *not covered*, which is never shown as quiet.
+
+use super::{Service, moment, on_disk, refused::Refused, wire};
+use crate::{
+    detect::event::{Bin, Covered, Location, Revision, State},
+    store::events::{DEAF, Events, Sought},
+    watch::public::{self, SITES},
+};
+use axum::{
+    extract::{Query, State as Shared, rejection::QueryRejection},
+    http::HeaderMap,
+    response::Response,
+};
+use faultline_core::{
+    id::Country,
+    time::{Duration, UnixTime},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc};
+
+const DAY: i64 = moment::DAY;
+/// A bin that is older says nothing of now.
+const FRESH: Duration = Duration::from_mins(15);
+
+/// What is known of one country.
+#[derive(Default)]
+struct Now {
+    bin: Option<Bin>,
+    /// Sites that were heard, where no event has bins.
+    heard: Option<u32>,
+    covered: Option<Covered>,
+    event: Option<Revision>,
+}
+
+pub(super) async fn live(
+    Shared(service): Shared<Arc<Service>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    on_disk(move || {
+        let now = (service.now)();
+        let mut deaf = true;
+        let mut as_of = None;
+        let mut countries = BTreeMap::new();
+        if let Some(events) = service.events.as_deref() {
+            let pause = back(now, DEAF);
+            deaf = service.watch.is_none()
+                || events
+                    .lives(pause)?
+                    .last()
+                    .is_none_or(|(_, until)| *until < pause);
+            as_of = events.steps()?.last().map(|(_, until)| *until);
+            countries = known(events, as_of.unwrap_or(now))?;
+            if let Some(watch) = &service.watch {
+                for (country, sites) in watch.heard() {
+                    countries.entry(country).or_default().heard = Some(sites);
+                }
+            }
+        }
+        let lines = countries.into_iter().map(|(country, known)| {
+            line(country, &service.scores.names.country(country), &known)
+        });
+        let value = json!({
+            "simulated": service.config.simulated,
+            "as_of": as_of.map(|at| at.to_string()),
+            "countries": lines.collect::<Vec<_>>(),
+            "deaf": deaf,
+            "lag": lag(service.config.beats.interval),
+        });
+        let bytes = serde_json::to_vec(&value).map_err(|e| Refused::internal(&e))?;
+        wire::again(&headers, wire::media_type(false), bytes)
+    })
+    .await
+}
+
+/// What the beats allow: silent is who misses three, a minute is gone through after its end, and
+/// what is confirmed has lasted for ten.
+fn lag(interval: u16) -> Value {
+    let suspected = 3 * u64::from(interval) + 66;
+    json!({
+        "interval_s": interval,
+        "suspected_s": suspected,
+        "confirmed_s": suspected + 600,
+    })
+}
+
+fn known(events: &dyn Events, at: UnixTime) -> Result<BTreeMap<Country, Now>, Refused> {
+    let mut countries: BTreeMap<Country, Now> = BTreeMap::new();
+    for bin in events.newest_bins(back(at, FRESH))? {
+        if let Location::Country(country) = bin.location {
+            countries.entry(country).or_default().bin = Some(bin);
+        }
+    }
+    let today = at.0 - at.0.rem_euclid(DAY);
+    for covered in events.coverage(UnixTime(today - DAY)..UnixTime(today + DAY))? {
+        if let Location::Country(country) = covered.location {
+            // By day: the later one stays.
+            countries.entry(country).or_default().covered = Some(covered);
+        }
+    }
+    let going_on = Sought {
+        window: Some(at..UnixTime(i64::MAX)),
+        ..Sought::default()
+    };
+    for state in [State::Ending, State::Suspected, State::Confirmed] {
+        // The gravest comes last, and of one state what is known of the whole country.
+        let sought = Sought {
+            state: Some(state),
+            window: going_on.window.clone().map(|w| UnixTime(i64::MIN)..w.end),
+            ..going_on.clone()
+        };
+        let mut found = events.events(&sought)?;
+        found.sort_by_key(|r| matches!(r.location, Location::Country(_)));
+        for revision in found.into_iter().filter(public::is_public) {
+            for country in revision.countries.clone() {
+                countries.entry(country).or_default().event = Some(revision.clone());
+            }
+        }
+    }
+    Ok(countries)
+}
+
+fn line(country: Country, name: &str, known: &Now) -> Value {
+    let sites = match (&known.bin, &known.covered) {
+        (Some(bin), _) => bin.eligible,
+        (None, Some(covered)) => covered.eligible_sites,
+        (None, None) => 0,
+    };
+    let enough = sites >= SITES;
+    let covered = known.covered.as_ref().filter(|c| c.eligible_sites >= SITES);
+    let bin = known.bin.as_ref().filter(|_| enough);
+    let state = match &known.event {
+        Some(event) => event.state.word(),
+        None if enough => "quiet",
+        None => "not_covered",
+    };
+    json!({
+        "country": country,
+        "name": name,
+        "eligible_sites": if enough { sites } else { 0 },
+        "eligible_asns": covered.map_or(0, |c| c.eligible_asns),
+        "observed": bin.map(|b| b.observed).or(known.heard.filter(|_| enough)),
+        "expected": bin.map(|b| b.expected),
+        "state": state,
+        "event_id": known.event.as_ref().map(|event| event.event_id),
+        "min_detectable_share": covered.and_then(|c| c.min_detectable_share),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wanted {
+    day: Option<String>,
+}
+
+/// Where what would have been seen.
+pub(super) async fn coverage(
+    Shared(service): Shared<Arc<Service>>,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(wanted) = wanted.map_err(|e| Refused::bad_query(e.body_text()))?;
+    let day = wanted.day.as_deref().map(|text| {
+        let day = moment::parse(text).filter(|_| !text.contains('T'));
+        day.ok_or_else(|| Refused::bad_query("day is a date, like 2026-11-24"))
+    });
+    let day = day.transpose()?;
+    on_disk(move || {
+        let now = (service.now)();
+        let today = UnixTime(now.0 - now.0.rem_euclid(DAY));
+        let mut rows = Vec::new();
+        let mut shown = day.unwrap_or(today);
+        if let Some(events) = service.events.as_deref() {
+            rows = events.coverage(shown..UnixTime(shown.0 + DAY))?;
+            // A day is known when it is over.
+            if day.is_none() && rows.is_empty() {
+                shown = UnixTime(today.0 - DAY);
+                rows = events.coverage(shown..today)?;
+            }
+        }
+        // Of a network or region that is too small, not even that it is there.
+        rows.retain(|row| {
+            row.eligible_sites >= SITES || matches!(row.location, Location::Country(_))
+        });
+        let date = shown.to_string();
+        let value = json!({
+            "simulated": service.config.simulated,
+            "day": date.split('T').next(),
+            "rows": rows.iter().map(public::covered).collect::<Vec<_>>(),
+        });
+        let bytes = serde_json::to_vec(&value).map_err(|e| Refused::internal(&e))?;
+        wire::again(&headers, wire::media_type(false), bytes)
+    })
+    .await
+}
+
+fn back(now: UnixTime, by: Duration) -> UnixTime {
+    UnixTime(now.0.saturating_sub(by.as_micros() as i64))
+}

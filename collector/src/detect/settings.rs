@@ -1,0 +1,90 @@
+//! What can be tuned? Defaults are those of the simulations that the thresholds come from
+//! (`docs/shutdowns.md`).
+
+use super::liveness::Prior;
+use faultline_core::{
+    id::{Asn, Country},
+    measurement::NetworkKind,
+    time::Duration,
+};
+use std::collections::HashMap;
+
+/// How the detector decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// An alarm is raised above so many nats of evidence.
+    pub threshold: f64,
+    /// Or when as many losses within [`Self::window`] have a probability below ten to minus
+    /// this.
+    pub burst: f64,
+    /// Losses within this belong together.
+    pub window: Duration,
+    /// A group with fewer sites is not judged, nor fewer losses.
+    pub least_sites: u32,
+    /// Nor a smaller share of the eligible.
+    pub least_share: f64,
+    /// Outside of a group, so many must be silent for the collector to be at fault.
+    pub fault_share: f64,
+    /// So many sites elsewhere are a control group.
+    pub least_control: u32,
+    /// Whether the collector's own test of its hearing is told ([`super::Input::Deaf`]): then a
+    /// loss of everything that there is can be believed without a control group.
+    pub self_tested: bool,
+    /// A loss must last so long to be confirmed, or else lapses.
+    pub confirm_after: Duration,
+    /// Who falls silent so long after the alarm belongs to the affected, too.
+    pub absorb: Duration,
+    /// The affected are back when this share of them ...
+    pub back_share: f64,
+    /// ... was back for so long.
+    pub back_for: Duration,
+    /// A new alarm so soon after the end is the same event.
+    pub reopen: Duration,
+    /// Events of several places that begin within this are one incident.
+    pub together: Duration,
+    /// Nothing is expected any more so long after the end.
+    pub final_after: Duration,
+    /// A baseline is frozen by an event for at most so long.
+    pub freeze: Duration,
+    /// What a probe does of which nothing is known yet.
+    pub prior: Prior,
+    /// The same where its access is known.
+    pub priors: HashMap<NetworkKind, Prior>,
+    /// Users of a network.
+    pub network_users: HashMap<Asn, f64>,
+    /// Users of a country.
+    pub country_users: HashMap<Country, f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            threshold: 12.0,
+            burst: 8.0,
+            window: Duration::from_mins(10),
+            least_sites: 3,
+            least_share: 0.15,
+            fault_share: 0.2,
+            least_control: 5,
+            self_tested: false,
+            confirm_after: Duration::from_mins(10),
+            absorb: Duration::from_mins(20),
+            back_share: 0.7,
+            back_for: Duration::from_mins(10),
+            reopen: Duration::from_mins(30),
+            together: Duration::from_mins(10),
+            final_after: Duration::from_hours(14 * 24),
+            freeze: Duration::from_hours(30 * 24),
+            prior: Prior::default(),
+            priors: HashMap::new(),
+            network_users: HashMap::new(),
+            country_users: HashMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn prior(&self, access: NetworkKind) -> Prior {
+        self.priors.get(&access).copied().unwrap_or(self.prior)
+    }
+}
