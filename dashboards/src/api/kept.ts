@@ -1,5 +1,5 @@
-// Which numbers survive without a network? Those of the world, of countries, of coverage and of
-// the method. Single measurements, networks and targets are not kept: a seized phone should not
+// Which numbers survive without a network? Those of the world and its live state, of countries, of
+// coverage and of the method. Single measurements, networks and targets are not kept: a seized phone should not
 // tell which of them its owner looked at.
 
 const DATA = "faultline-data";

@@ -45,7 +45,7 @@ function SignIn({ fault, onToken }: { fault: string | null; onToken: (token: str
   const [wrong, setWrong] = useState<string | null>(null);
   return (
     <form
-      class="action-form" aria-label={t("review.sign_in")} noValidate
+      class="action-form" aria-label={t("review.sign_in")} method="post" noValidate
       onSubmit={(event) => {
         event.preventDefault();
         const given = String(new FormData(event.currentTarget).get("token") ?? "").trim();
@@ -53,7 +53,7 @@ function SignIn({ fault, onToken }: { fault: string | null; onToken: (token: str
         else setWrong(t("review.token_wrong"));
       }}
     >
-      {/* Never a form that goes anywhere by itself: a token must not reach an address. */}
+      {/* `post`: even a form that a broken script let go would put no token into an address. */}
       <label><span>{t("review.token")}</span><input type="password" name="token" autocomplete="off" spellcheck={false} required /></label>
       <p class="note">{t("review.token_note")}</p>
       <p><button type="submit">{t("review.sign_in")}</button></p>
