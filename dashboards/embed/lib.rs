@@ -68,8 +68,11 @@ pub fn is_page(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     matches!(
         parts.as_slice(),
-        [] | ["coverage" | "method" | "targets" | "verdicts"]
-            | ["countries" | "networks" | "targets" | "measurements", _]
+        [] | ["coverage" | "method" | "targets" | "verdicts" | "waves"]
+            | [
+                "countries" | "networks" | "targets" | "measurements" | "waves",
+                _
+            ]
             | ["countries", _, "indicators", _]
     )
 }
@@ -180,6 +183,8 @@ mod tests {
             "/targets/https%3A%2F%2Fnews.example%2F",
             "/measurements/00",
             "/verdicts",
+            "/waves",
+            "/waves/01KEXAMPLE",
         ] {
             assert!(is_page(page), "{page}");
         }

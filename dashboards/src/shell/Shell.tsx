@@ -9,6 +9,7 @@ import type { Around } from "./context";
 const PLACES: { href: string; key: Key }[] = [
   { href: "/", key: "nav.world" },
   { href: "/coverage", key: "nav.coverage" },
+  { href: "/waves", key: "nav.waves" },
   { href: "/targets", key: "nav.targets" },
   { href: "/method", key: "nav.method" },
 ];

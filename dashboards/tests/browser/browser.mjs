@@ -90,19 +90,22 @@ export async function found() {
       const { evidence, indicator } = await api(`/v1/countries/${country}/indicators/${id}`);
       const { verdicts } = await api(evidence);
       if (verdicts.length === 0) continue;
-      return { world, country, indicator, verdict: verdicts[0], insufficient: insufficient[0] };
+      const { waves } = await api("/v1/waves");
+      return { world, country, indicator, verdict: verdicts[0], insufficient: insufficient[0], wave: waves[0] };
     }
   }
   return assert.fail("no country has an indicator with deviations and public measurements");
 }
 
 /** One address of every page. */
-export function addresses({ country, indicator, verdict }) {
+export function addresses({ country, indicator, verdict, wave }) {
   return {
     world: "/",
     country: `/countries/${country}`,
     indicator: `/countries/${country}/indicators/${indicator.id}`,
     network: `/networks/${verdict.asn}`,
+    waves: "/waves",
+    ...(wave === undefined ? {} : { wave: `/waves/${wave.id}` }),
     targets: "/targets",
     target: `/targets/${encodeURIComponent(verdict.target)}`,
     verdicts: `/verdicts?country=${country}&indicator=${indicator.id}`,
