@@ -68,9 +68,16 @@ pub fn is_page(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     matches!(
         parts.as_slice(),
-        [] | ["coverage" | "method" | "targets" | "verdicts" | "live" | "events" | "review"]
+        [] | ["coverage"
+            | "method"
+            | "targets"
+            | "verdicts"
+            | "live"
+            | "events"
+            | "review"
+            | "waves"]
             | [
-                "countries" | "networks" | "targets" | "measurements" | "events",
+                "countries" | "networks" | "targets" | "measurements" | "events" | "waves",
                 _
             ]
             | ["coverage", "shutdowns"]
@@ -191,6 +198,8 @@ mod tests {
             "/coverage/shutdowns",
             "/countries/XA/calendar",
             "/review",
+            "/waves",
+            "/waves/01KEXAMPLE",
         ] {
             assert!(is_page(page), "{page}");
         }

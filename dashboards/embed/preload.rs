@@ -9,7 +9,9 @@ pub fn preload(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let (page, data) = match parts.as_slice() {
         [] => ("World", vec!["world".to_owned(), "atlas".to_owned()]),
-        [page @ ("coverage" | "method" | "targets")] => (name(page), vec![(*page).to_owned()]),
+        [page @ ("coverage" | "method" | "targets" | "waves")] => {
+            (name(page), vec![(*page).to_owned()])
+        }
         ["countries", country] => (
             "Country",
             vec![format!("countries/{}", country.to_uppercase())],
@@ -28,6 +30,7 @@ pub fn preload(path: &str) -> String {
         ["networks", asn] => ("Network", vec![format!("networks/{asn}")]),
         ["measurements", id] => ("Measurement", vec![format!("measurements/{id}")]),
         ["targets", target] => ("Target", vec![format!("targets/{target}")]),
+        ["waves", id] => ("Wave", vec![format!("waves/{id}")]),
         ["verdicts"] => ("Verdicts", vec![]), // its data is in the query
         _ => return String::new(),
     };
@@ -51,6 +54,7 @@ fn name(page: &str) -> &'static str {
     match page {
         "coverage" => "Coverage",
         "method" => "Method",
+        "waves" => "Waves",
         _ => "Targets",
     }
 }

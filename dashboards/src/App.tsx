@@ -16,6 +16,8 @@ const Targets = lazy(() => import("./pages/Targets"));
 const Target = lazy(() => import("./pages/Target"));
 const Verdicts = lazy(() => import("./pages/Verdicts"));
 const Measurement = lazy(() => import("./pages/Measurement"));
+const Waves = lazy(() => import("./pages/Waves"));
+const Wave = lazy(() => import("./pages/Wave"));
 const Coverage = lazy(() => import("./pages/Coverage"));
 const Live = lazy(() => import("./pages/Live"));
 const Events = lazy(() => import("./pages/Events"));
@@ -73,6 +75,8 @@ function Pages() {
         <Route path="/targets/:target" component={Target} />
         <Route path="/verdicts" component={Verdicts} />
         <Route path="/measurements/:id" component={Measurement} />
+        <Route path="/waves" component={Waves} />
+        <Route path="/waves/:id" component={Wave} />
         <Route path="/coverage" component={Coverage} />
         <Route path="/method" component={Method} />
         <Route default component={Nowhere} />

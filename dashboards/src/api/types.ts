@@ -1,6 +1,8 @@
 // What does the collector's read API say? Names as on the wire; `null` is "not published or
 // unknown", never 0.
 
+import type { WaveRow } from "./waves";
+
 export type Dim = "d1" | "d2t" | "d3";
 export const DIMENSIONS: readonly Dim[] = ["d1", "d2t", "d3"];
 
@@ -218,6 +220,8 @@ export interface TargetReply extends Simulated {
     mechanisms: Record<string, number>;
   }[];
   days: { day: string; measurements: number; anomalies: number }[];
+  history: { country: string; day: string; imported: boolean; measurements: number; anomalies: number }[];
+  waves: WaveRow[];
 }
 
 export interface CoverageReply extends Simulated {

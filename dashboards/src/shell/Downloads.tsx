@@ -4,7 +4,7 @@ import { t } from "../messages/text";
 interface Props {
   path: string;
   /** Lists of the reply, each a table of its own. */
-  tables: readonly ("countries" | "changes" | "indicators" | "networks" | "targets" | "timeline" | "days" | "verdicts")[];
+  tables: readonly ("countries" | "changes" | "indicators" | "networks" | "targets" | "timeline" | "days" | "verdicts" | "history" | "waves" | "target_lines" | "network_lines" | "cells")[];
 }
 
 export function Downloads({ path, tables }: Props) {

@@ -52,5 +52,6 @@ export const to = {
   indicator: (code: string, id: string) => `/countries/${encodeURIComponent(code)}/indicators/${encodeURIComponent(id)}`,
   network: (asn: number) => `/networks/${asn}`,
   target: (url: string) => `/targets/${encodeURIComponent(url)}`,
+  wave: (id: string) => `/waves/${encodeURIComponent(id)}`,
   measurement: (id: string) => `/measurements/${encodeURIComponent(id)}`,
 };

@@ -11,6 +11,7 @@ const PLACES: { href: string; key: Key }[] = [
   { href: "/live", key: "nav.live" },
   { href: "/events", key: "nav.events" },
   { href: "/coverage", key: "nav.coverage" },
+  { href: "/waves", key: "nav.waves" },
   { href: "/targets", key: "nav.targets" },
   { href: "/method", key: "nav.method" },
 ];

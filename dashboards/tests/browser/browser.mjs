@@ -91,19 +91,22 @@ export async function found() {
       const { verdicts } = await api(evidence);
       if (verdicts.length === 0) continue;
       const { events } = await api("/v1/events?limit=1");
-      return { world, country, indicator, verdict: verdicts[0], insufficient: insufficient[0], event: events[0] };
+      const { waves } = await api("/v1/waves");
+      return { world, country, indicator, verdict: verdicts[0], insufficient: insufficient[0], event: events[0], wave: waves[0] };
     }
   }
   return assert.fail("no country has an indicator with deviations and public measurements");
 }
 
-/** One address of every page; of an event only where there was one. */
-export function addresses({ country, indicator, verdict, event }) {
+/** One address of every page; of an event or a wave only where there was one. */
+export function addresses({ country, indicator, verdict, event, wave }) {
   return {
     world: "/",
     country: `/countries/${country}`,
     indicator: `/countries/${country}/indicators/${indicator.id}`,
     network: `/networks/${verdict.asn}`,
+    waves: "/waves",
+    ...(wave === undefined ? {} : { wave: `/waves/${wave.id}` }),
     targets: "/targets",
     target: `/targets/${encodeURIComponent(verdict.target)}`,
     verdicts: `/verdicts?country=${country}&indicator=${indicator.id}`,
