@@ -49,7 +49,7 @@ use tower::ServiceExt as _;
 const START: i64 = 1_799_971_200;
 const MINUTE: i64 = 60_000_000;
 /// Until something happens.
-const CALM: i64 = 7 * 60;
+const CALM: i64 = 150;
 
 fn at(minutes: i64) -> UnixTime {
     UnixTime(START * 1_000_000 + minutes * MINUTE)

@@ -46,6 +46,7 @@ pub(super) async fn calendar(
     let days = first(year)?..first(year.saturating_add(1))?.min(now);
     on_disk(move || {
         let (mut happened, mut covered) = (Vec::new(), BTreeMap::new());
+        let mut deaf: BTreeMap<UnixTime, u32> = BTreeMap::new();
         if let Some(events) = service.events.as_deref() {
             let sought = Sought {
                 country: Some(country),
@@ -55,12 +56,15 @@ pub(super) async fn calendar(
             happened = events.events(&sought)?;
             happened.retain(public::is_public);
             for row in events.coverage(days.clone())? {
+                // The collector is deaf for all countries.
+                let most = deaf.entry(row.day).or_default();
+                *most = row.deaf_minutes.max(*most);
                 if row.location == Location::Country(country) {
                     covered.insert(row.day, row);
                 }
             }
         }
-        let lines = lines(&days, &happened, &covered, now);
+        let lines = lines(&days, &happened, &covered, &deaf, now);
         let value = json!({
             "simulated": service.config.simulated,
             "country": country,
@@ -78,6 +82,7 @@ fn lines(
     days: &Range<UnixTime>,
     events: &[Revision],
     covered: &BTreeMap<UnixTime, Covered>,
+    deaf: &BTreeMap<UnixTime, u32>,
     now: UnixTime,
 ) -> Vec<Value> {
     let mut lines = Vec::new();
@@ -101,7 +106,7 @@ fn lines(
             "event_ids": touching.iter().map(|event| event.event_id).collect::<Vec<_>>(),
             "eligible_sites": enough.map_or(0, |row| row.eligible_sites),
             "min_detectable_share": enough.and_then(|row| row.min_detectable_share),
-            "deaf_minutes": row.map_or(0, |row| row.deaf_minutes),
+            "deaf_minutes": deaf.get(&at).copied().unwrap_or_default(),
         }));
         at = day.end;
     }

@@ -54,10 +54,17 @@ pub(super) async fn live(
             countries = known(events, as_of.unwrap_or(now))?;
             if let Some(watch) = &service.watch {
                 for (country, sites) in watch.heard() {
-                    countries.entry(country).or_default().heard = Some(sites);
+                    if let Some(known) = countries.get_mut(&country) {
+                        known.heard = Some(sites);
+                    }
                 }
             }
         }
+        // All there are: that one is missing would tell that a few sites are in another.
+        for (country, _) in service.scores.names.countries() {
+            countries.entry(country).or_default();
+        }
+        countries.remove(&Country::UNKNOWN);
         let lines = countries.into_iter().map(|(country, known)| {
             line(country, &service.scores.names.country(country), &known)
         });
@@ -179,15 +186,11 @@ pub(super) async fn coverage(
                 rows = events.coverage(shown..today)?;
             }
         }
-        // Of a network or region that is too small, not even that it is there.
-        rows.retain(|row| {
-            row.eligible_sites >= SITES || matches!(row.location, Location::Country(_))
-        });
         let date = shown.to_string();
         let value = json!({
             "simulated": service.config.simulated,
             "day": date.split('T').next(),
-            "rows": rows.iter().map(public::covered).collect::<Vec<_>>(),
+            "rows": rows.iter().filter_map(public::covered).collect::<Vec<_>>(),
         });
         let bytes = serde_json::to_vec(&value).map_err(|e| Refused::internal(&e))?;
         wire::again(&headers, wire::media_type(false), bytes)

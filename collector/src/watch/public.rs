@@ -101,18 +101,16 @@ pub fn bin(bin: &Bin) -> Option<Value> {
     (bin.eligible >= SITES).then(|| timed(bin, &["at"]))
 }
 
-/// What could have been seen. Of groups that are too small only that they are.
-pub fn covered(covered: &Covered) -> Value {
+/// What could have been seen, unless by a group that is too small.
+pub fn covered(covered: &Covered) -> Option<Value> {
+    if covered.eligible_sites < SITES {
+        return None;
+    }
     let mut value = timed(covered, &["day"]);
     if let Some(day) = value["day"].as_str().and_then(|day| day.split('T').next()) {
         value["day"] = json!(day);
     }
-    if covered.eligible_sites < SITES {
-        value["eligible_sites"] = json!(0);
-        value["eligible_asns"] = json!(0);
-        value["min_detectable_share"] = Value::Null;
-    }
-    value
+    Some(value)
 }
 
 fn few(sites: u32) -> bool {
