@@ -338,7 +338,9 @@ fn a_network_of_a_country_at_risk_waits_a_day() {
     let other = Hold {
         countries: [Country::new("XB").unwrap()].into(),
     };
-    assert_eq!(of_networks(evening, &other), (bins, events, named));
+    // A network by itself may be in any country: it waits where anything does.
+    let others = (bins / 2, events / 2, named);
+    assert_eq!(of_networks(evening, &other), others);
 }
 
 #[test]
