@@ -271,7 +271,7 @@ proptest! {
 
 /// The checks above find what the floors are for: without them, a site that leaves is seen.
 #[test]
-#[should_panic(expected = "country/XA")]
+#[should_panic(expected = "eligible")]
 fn exact_counts_would_be_seen() {
     let site = |n: u32| Site {
         country: "XA",
