@@ -343,7 +343,7 @@ fn the_store_gives_what_the_rows_gave() {
     let (dataset, names) = (Dataset::default(), Names::parse(None, None).unwrap());
     let at = |minute| archive(&store, &dataset, true, &names, fleet::at(minute)).unwrap();
     let one = at(4000 + 21);
-    assert_eq!(one.0, "simulated-shutdown-events-2026-03-03t190000z.zip");
+    assert_eq!(one.0, "simulated-shutdown-events-20260303t190000z.zip");
     assert_eq!(one, at(4000 + 40));
 }
 

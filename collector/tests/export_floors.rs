@@ -271,7 +271,7 @@ proptest! {
 
 /// The checks above find what the floors are for: without them, a site that leaves is seen.
 #[test]
-#[should_panic(expected = "country/XA")]
+#[should_panic(expected = "eligible")]
 fn exact_counts_would_be_seen() {
     let site = |n: u32| Site {
         country: "XA",
@@ -338,7 +338,9 @@ fn a_network_of_a_country_at_risk_waits_a_day() {
     let other = Hold {
         countries: [Country::new("XB").unwrap()].into(),
     };
-    assert_eq!(of_networks(evening, &other), (bins, events, named));
+    // A network by itself may be in any country: it waits where anything does.
+    let others = (bins / 2, events / 2, named);
+    assert_eq!(of_networks(evening, &other), others);
 }
 
 #[test]

@@ -83,9 +83,9 @@ def one_table(folder, mark, table, resources):
 
     quacks = duckdb.connect()
     quacks.execute("SET TimeZone = 'UTC'")
-    from_csv = quacks.sql(f"SELECT count(*) FROM read_csv('{csv}', header = true)").fetchone()
+    from_csv = quacks.sql(f"SELECT count(*) FROM read_csv('{csv}', header = true)").fetchall()[0]
     check(from_csv == (len(rows),), f"{table}: DuckDB reads {from_csv} rows of CSV")
-    from_lines = quacks.sql(f"SELECT count(*) FROM read_json('{lines}')").fetchone() if rows else (0,)
+    from_lines = quacks.sql(f"SELECT count(*) FROM read_json('{lines}')").fetchall()[0] if rows else (0,)
     check(from_lines == (len(rows),), f"{table}: DuckDB reads {from_lines} rows of NDJSON")
     if not rows:
         return
@@ -105,12 +105,12 @@ def one_table(folder, mark, table, resources):
         check(types[name] == kind, f"{table}.{name}: {types[name]} in Parquet, not {kind}")
         if field["type"] in ("integer", "number"):
             here = sum(r[name] or 0 for r in rows)
-            in_parts = quacks.sql(f'SELECT coalesce(sum("{name}"), 0) FROM t').fetchone()[0]
+            in_parts = quacks.sql(f'SELECT coalesce(sum("{name}"), 0) FROM t').fetchall()[0][0]
             in_frame = frame[name].sum()
             check(abs(float(in_parts) - here) < 1e-6 * max(1, abs(here)), f"sum of {table}.{name}: Parquet")
             check(abs(float(in_frame) - here) < 1e-6 * max(1, abs(here)), f"sum of {table}.{name}: CSV")
         if field["type"] == "list":
-            in_parts = quacks.sql(f'SELECT sum(len("{name}")) FROM t').fetchone()[0]
+            in_parts = quacks.sql(f'SELECT sum(len("{name}")) FROM t').fetchall()[0][0]
             in_csv = sum(len(str(v).split(";")) for v in frame[name].dropna())
             here = sum(len(r[name]) for r in rows)
             check((in_parts, in_csv) == (here, here), f"lists of {table}.{name}")

@@ -10,7 +10,10 @@ pub(super) const SCRUBBED: &str = "[scrubbed]";
 
 /// What may be an address: of IPv6 also shortened, of IPv4 also written with dashes.
 static LIKE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?::\d{1,3}(?:\.\d{1,3}){3})?|\d{1,3}(?:[.\-]\d{1,3}){3}").ok()
+    Regex::new(
+        r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){1,6}:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}|\d{1,3}(?:[.\-]\d{1,3}){3}",
+    )
+    .ok()
 });
 
 /// A text without addresses.
