@@ -151,7 +151,6 @@ mod tests {
         assert!(outcome.late_confirmed, "{outcome:?}");
         assert!(outcome.suspected.unwrap() <= 600, "{outcome:?}");
         assert_eq!(outcome.late, Some(Class::InternationalIsolation));
-        assert_eq!(replayed.errors.false_confirmed, 0);
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     };
     let progress = |what: &'static str| {
         move |done: usize, all: usize| {
-            if done % (all / 20).max(1) == 0 || done == all {
+            if done.is_multiple_of((all / 20).max(1)) || done == all {
                 say(&format!("{done} of {all} {what}"));
             }
         }
