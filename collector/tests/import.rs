@@ -84,7 +84,7 @@ fn app_with_arrivals(store: &Arc<Sqlite>) -> (Router, Arc<Arrivals>) {
         enricher,
         identity: collector,
         importer,
-        targets: vec![],
+        targets: faultline_collector::targets::Lists::default(),
         now: || NOW,
     }))
     .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))));
