@@ -115,6 +115,7 @@ fn check_in(probe: &Identity) -> Vec<u8> {
         consent: 1,
         software: "test".into(),
         clock: NOW,
+        risk: Some(faultline_core::protocol::Risk::Medium),
     };
     probe.seal(Purpose::Request, &check_in)
 }

@@ -368,9 +368,21 @@ fn the_commands_take_what_they_can_and_say_what_they_cannot() {
     assert_eq!(first.status.code(), Some(1));
     let said = String::from_utf8(first.stdout).unwrap();
     assert_eq!(
-        said.trim(),
+        said.lines().next().unwrap(),
         "stored 3, known already 0, of other nettests 1, left out 4"
     );
+    for what in [
+        "kept and not judged: 1 of whatsapp",
+        "left out: 2, file that ends before its end",
+        "left out: 1, its measurement_start_time is missing or no time",
+    ] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    let whatsapp = folder
+        .path()
+        .join("state/other-nettests/whatsapp.jsonl.zst");
+    let whatsapp = zstd::decode_all(std::fs::File::open(whatsapp).unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&whatsapp).unwrap(), other);
     let talk = String::from_utf8(first.stderr).unwrap();
     for what in [
         "lines.jsonl.gz, line 2: not a measurement in JSON",
@@ -414,6 +426,75 @@ fn the_commands_take_what_they_can_and_say_what_they_cannot() {
             "2 judged, 2 without what a judgement needs, 1 of other nettests, 3 unreadable"
         ),
         "{talk}"
+    );
+}
+
+/// The importer is killed while it waits for its second file, and started again.
+#[test]
+fn a_killed_import_goes_on_and_keeps_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = folder.path().join("documents");
+    std::fs::create_dir_all(&documents).unwrap();
+    let other = json!({ "test_name": "ndt", "test_keys": {} });
+    let text = |from: u32, to: u32| {
+        let lines = (from..to)
+            .map(|n| format!("{}\n{other}\n", denied(&format!("s{n}.example"), "0.5.28")));
+        lines.collect::<String>()
+    };
+    std::fs::write(documents.join("a.jsonl"), text(0, 20)).unwrap();
+    let second = documents.join("b.jsonl");
+    let made = Command::new("mkfifo").arg(&second).status();
+    assert!(
+        made.is_ok_and(|made| made.success()),
+        "mkfifo is of coreutils"
+    );
+    std::fs::write(documents.join("c.jsonl"), text(30, 40)).unwrap();
+    let at = documents.to_str().unwrap();
+    let config = folder.path().join("collector.toml");
+    let state = folder.path().join("state");
+    std::fs::write(&config, format!("state = {:?}\n", state.to_str().unwrap())).unwrap();
+    let mut running = Command::new(env!("CARGO_BIN_EXE_faultline-collector"))
+        .arg("--config")
+        .arg(&config)
+        .args(["import", "ooni", at])
+        .spawn()
+        .unwrap();
+    // Opening waits for whoever reads: by then the first file is done.
+    let mut pipe = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&second)
+        .unwrap();
+    let half = text(20, 30);
+    pipe.write_all(&half.as_bytes()[..half.len() / 2]).unwrap();
+    let busy = collector(folder.path(), &["import", "ooni", at]);
+    assert!(String::from_utf8_lossy(&busy.stderr).contains("another import is at work"));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    drop(pipe);
+    std::fs::remove_file(&second).unwrap();
+    std::fs::write(&second, half).unwrap();
+    let rest = collector(folder.path(), &["import", "ooni", at]);
+    let said = String::from_utf8(rest.stdout).unwrap();
+    let sums = |said: &str| -> Vec<u64> {
+        let line = said
+            .lines()
+            .next()
+            .unwrap()
+            .split(|c: char| !c.is_ascii_digit());
+        line.filter_map(|number| number.parse().ok()).collect()
+    };
+    let [stored, known, others, left_out] = sums(&said)[..] else {
+        panic!("{said}");
+    };
+    assert_eq!((stored + known, others, left_out), (40, 40, 0), "{said}");
+    assert!(known >= 20, "{said}");
+    let kept = std::fs::File::open(state.join("other-nettests/ndt.jsonl.zst")).unwrap();
+    let kept = String::from_utf8(zstd::decode_all(kept).unwrap()).unwrap();
+    assert_eq!(kept.lines().count(), 40);
+    let again = collector(folder.path(), &["import", "ooni", at]);
+    assert_eq!(
+        sums(&String::from_utf8(again.stdout).unwrap()),
+        [0, 40, 40, 0]
     );
 }
 

@@ -139,6 +139,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             consent: self.consent.version,
             software: software(),
             clock: clock.unix(),
+            risk: Some(self.consent.risk),
         };
         let sealed = self.identity.seal(Purpose::Request, &check_in);
         let sent = clock.uptime();

@@ -41,6 +41,7 @@ use crate::{
     control::Desk,
     ingest::{Enricher, Ingest, MAX_BATCH},
     store::{Store, events::Events},
+    targets,
     traces::Lists,
     watch::Watch,
 };
@@ -49,7 +50,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use faultline_core::{codec::Identity, id::ProbeId, protocol::TargetItem, time::UnixTime};
+use faultline_core::{codec::Identity, id::ProbeId, time::UnixTime};
 use refused::Refused;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ pub struct Service {
     /// Under which identity imports are kept, where there were any.
     pub importer: Option<ProbeId>,
     /// What probes are asked to measure.
-    pub targets: Vec<TargetItem>,
+    pub targets: targets::Lists,
     /// What of the DNS itself they are asked to look at.
     pub traces: Lists,
     /// Where the control is asked, where it is open.

@@ -16,7 +16,7 @@ use axum::{
 };
 use faultline_core::{
     codec::{Envelope, PublicKey, Purpose, from_cbor, to_cbor},
-    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment},
+    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk},
     time::Duration,
     value::{Blob, Ip},
 };
@@ -90,7 +90,10 @@ pub(super) async fn check_in(
         Ok(to_cbor(&CheckInReply {
             time: now,
             network: token.map(Blob),
-            targets: service.targets.clone(),
+            targets: service.targets.of(
+                address.and_then(|ip| service.enricher.country_of(ip)),
+                asked.risk.unwrap_or(Risk::Low),
+            ),
             next: service.config.check_in_every,
             address: address.map(Ip),
             traces: Some(service.traces.draw(asked.probe, now)),

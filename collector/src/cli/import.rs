@@ -1,43 +1,74 @@
 //! Which files are imported, and what became of each document? One document a file, one a
-//! line, gzipped or not. What cannot be taken is said with its place, counted, and left out.
+//! line, compressed or not. What cannot be taken is said with its place, counted, and left out;
+//! a run that was killed goes on where its journal ends.
 
 use super::{enricher, judge, open};
 use anyhow::{Context as _, Result};
 use faultline_collector::{
     config::Config,
     import::{
-        Converted, Importer, KeepError, Kept, convert,
-        ooni::{Unusable, files, read_measurements},
+        Converted, Importer, Journal, KeepError, Kept, Tally, convert,
+        ooni::{Document, ReadError, Unusable, files, read_measurements},
     },
-    store::{Facts, Ledger, StoreError},
+    store::{Facts, Ledger, Store, StoreError},
 };
 use faultline_core::time::UnixTime;
 use faultline_probe::{
     identity,
     random::{Entropy as _, OsEntropy},
 };
-use std::{fmt::Display, path::Path};
+use std::{
+    fmt::Display,
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+};
 
 /// The key file for imports, in the state folder.
 pub(super) const KEY: &str = "import.key";
 
 /// Documents that wait for the disk together: the store commits them as one group.
 const TOGETHER: usize = 16;
+/// Documents between two notes in the journal, and between two words to a terminal.
+const NOTED: u64 = 512;
 
-/// What became of the documents.
-#[derive(Default)]
-struct Tally {
-    stored: u64,
-    known: u64,
-    others: u64,
-    left_out: u64,
+/// How far the whole is, on a terminal only.
+struct Progress {
+    shown: bool,
+    files: usize,
+    of: usize,
+    documents: u64,
 }
 
-impl Tally {
-    fn leave_out(&mut self, why: impl Display) {
-        self.left_out += 1;
-        eprintln!("left out: {why}");
+impl Progress {
+    fn tell(&self) {
+        if self.shown {
+            let Self {
+                files,
+                of,
+                documents,
+                ..
+            } = self;
+            eprint!("\r\x1b[Kfile {files} of {of}, {documents} documents");
+            let _ = std::io::stderr().flush();
+        }
     }
+
+    fn clear(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// One run.
+struct Run<'a> {
+    importer: &'a Importer<'a, dyn Store>,
+    now: UnixTime,
+    journal: Journal,
+    /// Of the file that is read.
+    tally: Tally,
+    waiting: Vec<(String, Converted)>,
+    progress: Progress,
 }
 
 /// Imports OONI documents; gives how many were skipped.
@@ -53,64 +84,177 @@ pub(super) fn ooni(config: &Config, from: &Path, now: UnixTime) -> Result<u64> {
         key: &key,
     };
     importer.enrol(now)?;
-    let mut tally = Tally::default();
-    let mut waiting = Vec::with_capacity(TOGETHER);
-    for file in files(from) {
+    let files = files(from);
+    let mut run = Run {
+        importer: &importer,
+        now,
+        journal: Journal::open(&config.state)?,
+        tally: Tally::default(),
+        waiting: Vec::with_capacity(TOGETHER),
+        progress: Progress {
+            shown: std::io::stderr().is_terminal(),
+            files: 0,
+            of: files.len(),
+            documents: 0,
+        },
+    };
+    let mut whole = Tally::default();
+    for file in files {
+        run.progress.files += 1;
+        run.progress.tell();
+        run.file(file, &mut whole)?;
+    }
+    run.progress.clear();
+    println!(
+        "stored {}, known already {}, of other nettests {}, left out {}",
+        whole.stored,
+        whole.known,
+        whole.of_others(),
+        whole.of_left_out()
+    );
+    for (test, count) in &whole.others {
+        println!("  kept and not judged: {count} of {test}");
+    }
+    for (why, count) in &whole.left_out {
+        println!("  left out: {count}, {why}");
+    }
+    Ok(whole.of_others() + whole.of_left_out())
+}
+
+impl Run<'_> {
+    fn leave_out(&mut self, kind: &str, why: impl Display) {
+        *self.tally.left_out.entry(kind.to_owned()).or_default() += 1;
+        self.progress.clear();
+        eprintln!("left out: {why}");
+    }
+
+    /// Takes in one file, from where an earlier run left it.
+    fn file(
+        &mut self,
+        file: Result<std::path::PathBuf, ReadError>,
+        whole: &mut Tally,
+    ) -> Result<()> {
+        self.tally = Tally::default();
+        let before = file.as_ref().ok().and_then(|file| self.journal.of(file));
+        let (line, done) = before.map_or((0, false), |before| (before.line, before.done));
+        let known = before
+            .map(|before| before.tally.clone())
+            .unwrap_or_default();
+        if done {
+            whole.add_known(&known);
+            return Ok(());
+        }
         let opened = file.and_then(|file| Ok((read_measurements(&file)?, file)));
         let (documents, file) = match opened {
             Ok(opened) => opened,
             Err(e) => {
-                tally.leave_out(e);
-                continue;
+                self.leave_out(kind(&e), e);
+                whole.add(&self.tally);
+                return Ok(());
             }
         };
-        for document in documents {
-            let (line, document) = match document {
-                Ok(found) => found,
+        // The document with which it ended is taken again: the store knows it, if it has it.
+        if line > 0 {
+            self.tally.add_known(&known);
+        }
+        let mut begins = line;
+        let mut again = line > 0;
+        for document in documents.from_line(line) {
+            self.progress.documents += 1;
+            if self.progress.documents.is_multiple_of(NOTED) {
+                self.keep()?;
+                self.journal.note(&file, begins, false, &self.tally)?;
+                self.progress.tell();
+            }
+            if std::mem::take(&mut again) {
+                continue;
+            }
+            match document {
+                Ok((line, document)) => {
+                    begins = line;
+                    self.document(&file, line, &document)?;
+                }
                 Err(e) => {
-                    tally.leave_out(e);
-                    continue;
+                    if let ReadError::Json { line, .. } | ReadError::TooLong { line, .. } = &e {
+                        begins = *line;
+                    }
+                    self.leave_out(kind(&e), e);
                 }
-            };
-            let place = || format!("{}, line {line}", file.display());
-            let converted = match convert(&document, &|ip| enricher.asn_of(ip)) {
-                Ok(converted) => converted,
-                Err(Unusable::OtherTest(_)) => {
-                    tally.others += 1;
-                    continue;
-                }
-                Err(why) => {
-                    tally.leave_out(format_args!("{}: {why}", place()));
-                    continue;
-                }
-            };
-            waiting.push((place(), converted));
-            if waiting.len() == TOGETHER {
-                keep(&importer, &mut waiting, now, &mut tally)?;
             }
         }
+        self.keep()?;
+        self.journal.note(&file, begins, true, &self.tally)?;
+        whole.add(&self.tally);
+        Ok(())
     }
-    keep(&importer, &mut waiting, now, &mut tally)?;
-    let Tally {
-        stored,
-        known,
-        others,
-        left_out,
-    } = tally;
-    println!(
-        "stored {stored}, known already {known}, of other nettests {others}, left out {left_out}"
-    );
-    Ok(others + left_out)
+
+    fn document(&mut self, file: &Path, line: u64, document: &Document) -> Result<()> {
+        let place = || format!("{}, line {line}", file.display());
+        match convert(document, &|ip| self.importer.enricher.asn_of(ip)) {
+            Ok(converted) => {
+                self.waiting.push((place(), converted));
+                if self.waiting.len() >= TOGETHER {
+                    self.keep()?;
+                }
+            }
+            Err(Unusable::OtherTest(test)) => {
+                self.journal.keep(&test, &document.to_json());
+                *self.tally.others.entry(test).or_default() += 1;
+            }
+            Err(why) => {
+                let kind = why.to_string();
+                self.leave_out(&kind, format_args!("{}: {why}", place()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what is waiting, and takes note in order.
+    fn keep(&mut self) -> Result<()> {
+        let (importer, now) = (self.importer, self.now);
+        let done = keep_together(importer, &mut self.waiting, now);
+        for (place, kept) in done {
+            match kept.map_err(|_| anyhow::anyhow!("stopped at {place}: this is a bug"))? {
+                Ok(Kept::Stored) => self.tally.stored += 1,
+                Ok(Kept::Known) => self.tally.known += 1,
+                // Whatever comes next would fail alike.
+                Err(KeepError::Store(
+                    e @ (StoreError::Full
+                    | StoreError::Stopped
+                    | StoreError::Unreachable(_)
+                    | StoreError::Refused(_)
+                    | StoreError::Misplaced(_)),
+                )) => {
+                    return Err(e).with_context(|| format!("stopped at {place}"));
+                }
+                Err(why) => self.leave_out(
+                    "more than a batch holds, or the store refused it",
+                    format_args!("{place}: {why}"),
+                ),
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Keeps what is waiting, and takes note in order.
-fn keep<S: Ledger + Facts + ?Sized>(
+/// Why something could not be read, without where.
+fn kind(error: &ReadError) -> &'static str {
+    match error {
+        ReadError::File { .. } => "file or folder that cannot be opened",
+        ReadError::Json { .. } => "no measurement in JSON",
+        ReadError::TooLong { .. } => "longer than a measurement",
+        ReadError::Broken { .. } => "file that ends before its end",
+    }
+}
+
+type Done = (String, std::thread::Result<Result<Kept, KeepError>>);
+
+fn keep_together<S: Ledger + Facts + ?Sized>(
     importer: &Importer<'_, S>,
     waiting: &mut Vec<(String, Converted)>,
     now: UnixTime,
-    tally: &mut Tally,
-) -> Result<()> {
-    let done: Vec<_> = std::thread::scope(|scope| {
+) -> Vec<Done> {
+    std::thread::scope(|scope| {
         let started: Vec<_> = waiting
             .drain(..)
             .map(|(place, document)| (place, scope.spawn(move || importer.keep(document, now))))
@@ -119,23 +263,5 @@ fn keep<S: Ledger + Facts + ?Sized>(
         ended
             .map(|(place, thread)| (place, thread.join()))
             .collect()
-    });
-    for (place, kept) in done {
-        match kept.map_err(|_| anyhow::anyhow!("stopped at {place}: this is a bug"))? {
-            Ok(Kept::Stored) => tally.stored += 1,
-            Ok(Kept::Known) => tally.known += 1,
-            // Whatever comes next would fail alike.
-            Err(KeepError::Store(
-                e @ (StoreError::Full
-                | StoreError::Stopped
-                | StoreError::Unreachable(_)
-                | StoreError::Refused(_)
-                | StoreError::Misplaced(_)),
-            )) => {
-                return Err(e).with_context(|| format!("stopped at {place}"));
-            }
-            Err(why) => tally.leave_out(format_args!("{place}: {why}")),
-        }
-    }
-    Ok(())
+    })
 }

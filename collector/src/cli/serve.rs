@@ -108,11 +108,10 @@ fn service(
     let enricher = super::enricher(&config)?;
     let path = config.state.join(super::import::KEY);
     let importer = identity::load_or_create(&path, &mut |bytes| OsEntropy.fill(bytes))?;
-    let list = match &config.targets {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the targets {}", path.display()))?,
-        None => targets::BUILT_IN.to_owned(),
-    };
+    let mut targets = targets::Lists::read(config.targets.as_deref())?;
+    for problem in targets.problems() {
+        tracing::warn!("targets: {problem}");
+    }
     let importer = importer.public().probe_id();
     let scores = Arc::new(Scores::new(&config, Some(importer))?);
     let arrivals = Arc::new(Arrivals::load(Arc::clone(&scores), &*store)?);
@@ -134,13 +133,7 @@ fn service(
         }
         None => (ingest, None),
     };
-    let mut targets = targets::parse(&list);
-    let services = scores.services().iter();
-    let new: Vec<_> = services
-        .filter(|service| !targets.iter().any(|t| t.url == service.url))
-        .map(targets::service)
-        .collect();
-    targets.extend(new);
+    targets.add(scores.services().iter().map(targets::service));
     let control = if config.control.enabled {
         Some(control::open(&config, &targets)?)
     } else {

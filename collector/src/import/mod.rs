@@ -2,9 +2,11 @@
 //! a key of the collector's own for imports, so that they are kept, deduplicated, rebuilt
 //! and told apart from those of volunteers like any batch.
 
+mod journal;
 pub mod ooni;
 pub mod signals;
 
+pub use journal::{Journal, JournalError, Tally};
 pub use ooni::{Converted, convert};
 
 use crate::{

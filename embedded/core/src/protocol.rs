@@ -60,6 +60,9 @@ fact! {
         2 software: String,
         /// The probe's wall clock.
         3 clock: UnixTime,
+        /// The highest risk of targets that its owner agreed to; of a probe that does not say,
+        /// the lowest is taken.
+        4 risk: Option<Risk>,
     }
 }
 fact! {

@@ -209,7 +209,8 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
         };
         self.attach().await;
         let identity = self.identity().await?;
-        self.check_in(&identity, consent.version).await?;
+        self.check_in(&identity, (consent.version, consent.risk))
+            .await?;
         self.upload(&identity).await?;
         if clock::now() < self.due {
             return Ok(());
@@ -291,7 +292,11 @@ impl<B: Board, S: Secure> Life<'_, B, S> {
             .await
     }
 
-    async fn check_in(&mut self, identity: &Identity, consent: u16) -> Result<(), Trouble> {
+    async fn check_in(
+        &mut self,
+        identity: &Identity,
+        consent: (u16, Risk),
+    ) -> Result<(), Trouble> {
         let software = self.software.clone();
         let clock = self.board.lock().await.wall().time;
         let mut chance = Chance::draw(&mut *self.board.lock().await)?;

@@ -23,7 +23,7 @@ use faultline_core::{
     observation::{DnsTransport, ResolverRole},
     protocol::{
         CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, MEDIA_COSE, Receipt,
-        Refusal,
+        Refusal, Risk,
     },
     time::{Duration, UnixTime},
     value::{Blob, Ip},
@@ -93,7 +93,7 @@ impl<S: Secure> Uplink<'_, S> {
     /// Makes the board known and asks what to measure and which network this is.
     pub(crate) async fn check_in(
         &mut self,
-        consent: u16,
+        (consent, risk): (u16, Risk),
         software: &str,
         clock: UnixTime,
     ) -> Result<Known, UplinkError> {
@@ -112,6 +112,7 @@ impl<S: Secure> Uplink<'_, S> {
             consent,
             software: software.into(),
             clock,
+            risk: Some(risk),
         };
         let sealed = self.identity.seal(Purpose::Request, &check_in);
         let reply = self.ask("/v1/check-in", &sealed, LONG_REPLY).await?;

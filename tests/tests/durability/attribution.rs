@@ -42,6 +42,7 @@ async fn token(here: &Here, from: Ipv4Addr, p: u8) -> Blob {
         consent: 1,
         software: "test".into(),
         clock: now(),
+        risk: None,
     };
     let sealed = probe(p).seal(Purpose::Request, &check_in);
     let reply: CheckInReply =

@@ -429,6 +429,7 @@ impl Draw {
             consent: self.u16(),
             software: self.text(),
             clock: self.time(),
+            risk: self.option(|draw| draw.pick(&[Risk::Low, Risk::Medium, Risk::High])),
         }
     }
 

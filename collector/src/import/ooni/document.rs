@@ -20,6 +20,10 @@ impl Document {
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes).map(Self)
     }
+    /// What it says, on one line.
+    pub fn to_json(&self) -> Vec<u8> {
+        self.0.to_string().into_bytes()
+    }
     /// The nettest: `web_connectivity`.
     pub fn test_name(&self) -> &str {
         text(&self.0["test_name"])

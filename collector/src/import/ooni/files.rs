@@ -3,7 +3,7 @@
 use super::ReadError;
 use std::path::{Path, PathBuf};
 
-/// Files in a fixed order: `.json` and `.jsonl`, gzipped or not. A folder that cannot be
+/// Files in a fixed order: `.json` and `.jsonl`, compressed (`.gz`, `.zst`) or not. A folder that cannot be
 /// listed is an error in its place; links to folders are not followed.
 pub fn files(from: &Path) -> Vec<Result<PathBuf, ReadError>> {
     if !from.is_dir() {
@@ -45,7 +45,7 @@ fn holds_measurements(path: &Path) -> bool {
         path.extension()
             .is_some_and(|e| with.iter().any(|w| e == *w))
     };
-    if ends(path, &["gz"]) {
+    if ends(path, &["gz", "zst"]) {
         ends(&path.with_extension(""), &["json", "jsonl"])
     } else {
         ends(path, &["json", "jsonl"])
@@ -66,6 +66,7 @@ mod tests {
             "a.jsonl.gz",
             "notes.txt",
             "c.gz",
+            "e.json.zst",
             "2024/IT/d.jsonl",
         ] {
             std::fs::write(folder.path().join(name), "").unwrap();
@@ -79,7 +80,7 @@ mod tests {
                     .to_owned()
             })
             .collect();
-        let names = ["2024/IT/d.jsonl", "a.jsonl.gz", "b.json"];
+        let names = ["2024/IT/d.jsonl", "a.jsonl.gz", "b.json", "e.json.zst"];
         assert_eq!(found, names.map(std::path::PathBuf::from));
     }
 }

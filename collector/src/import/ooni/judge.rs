@@ -1,7 +1,9 @@
 //! `judge ooni DIR --asn-map FILE`: a line of JSON for each measurement, without a store:
 //! OONI's classic verdict, its layered likelihoods, and our own verdict with its reasons.
 
-use super::{Document, convert, files, judge, likelihoods, read_measurements};
+use super::{
+    Document, Judged, convert::convert_judged, files, judge, likelihoods, read_measurements,
+};
 use crate::{
     fingerprints::Fingerprints,
     rules::{self, Known},
@@ -66,11 +68,11 @@ pub struct Summary {
 /// What our own rules say of a document.
 fn own_verdict(
     document: &Document,
+    judged: &Judged,
     asn_map: Option<&AsnMap>,
     fingerprints: Option<&Fingerprints>,
 ) -> Value {
-    let of = |ip: IpAddr| asn_map.and_then(|map| map.asn_of(ip)).map(Asn);
-    let converted = match convert(document, &of) {
+    let converted = match convert_judged(document, |_| judged.clone()) {
         Ok(converted) => converted,
         Err(e) => return json!({ "unjudged": e.to_string() }),
     };
@@ -140,7 +142,7 @@ pub fn judge_directory(
                     }
                     let mut line = json!({
                         "file": file, "line": at, "input": document.input(),
-                        "rules": judged.rules, "verdict": judged.verdict,
+                        "rules": judged.rules, "verdict": &judged.verdict,
                     });
                     if let Some(why) = judged.unjudged {
                         line["unjudged"] = why.into();
@@ -149,7 +151,7 @@ pub fn judge_directory(
                         let likely = likelihoods(&document, &asn_of, fingerprints);
                         line["likelihoods"] = json!(likely);
                     }
-                    line["own"] = own_verdict(&document, asn_map, fingerprints);
+                    line["own"] = own_verdict(&document, &judged, asn_map, fingerprints);
                     line
                 }
                 Ok((at, document)) => {

@@ -70,9 +70,14 @@ pub fn read_measurements(path: &Path) -> Result<Documents<Box<dyn BufRead>>, Rea
     } else {
         Box::new(BufReader::new(File::open(path).map_err(wrong)?))
     };
-    let gzipped = raw.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]);
-    if gzipped {
+    let begins = raw.fill_buf().map_err(wrong)?;
+    if begins.starts_with(&[0x1f, 0x8b]) {
         raw = Box::new(BufReader::new(MultiGzDecoder::new(raw)));
+    } else if begins.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        // A frame may ask for any window (RFC 8878, 3.1.1.1.2); more than 128 MiB it does not get.
+        let mut frames = zstd::stream::read::Decoder::with_buffer(raw).map_err(wrong)?;
+        frames.window_log_max(27).map_err(wrong)?;
+        raw = Box::new(BufReader::new(frames));
     }
     Ok(Documents::new(path, raw))
 }
@@ -88,6 +93,8 @@ pub struct Documents<R> {
     /// A document that began on an earlier line.
     open: Option<Open>,
     ready: VecDeque<Result<Found, ReadError>>,
+    /// Lines before this one are read over.
+    from: u64,
 }
 
 struct Open {
@@ -113,18 +120,33 @@ impl<R: BufRead> Documents<R> {
             failed: None,
             open: None,
             ready: VecDeque::new(),
+            from: 0,
         }
+    }
+
+    /// The same, from this line on, with which a document begins: what stands before it was
+    /// taken already.
+    #[must_use]
+    pub fn from_line(mut self, line: u64) -> Self {
+        self.from = line;
+        self
     }
 
     fn step(&mut self) {
         match self.next_line() {
             Line::Whole(bytes) => {
                 self.line += 1;
+                if self.line < self.from {
+                    return;
+                }
                 let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
                 self.take(bytes.trim_ascii());
             }
             Line::TooLong => {
                 self.line += 1;
+                if self.line < self.from {
+                    return;
+                }
                 self.give_up();
                 let (path, line) = (self.path.clone(), self.line);
                 self.ready.push_back(Err(ReadError::TooLong { path, line }));
@@ -382,6 +404,34 @@ mod tests {
         let found = from_file("a.jsonl.gz", cut);
         assert_eq!(found[0], Ok(1));
         assert!(found.last().unwrap().is_err());
+    }
+
+    #[test]
+    fn zstd_may_have_frames_and_end_badly() {
+        let line = format!("{ONE}\n");
+        let frame = || zstd::encode_all(line.as_bytes(), 1).unwrap();
+        let two = [frame(), frame()].concat();
+        assert_eq!(from_file("a.jsonl.zst", &two), [Ok(1), Ok(2)]);
+        let found = from_file("a.jsonl.zst", &two[..two.len() - 8]);
+        assert!(
+            found[0] == Ok(1) && found.last().unwrap().is_err(),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn reading_goes_on_at_a_line() {
+        let text = format!("nonsense\n{ONE}\n{ONE}\n");
+        let from = |line| {
+            let all = Documents::new(Path::new("x"), Cursor::new(text.as_bytes()));
+            let all = all
+                .from_line(line)
+                .map(|found| found.map(|(line, _)| line).ok());
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(from(3), [Some(3)]);
+        assert_eq!(from(0), [None, Some(2), Some(3)]);
+        assert_eq!(from(9), []);
     }
 
     #[test]

@@ -485,3 +485,82 @@ proptest! {
         verdict(document);
     }
 }
+
+/// Everything that is done with a document, on octets that nobody promised anything of.
+fn take(bytes: &[u8]) {
+    let found = super::Documents::new(std::path::Path::new("x"), std::io::Cursor::new(bytes));
+    for (_, document) in found.flatten() {
+        let _ = super::judge(&document, &|_| None);
+        let _ = super::likelihoods(&document, &|_| None, None);
+        let _ = super::convert(&document, &|_| None);
+    }
+}
+
+/// Where the samples are; none without the shared folder.
+fn samples() -> Vec<Vec<u8>> {
+    let shared = std::env::var_os("FAULTLINE_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        Into::into,
+    );
+    let Ok(folder) = std::fs::read_dir(shared.join("data/ooni/measurements")) else {
+        println!("skipped: no ../shared: the test's own document instead");
+        return vec![include_bytes!("../../../fuzz/corpus/ooni/both-versions.jsonl").to_vec()];
+    };
+    let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+#[test]
+fn truncations_and_mutations_of_every_sample_are_taken_or_refused() {
+    let mut word = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        (word % below.max(1) as u64) as usize
+    };
+    for sample in samples() {
+        // Long pages cost time and hold no structure.
+        let rounds = if sample.len() > 64 << 10 { 6 } else { 60 };
+        for _ in 0..rounds {
+            take(&sample[..next(sample.len())]);
+            let mut changed = sample.clone();
+            for _ in 0..=next(4) {
+                let at = next(changed.len());
+                changed[at] = b"0nt-[]{}\"\\,:9e\xff\n"[next(16)];
+            }
+            take(&changed);
+            // Valid JSON of another shape: a value becomes another kind of value.
+            let mut json: Value = serde_json::from_slice(&sample).unwrap_or_default();
+            let (at, kind) = (next(4000), next(6));
+            bend(&mut json, &mut (at as i64), kind);
+            take(json.to_string().as_bytes());
+        }
+    }
+}
+
+/// Replaces the value at this place, counted from the first.
+fn bend(value: &mut Value, left: &mut i64, kind: usize) {
+    *left -= 1;
+    if *left == 0 {
+        *value = [
+            json!(null),
+            json!(-1),
+            json!("::"),
+            json!([[]]),
+            json!({ "a": 1e300 }),
+            json!(u64::MAX),
+        ][kind]
+            .clone();
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| bend(item, left, kind)),
+        Value::Object(map) => map.values_mut().for_each(|item| bend(item, left, kind)),
+        _ => {}
+    }
+}

@@ -15,7 +15,7 @@ mod tests;
 pub(crate) mod words;
 
 use super::{
-    Document,
+    Document, Judged,
     document::{answer_address, hostname, list, number, text},
     judge,
 };
@@ -75,6 +75,21 @@ pub fn convert(
     document: &Document,
     asn_of: &dyn Fn(IpAddr) -> Option<Asn>,
 ) -> Result<Converted, Unusable> {
+    let judged = |networks: &BTreeMap<IpAddr, Asn>| {
+        judge(document, &|ip| {
+            let own = networks.get(&ip).copied();
+            own.or_else(|| asn_of(ip)).map(|asn| asn.0)
+        })
+    };
+    convert_judged(document, judged)
+}
+
+/// The same, with the classic verdict that `judged` gives, told the networks that the document
+/// names: who has judged already need not do so twice.
+pub(super) fn convert_judged(
+    document: &Document,
+    judged: impl FnOnce(&BTreeMap<IpAddr, Asn>) -> Judged,
+) -> Result<Converted, Unusable> {
     if document.test_name() != "web_connectivity" {
         return Err(Unusable::OtherTest(clip(document.test_name(), 64)));
     }
@@ -95,10 +110,7 @@ pub fn convert(
     observations.extend(steps::handshakes(&mut scene));
     observations.extend(requests::fetches(&mut scene));
     let control = control::report(&scene, started);
-    let judged = judge(document, &|ip| {
-        let own = networks.get(&ip).copied();
-        own.or_else(|| asn_of(ip)).map(|asn| asn.0)
-    });
+    let judged = judged(&networks);
     let limits = [(scene.cut, Limit::Cap), (control.is_none(), Limit::Control)];
     let word = |name: &str| {
         let said = text(document.top(name));
