@@ -105,6 +105,19 @@ pub(super) struct Case {
     pub merged_into: Option<EventId>,
     /// What was said last.
     pub said: Option<Revision>,
+    /// Of what that was made.
+    pub pulse: Option<Pulse>,
+}
+
+/// As long as this is the same, so is what is said, but for what grows with time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pulse {
+    state: State,
+    counts: [usize; 7],
+    out: u32,
+    score: f64,
+    incident: Option<EventId>,
+    flags: (bool, bool),
 }
 
 impl Case {
@@ -149,6 +162,7 @@ impl Case {
             related: BTreeSet::new(),
             merged_into: None,
             said: None,
+            pulse: None,
         }
     }
 
@@ -313,6 +327,27 @@ impl Case {
         median(back.map(|(at, _)| at)).unwrap_or(self.evaluated)
     }
 
+    /// See [`Pulse`].
+    pub(super) fn pulse(&self) -> Pulse {
+        let back = self.hits.values().filter(|hit| hit.back.is_some());
+        Pulse {
+            state: self.state,
+            counts: [
+                self.hits.len(),
+                back.count(),
+                self.told.len(),
+                self.signals.len(),
+                self.actions.len(),
+                self.elsewhere.len(),
+                self.hits.values().filter(|hit| hit.isolated).count(),
+            ],
+            out: self.out,
+            score: self.score,
+            incident: self.incident,
+            flags: (self.fault, self.controlled),
+        }
+    }
+
     /// How far apart sites went, without the first and last tenth of them.
     pub(super) fn spread(&self) -> i64 {
         let mut onsets: Vec<UnixTime> = self.hits.values().map(|hit| hit.last_ok).collect();
@@ -355,7 +390,13 @@ impl Case {
             State::Candidate | State::Ending => later(now, MINUTE),
             State::Suspected if since(self.opened, now) < 40 * MINUTE => later(now, MINUTE),
             State::Suspected | State::Confirmed => {
-                let bin = super::moment::BIN;
+                // After a day the timeline is drawn by the hour.
+                let young = since(self.opened, now) < super::moment::DAY;
+                let bin = if young {
+                    super::moment::BIN
+                } else {
+                    super::moment::HOUR
+                };
                 UnixTime(now.0 - now.0.rem_euclid(bin) + bin)
             }
             State::Ended | State::Lapsed => self

@@ -370,14 +370,14 @@ impl Detector {
         forced: &BTreeSet<EventId>,
     ) {
         for case in &mut self.cases {
-            let quiet = !case.is_open()
-                && !reasons.contains_key(&case.id)
-                && case.said.as_ref().is_some_and(|said| {
-                    said.state == case.state && said.incident_id == case.incident
-                });
-            if case.state == State::Candidate || quiet {
+            if case.state == State::Candidate {
                 continue;
             }
+            let pulse = Some(case.pulse());
+            if case.pulse == pulse && !reasons.contains_key(&case.id) {
+                continue;
+            }
+            case.pulse = pulse;
             let reason = reasons.get(&case.id).copied().unwrap_or(Reason::Detector);
             let new = draft::draft(case, now, &self.settings);
             let force = forced.contains(&case.id);

@@ -281,5 +281,6 @@ mod properties {
             prop_assert_eq!(live.evidence, rebuilt.evidence);
             prop_assert_eq!(live.coverage, rebuilt.coverage);
         }
+
     }
 }
