@@ -16,9 +16,7 @@ use faultline_collector::{
     },
     ingest::{Enricher, Ingest, Nowhere},
     rules::Rules,
-    store::{
-        Enrichment, Facts as _, Incoming, Ledger as _, ReceiptRecord, rebuild, sqlite::Sqlite,
-    },
+    store::{Enrichment, Facts as _, Incoming, ReceiptRecord, rebuild, sqlite::Sqlite},
 };
 use faultline_core::{
     codec::Identity,

@@ -12,9 +12,9 @@ pub mod authority;
 pub mod captive;
 pub mod clock;
 pub mod entropy;
-pub mod flow;
 #[path = "../evaluation/mod.rs"]
 pub mod evaluation;
+pub mod flow;
 pub mod link;
 pub mod live;
 pub mod middlebox;

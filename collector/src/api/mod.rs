@@ -105,7 +105,7 @@ impl Service {
             ingest,
             identity,
             importer: None,
-            targets: Vec::new(),
+            targets: targets::Lists::default(),
             traces: Lists::default(),
             control: None,
             scores,

@@ -109,6 +109,7 @@ mod tests {
             host: format!("{n}.example"),
             port: Some(443),
             told: Vec::new(),
+            transports: false,
         }
     }
     fn report(n: u8) -> Arc<ControlReport> {

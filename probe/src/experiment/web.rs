@@ -234,7 +234,8 @@ async fn browse<N: Network, C: Clock>(
         };
         let Some(location) = location else {
             // What came slowly was not cut off: a page that trickles is no timeout.
-            let spoke = matches!(&observation.step, Step::Fetch(fetch) if fetch.status.is_some());
+            let spoke =
+                matches!(&observation.step, Step::Fetch(fetch) if fetch.status.is_some());
             let answered = depth > 0 || spoke || observation.failure.is_none();
             seen.push(observation);
             return answered;
