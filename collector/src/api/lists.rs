@@ -158,9 +158,9 @@ pub(super) async fn target(ask: Ask, Path(target): Path<String>) -> Result<Respo
         let history = history.into_iter().filter(|(code, _)| shown.contains(code));
         let history = history.flat_map(|(code, tallies)| {
             let mut lines = days(tallies.public(page.open));
-            lines
-                .iter_mut()
-                .for_each(|line| line["country"] = json!(code));
+            for line in &mut lines {
+                line["country"] = json!(code);
+            }
             lines
         });
         let countries = lines.into_iter().map(|line| {

@@ -553,9 +553,12 @@ mod tests {
     #[test]
     fn numbers_are_as_blunt_as_they_say() {
         let two = [5142.857, 0.123, 99.9, 0.0, -1.0, f64::NAN].map(|n| significant(n, 2));
-        assert_eq!(two, [5100.0, 0.12, 100.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            two.map(|n| n.to_string()),
+            ["5100", "0.12", "100", "0", "0", "0"]
+        );
         assert_eq!(significant(123_456.0, 1).to_string(), "100000");
-        assert_eq!(digits(0.666_666, 4), 0.6667);
+        assert_eq!(digits(0.666_666, 4).to_string(), "0.6667");
         let at = UnixTime::from_secs(3_599);
         assert_eq!(
             (down(at, MINUTE).secs(), up(at, BLUNT).secs()),

@@ -73,7 +73,7 @@ fn ratio(from: f64, to: f64, blocked: u32, clear: u32) -> f64 {
 /// Sums for several shares.
 struct Sums {
     shares: [f64; 3],
-    sums: [f64; 3],
+    heights: [f64; 3],
     since: [Hour; 3],
 }
 
@@ -81,13 +81,17 @@ impl Sums {
     fn new(shares: [f64; 3]) -> Self {
         Self {
             shares,
-            sums: [0.0; 3],
+            heights: [0.0; 3],
             since: [0; 3],
         }
     }
 
     fn step(&mut self, usual: f64, blocked: u32, clear: u32, at: Hour) {
-        for ((sum, share), since) in self.sums.iter_mut().zip(self.shares).zip(&mut self.since)
+        for ((sum, share), since) in self
+            .heights
+            .iter_mut()
+            .zip(self.shares)
+            .zip(&mut self.since)
         {
             let was = *sum;
             let raised = usual + (1.0 - usual) * share;
@@ -101,13 +105,13 @@ impl Sums {
 
     /// Since when, for each sum that suffices.
     fn sufficing(&self) -> impl Iterator<Item = Hour> {
-        let all = self.sums.iter().zip(self.since);
+        let all = self.heights.iter().zip(self.since);
         all.filter(|(sum, _)| **sum >= RAISE)
             .map(|(_, since)| since)
     }
 
     fn at_rest(&self) -> bool {
-        self.sums.iter().all(|sum| *sum == 0.0)
+        self.heights.iter().all(|sum| *sum == 0.0)
     }
 }
 

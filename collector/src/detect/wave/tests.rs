@@ -230,7 +230,9 @@ proptest! {
         looks.shuffle(&mut StdRng::seed_from_u64(seed));
         let mut watch = Watch::default();
         for part in looks.chunks(looks.len() / cuts + 1) {
-            part.iter().for_each(|seen| seen.tell(&mut watch));
+            for seen in part {
+                seen.tell(&mut watch);
+            }
             let _ = said(&mut watch);
         }
         prop_assert_eq!(said(&mut watch), whole);
