@@ -6,7 +6,7 @@
 //! as its family (`tls.reset.other` for `tls.reset.sni`). With `--benign N` the harmless
 //! worlds are measured instead, N seeds each; every anomaly is printed.
 
-use faultline_core::verdict::Outcome;
+use faultline_core::verdict::{Mechanism, Outcome};
 use faultline_internet::{
     run::{self, Finding},
     scenario::Scenario,
@@ -72,7 +72,7 @@ impl Count {
     }
 
     fn of(expected: &str, finding: &Finding) -> Self {
-        let named = finding.verdict.mechanism.map(|m| m.label());
+        let named = finding.verdict.mechanism.map(Mechanism::label);
         let found = finding.verdict.outcome == Outcome::Anomaly;
         let one = |is: bool| usize::from(found && is);
         Self {
