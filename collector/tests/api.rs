@@ -384,6 +384,17 @@ async fn pages_follow_each_other_without_gap_or_overlap() {
 
 /// `FAULTLINE_UPDATE=1` writes the file.
 #[tokio::test]
+async fn a_collector_without_events_has_no_dataset_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path(), "");
+    let (status, refusal) = get(&app, "/v1/shutdown-events.zip", None).await;
+    assert_eq!(
+        (status, &refusal["code"]),
+        (StatusCode::NOT_FOUND, &Value::from("no_events"))
+    );
+}
+
+#[tokio::test]
 async fn the_committed_openapi_file_is_current_and_every_path_is_served() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
     let text = format!("{:#}\n", openapi());

@@ -15,6 +15,7 @@ use faultline_collector::{
         event::{EventId, Revision, State},
         input::{Action, Deed, Signal, Watcher},
     },
+    export::{Hold, archive, gather, publish},
     ingest::{Ingest, Nowhere},
     rules::Rules,
     store::{
@@ -23,7 +24,7 @@ use faultline_collector::{
         events::{Events, Note, Sought},
         sqlite::{Sqlite, SqliteBeats, SqliteEvents},
     },
-    watch::{Watch, WatchError, rebuild},
+    watch::{Watch, WatchError, public, rebuild},
 };
 use faultline_core::{
     codec::Identity,
@@ -282,6 +283,7 @@ impl Events for Full {
         waiting(until: UnixTime) -> Vec<(i64, Note)>;
         noted(from: UnixTime, each: &mut dyn FnMut(faultline_collector::store::events::Noted) -> bool) -> ();
         acted() -> std::collections::BTreeMap<EventId, UnixTime>;
+        deeds(event: EventId) -> Vec<Action>;
         steps() -> Vec<(UnixTime, UnixTime)>;
         replace(step: &faultline_collector::store::events::Step<'_>) -> ();
         alive(now: UnixTime) -> ();
@@ -406,11 +408,22 @@ fn now() -> UnixTime {
 }
 
 fn app(folder: &Path, place: &Place, watch: Arc<Watch>) -> Router {
+    app_at(folder, place, watch, &Hold::default(), now)
+}
+
+fn app_at(
+    folder: &Path,
+    place: &Place,
+    watch: Arc<Watch>,
+    hold: &Hold,
+    now: fn() -> UnixTime,
+) -> Router {
     // printf %s sesame-sesame-sesame | sha256sum
-    let config = Config::parse(
+    let mut config = Config::parse(
         "simulated = true\n[events]\npublic_url = 'https://collector.example/'\nanalysts = [{ name = 'Ada', token_sha256 = '95110539ec78814f54b3e6880ce91e3d703a3a3da34d56752ddc857d3ef7bb09' }]",
     )
     .unwrap();
+    config.dataset.high_risk = hold.countries.iter().copied().collect();
     let store = Arc::new(Sqlite::open(&folder.join("collector.db")).unwrap());
     let identity = Identity::from_bytes(&[9; 32]).unwrap();
     let ingest = Ingest::new(
@@ -501,6 +514,7 @@ async fn everybody_reads_what_is_public_and_analysts_act() {
 
     let live = get(&app, "/v1/live").await;
     assert_eq!(live["deaf"], false);
+    assert_eq!(live["licence"], "CC-BY-4.0");
     let of = |country: &str| {
         let lines = live["countries"].as_array().unwrap();
         lines
@@ -586,6 +600,12 @@ async fn everybody_reads_what_is_public_and_analysts_act() {
     }
     let (_, queue) = signed(&app, token, "/v1/review", None).await;
     assert!(!waits(&queue), "somebody looked at it");
+    // Everybody reads what was done and why, and not by whom.
+    let one = get(&app, &format!("/v1/events/{id}")).await;
+    assert_eq!(
+        one["actions"],
+        json!([{ "at": at(CALM + 30).to_string(), "by": null, "deed": "document", "reason": "the gazette" }])
+    );
     place.is_equal();
 
     // Ten wrong tokens from one place; then even the right one has to wait.
@@ -600,4 +620,182 @@ async fn everybody_reads_what_is_public_and_analysts_act() {
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     let nobody = Request::get("/v1/review").body(Body::empty()).unwrap();
     assert_eq!(ask(&app, nobody).await.0, StatusCode::UNAUTHORIZED);
+}
+
+/// A whole calm day, so that what was covered is known, and an outage of XA after it.
+const DAY: i64 = 1440;
+
+/// A list of the API, without what it adds.
+fn rows(reply: &Value, list: &str) -> Vec<Value> {
+    reply[list].as_array().unwrap().clone()
+}
+
+/// As the API writes what the dataset has.
+fn written<T>(all: &[T], as_written: impl Fn(&T) -> Value) -> Vec<Value> {
+    all.iter().map(as_written).collect()
+}
+
+fn counts_in_threes(value: &Value, path: &str) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let sites = [
+                    "affected_sites",
+                    "eligible_sites",
+                    "retro_evidence_sites",
+                    "sites",
+                    "observed",
+                    "expected",
+                    "eligible",
+                ];
+                if let (true, Some(count)) = (sites.contains(&key.as_str()), value.as_f64()) {
+                    assert_eq!(count % 3.0, 0.0, "{path}.{key}: {count}");
+                }
+                counts_in_threes(value, &format!("{path}.{key}"));
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|value| counts_in_threes(value, path)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_api_says_what_the_dataset_says_and_no_more() {
+    let place = Place::new();
+    let watch = Arc::new(place.watch());
+    place.run(&watch, 0..DAY + 30, "");
+    place.run(&watch, DAY + 30..DAY + 90, "XB");
+    place.run(&watch, DAY + 90..DAY + 180, "");
+    place.is_equal();
+    // The archive is of the last full hour: this one.
+    let hour = at(DAY + 180);
+    let folder = tempfile::tempdir().unwrap();
+    for hold in [Hold::default(), risky("XB")] {
+        let app = app_at(folder.path(), &place, Arc::clone(&watch), &hold, || {
+            at(DAY + 180)
+        });
+        let endless = UnixTime(i64::MIN)..UnixTime(i64::MAX);
+        let material = gather(&*place.events, hour, &endless, &hold).unwrap();
+        let published = publish(&material, hour, &hold);
+        let networks = published
+            .revisions
+            .iter()
+            .filter(|r| r.location.asn().is_some());
+        assert_eq!(networks.count() == 0, !hold.countries.is_empty());
+        assert!(!published.revisions.is_empty());
+
+        let list = get(&app, "/v1/events").await;
+        counts_in_threes(&list, "list");
+        let newest = published
+            .revisions
+            .chunk_by(|a, b| a.event_id == b.event_id);
+        let mut newest: Vec<Value> = newest
+            .filter_map(|event| event.last())
+            .map(public::revision)
+            .collect();
+        let mut listed = rows(&list, "events");
+        for all in [&mut newest, &mut listed] {
+            all.sort_by_key(|event| event["event_id"].to_string());
+        }
+        assert_eq!(listed, newest);
+        for event in &listed {
+            let id = event["event_id"].as_str().unwrap();
+            let one = get(&app, &format!("/v1/events/{id}")).await;
+            counts_in_threes(&one, id);
+            let id: EventId = id.parse().unwrap();
+            let mut said = published.revisions.clone();
+            said.retain(|one| one.event_id == id);
+            assert_eq!(rows(&one, "revisions"), written(&said, public::revision));
+            let mut seen = published.evidence.clone();
+            seen.retain(|one| one.event_id == id);
+            assert_eq!(rows(&one, "evidence"), written(&seen, public::evidence));
+            let bins = written(&published.bins, public::bin);
+            let timeline = rows(&one, "timeline");
+            assert!(!timeline.is_empty());
+            for bin in &timeline {
+                assert!(bins.contains(bin), "{bin}");
+            }
+        }
+        let day = at(0).to_string();
+        let day = day.split('T').next().unwrap();
+        let covered = get(&app, &format!("/v1/coverage/shutdowns?day={day}")).await;
+        let of_day: Vec<_> = published
+            .coverage
+            .iter()
+            .filter(|c| c.day == at(0))
+            .collect();
+        assert!(!of_day.is_empty());
+        assert_eq!(
+            rows(&covered, "rows"),
+            written(&of_day, |row| public::covered(row))
+        );
+        // Today is not over: a count of a part would tell the rest by difference.
+        let today = get(&app, "/v1/coverage/shutdowns").await;
+        assert_eq!(today["day"], day);
+        for path in ["/v1/live", "/v1/countries/XB/calendar?year=2027"] {
+            counts_in_threes(&get(&app, path).await, path);
+        }
+        // An exact end would be found by asking minute by minute.
+        for event in &listed {
+            let end = event["end"].as_str().unwrap();
+            assert!(
+                end.ends_with("0:00.000000Z") || end.ends_with("0:00Z"),
+                "{end}"
+            );
+            let path = format!("/v1/events?from={end}&until={}", at(DAY + 400));
+            let found = rows(&get(&app, &path).await, "events");
+            assert!(found.contains(event), "{path}");
+        }
+    }
+}
+
+fn risky(country: &str) -> Hold {
+    Hold {
+        countries: [Country::new(country).unwrap()].into(),
+    }
+}
+
+#[tokio::test]
+async fn the_dataset_is_one_address_and_is_made_once_an_hour() {
+    let place = Place::new();
+    let watch = Arc::new(place.watch());
+    outage(&place, &watch);
+    let folder = tempfile::tempdir().unwrap();
+    let app = app_at(folder.path(), &place, watch, &Hold::default(), || {
+        at(CALM + 119)
+    });
+    let ask_for = |held: Option<&header::HeaderValue>| {
+        let mut request = Request::get("/v1/shutdown-events.zip");
+        if let Some(tag) = held {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        let request = request.header(header::ACCEPT_ENCODING, "gzip");
+        app.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let reply = ask_for(None).await.unwrap();
+    assert_eq!(reply.status(), StatusCode::OK);
+    let head = reply.headers().clone();
+    assert_eq!(head[header::CONTENT_TYPE], "application/zip");
+    assert!(!head.contains_key(header::CONTENT_ENCODING), "it is packed");
+    let bytes = to_bytes(reply.into_body(), 32 << 20).await.unwrap();
+    let config = Config::parse("simulated = true").unwrap();
+    let scores = Scores::new(&config, None).unwrap();
+    let (name, same) = archive(
+        &*place.events,
+        &config.dataset,
+        true,
+        &scores.names,
+        at(CALM + 90),
+    )
+    .unwrap();
+    assert_eq!(
+        head[header::CONTENT_DISPOSITION],
+        format!("attachment; filename=\"{name}\"")
+    );
+    assert_eq!(bytes, same);
+    assert!(bytes.starts_with(b"PK"));
+    // What comes within the hour is of the next one.
+    place.run(&place.watch(), CALM + 120..CALM + 121, "");
+    let kept = ask_for(Some(&head[header::ETAG])).await.unwrap();
+    assert_eq!(kept.status(), StatusCode::NOT_MODIFIED);
 }

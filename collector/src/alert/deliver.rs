@@ -5,11 +5,12 @@
 
 use super::{Hook, message, post};
 use crate::{
+    export::Hold,
     store::{
         StoreError,
         events::{Events, Outbox, Parcel, Progress},
     },
-    watch::public,
+    watch::public::{self, Public},
 };
 use faultline_core::time::{Duration, UnixTime};
 use rustls::ClientConfig;
@@ -27,6 +28,7 @@ const ATTEMPTS: u32 = 80;
 pub async fn deliver<S: Events + Outbox + 'static>(
     hook: Hook,
     store: Arc<S>,
+    hold: Hold,
     simulated: bool,
     now: fn() -> UnixTime,
 ) {
@@ -38,7 +40,7 @@ pub async fn deliver<S: Events + Outbox + 'static>(
         looks.tick().await;
         // As long as there is something that is taken.
         loop {
-            match attempt(&hook, &store, &tls, simulated, now).await {
+            match attempt(&hook, &store, &tls, &hold, simulated, now).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
@@ -55,11 +57,12 @@ pub(super) async fn attempt<S: Events + Outbox + 'static>(
     hook: &Arc<Hook>,
     store: &Arc<S>,
     tls: &Arc<ClientConfig>,
+    hold: &Hold,
     simulated: bool,
     now: fn() -> UnixTime,
 ) -> Result<bool, StoreError> {
-    let (of, kept) = (Arc::clone(hook), Arc::clone(store));
-    let due = on_disk(move || due(&of, &*kept, now())).await?;
+    let (of, kept, hold) = (Arc::clone(hook), Arc::clone(store), hold.clone());
+    let due = on_disk(move || due(&of, &*kept, &hold, now())).await?;
     let Some((progress, parcel, event)) = due else {
         return Ok(false);
     };
@@ -109,6 +112,7 @@ type Due = (Progress, Parcel, Option<serde_json::Value>);
 fn due<S: Events + Outbox>(
     hook: &Hook,
     store: &S,
+    hold: &Hold,
     now: UnixTime,
 ) -> Result<Option<Due>, StoreError> {
     let progress = store.progress(hook.name())?;
@@ -120,8 +124,12 @@ fn due<S: Events + Outbox>(
     let Some(parcel) = store.parcel(progress.taken)? else {
         return Ok(None);
     };
-    let networks = public::Networks::new(store).of(&parcel.revision)?;
-    let event = public::revision(&parcel.revision, &networks);
+    // A message is sent once: what is dated at the end of these ten minutes is sent now.
+    let until = UnixTime(now.0.saturating_add(public::BLUNT));
+    let said = Public::new(store, hold, until).revisions(parcel.revision.event_id)?;
+    let mut said = said.iter();
+    let event = said.find(|one| one.revision == parcel.revision.revision);
+    let event = event.map(public::revision);
     Ok(Some((progress, parcel, event)))
 }
 

@@ -9,10 +9,11 @@ use crate::{
         event::{Reason, Revision, State},
         input::{Action, Deed},
     },
+    export::Hold,
     store::{Ledger as _, events::Sought},
     watch::{
         WatchError,
-        public::{self, Networks},
+        public::{self, Public},
     },
 };
 use axum::{
@@ -32,6 +33,8 @@ use std::{
 };
 use url::Url;
 
+/// Who did it, where the operator names nobody.
+pub(super) const UNNAMED: &str = "an analyst";
 /// Wrong tokens from one /24 or /48 in a window, seconds.
 const WRONG: u8 = 10;
 const WINDOW: i64 = 60;
@@ -124,7 +127,8 @@ pub(super) async fn review(
         let mut shown = Vec::new();
         if let Some(events) = service.events.as_deref() {
             let acted = events.acted()?;
-            let mut networks = Networks::new(events);
+            let hold = Hold::of(&service.config.dataset);
+            let mut known = Public::new(events, &hold, (service.now)());
             let sought = Sought {
                 by_change: true,
                 ..Sought::default()
@@ -132,10 +136,14 @@ pub(super) async fn review(
             let mut waiting = events.events(&sought)?;
             waiting.retain(|revision| {
                 let deed = acted.get(&revision.event_id).copied();
-                public::is_public(revision) && waits(revision, deed)
+                waits(revision, deed)
             });
-            for revision in waiting.iter().take(QUEUE) {
-                shown.extend(public::revision(revision, &networks.of(revision)?));
+            for revision in waiting {
+                let said = known.newest(revision.event_id)?;
+                shown.extend(said.as_ref().map(public::revision));
+                if shown.len() == QUEUE {
+                    break;
+                }
             }
         }
         let value = json!({
@@ -186,8 +194,9 @@ pub(super) async fn act(
             || Refused::not_found("no such event, or nothing can be done to it any more");
         let watch = service.watch.as_deref().ok_or_else(unknown)?;
         let now = (service.now)();
-        let known = watch.events().revisions(event)?;
-        if !known.last().is_some_and(public::is_public) {
+        let hold = Hold::of(&service.config.dataset);
+        let newest = || Public::new(&**watch.events(), &hold, (service.now)()).newest(event);
+        if newest()?.is_none() {
             return Err(unknown());
         }
         // First the log, then the deed: nothing is done that is not known.
@@ -201,22 +210,17 @@ pub(super) async fn act(
         let action = Action {
             event,
             at: now,
-            by: if named {
-                analyst.name
-            } else {
-                "an analyst".into()
-            },
+            by: if named { analyst.name } else { UNNAMED.into() },
             deed,
             reason,
         };
-        let revision = watch.act(action).map_err(|e| match e {
+        watch.act(action).map_err(|e| match e {
             WatchError::NoEvent => unknown(),
             WatchError::Store(e) => e.into(),
             e @ WatchError::ClockLeap { .. } => Refused::internal(&e),
         })?;
-        let networks = Networks::new(&**watch.events()).of(&revision)?;
-        let value = public::revision(&revision, &networks).ok_or_else(unknown)?;
-        wire::json(&headers, &value)
+        let said = newest()?.ok_or_else(unknown)?;
+        wire::json(&headers, &public::revision(&said))
     })
     .await
 }

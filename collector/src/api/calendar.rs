@@ -3,8 +3,9 @@
 use super::{Service, moment, on_disk, pages::parse_country, refused::Refused, wire};
 use crate::{
     detect::event::{Covered, Location, Revision, State},
+    export::Hold,
     store::events::Sought,
-    watch::public::{self, SITES},
+    watch::public::{BLUNT, Public},
 };
 use axum::{
     extract::{Path, Query, State as Shared, rejection::QueryRejection},
@@ -50,12 +51,18 @@ pub(super) async fn calendar(
         if let Some(events) = service.events.as_deref() {
             let sought = Sought {
                 country: Some(country),
-                window: Some(days.clone()),
+                window: Some(
+                    UnixTime(days.start.0 - BLUNT)..UnixTime(days.end.0.saturating_add(BLUNT)),
+                ),
                 ..Sought::default()
             };
-            happened = events.events(&sought)?;
-            happened.retain(public::is_public);
-            for row in events.coverage(days.clone())? {
+            let hold = Hold::of(&service.config.dataset);
+            let mut known = Public::new(events, &hold, now);
+            for revision in events.events(&sought)? {
+                let said = known.newest(revision.event_id)?;
+                happened.extend(said.filter(|said| said.countries.contains(&country)));
+            }
+            for row in known.coverage(days.clone())? {
                 // The collector is deaf for all countries.
                 let most = deaf.entry(row.day).or_default();
                 *most = row.deaf_minutes.max(*most);
@@ -96,7 +103,6 @@ fn lines(
         let worst = touching.iter().max_by_key(|event| gravity(event.state));
         let worst = worst.filter(|event| gravity(event.state) > 0);
         let row = covered.get(&at);
-        let enough = row.filter(|row| row.eligible_sites >= SITES);
         let date = at.to_string();
         lines.push(json!({
             "day": date.split('T').next(),
@@ -104,8 +110,8 @@ fn lines(
             "worst_class": worst.map(|event| event.disruption_class),
             "lost_minutes": lost(&touching, &day, now),
             "event_ids": touching.iter().map(|event| event.event_id).collect::<Vec<_>>(),
-            "eligible_sites": enough.map_or(0, |row| row.eligible_sites),
-            "min_detectable_share": enough.and_then(|row| row.min_detectable_share),
+            "eligible_sites": row.map_or(0, |row| row.eligible_sites),
+            "min_detectable_share": row.and_then(|row| row.min_detectable_share),
             "deaf_minutes": deaf.get(&at).copied().unwrap_or_default(),
         }));
         at = day.end;

@@ -1,27 +1,28 @@
 //! Which events are there, and what is known of one? As everybody may see them
 //! (`watch/public.rs`), now or as they were known on some day.
 
-use super::{Service, filter, moment, on_disk, pages::parse_country, refused::Refused, wire};
+use super::{
+    Service, analysts::UNNAMED, filter, moment, on_disk, pages::parse_country,
+    refused::Refused, wire,
+};
 use crate::{
-    detect::event::{Bin, Class, EventId, Evidence, Location, Revision, State},
-    store::events::{Events, Sought},
-    watch::public::{self, Networks, SITES},
+    detect::{
+        event::{Class, EventId, Evidence, Location, Revision, State},
+        input::Action,
+    },
+    export::{Hold, floors::Wide},
+    store::events::Sought,
+    watch::public::{self, BLUNT, Public},
 };
 use axum::{
     extract::{Path, Query, State as Shared, rejection::QueryRejection},
     http::HeaderMap,
     response::Response,
 };
-use faultline_core::{
-    id::Asn,
-    time::{Duration, UnixTime},
-};
+use faultline_core::time::{Duration, UnixTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Most events of a page.
 const PAGE: usize = 1000;
@@ -70,9 +71,33 @@ impl Wanted {
             class: class.transpose()?,
             window: Some(from..until),
             as_of: as_of(self.as_of.as_deref())?,
-            after: self.after.as_deref().map(cursor).transpose()?,
             ..Sought::default()
         })
+    }
+}
+
+/// Whether a published revision is among those that were asked for. What the store has is more
+/// exact: a filter on it would tell, by what it finds, what the floors hide.
+fn fits(sought: &Sought, said: &Revision) -> bool {
+    sought.country.is_none_or(|c| said.countries.contains(&c))
+        && sought.state.is_none_or(|state| said.state == state)
+        && sought.class.is_none_or(|c| said.disruption_class == c)
+        && sought.window.as_ref().is_none_or(|window| {
+            said.start < window.end && said.end.is_none_or(|end| end >= window.start)
+        })
+}
+
+/// What the store is asked for, so that nothing is missed that fits.
+fn around(sought: &Sought) -> Sought {
+    let window = sought.window.clone().map(|window| {
+        UnixTime(window.start.0.saturating_sub(BLUNT))
+            ..UnixTime(window.end.0.saturating_add(BLUNT))
+    });
+    Sought {
+        state: None,
+        class: None,
+        window,
+        ..sought.clone()
     }
 }
 
@@ -84,26 +109,39 @@ pub(super) async fn list(
     let Query(wanted) = wanted.map_err(|e| Refused::bad_query(e.body_text()))?;
     let sought = wanted.read()?;
     let limit = wanted.limit.unwrap_or(100).clamp(1, PAGE);
+    let after = wanted.after.as_deref().map(cursor).transpose()?;
     on_disk(move || {
-        let (mut shown, mut next, mut sought) = (Vec::new(), None, sought);
+        let (mut shown, mut next, mut last) = (Vec::new(), None, None);
         if let Some(events) = &service.events {
-            let mut networks = Networks::new(&**events);
+            let now = (service.now)();
+            let hold = Hold::of(&service.config.dataset);
+            let at = sought.as_of.map_or(now, |at| at.min(now));
+            let mut known = Public::new(&**events, &hold, at);
+            let mut page_of = around(&sought);
+            if let Some(id) = after {
+                // The name stands for its place in the list, whose exact time is not told.
+                let mut said = events.revisions(id)?;
+                said.retain(|one| sought.as_of.is_none_or(|at| one.as_of <= at));
+                let place = said.last().map(|one| (one.start, id));
+                page_of.after = Some(place.ok_or_else(no_cursor)?);
+            }
             // What is not public is passed over, so that a page is as long as it is wanted.
             'pages: loop {
-                sought.limit = Some(limit + 1);
-                let page = events.events(&sought)?;
+                page_of.limit = Some(limit + 1);
+                let page = events.events(&page_of)?;
                 let more = page.len() > limit;
                 for revision in page {
-                    if !public::is_public(&revision) {
-                        sought.after = Some((revision.start, revision.event_id));
+                    page_of.after = Some((revision.start, revision.event_id));
+                    let said = known.newest(revision.event_id)?;
+                    let Some(said) = said.filter(|said| fits(&sought, said)) else {
                         continue;
-                    }
+                    };
                     if shown.len() == limit {
-                        next = sought.after.map(|(at, id)| format!("{}-{id}", at.0));
+                        next = last;
                         break 'pages;
                     }
-                    sought.after = Some((revision.start, revision.event_id));
-                    shown.extend(public::revision(&revision, &networks.of(&revision)?));
+                    last = Some(said.event_id);
+                    shown.push(public::revision(&said));
                 }
                 if !more {
                     break;
@@ -144,68 +182,81 @@ pub(super) async fn one(
 fn whole(service: &Service, id: EventId, as_of: Option<UnixTime>) -> Result<Value, Refused> {
     let unknown = || Refused::not_found("no such event, or it is not public");
     let events = service.events.as_deref().ok_or_else(unknown)?;
-    let mut said = events.revisions(id)?;
-    said.retain(|revision| as_of.is_none_or(|at| revision.as_of <= at));
-    let newest = said.last().filter(|r| public::is_public(r));
-    let newest = newest.cloned().ok_or_else(unknown)?;
-    let mut networks = Networks::new(events);
-    let named = networks.of(&newest)?;
-    let mut evidence = events.evidence(id)?;
-    evidence.retain(|row| as_of.is_none_or(|at| row.received_at <= at));
+    let now = (service.now)();
+    let now = as_of.map_or(now, |at| at.min(now));
+    let hold = Hold::of(&service.config.dataset);
+    let mut known = Public::new(events, &hold, now);
+    let said = known.revisions(id)?;
+    let newest = said.last().cloned().ok_or_else(unknown)?;
+    let evidence = known.evidence(id)?;
     let incident = match newest.incident_id {
         None => Vec::new(),
-        Some(incident) => others(events, incident, id, as_of, &mut networks)?,
+        Some(incident) => {
+            let sought = Sought {
+                incident: Some(incident),
+                as_of,
+                limit: Some(PAGE),
+                ..Sought::default()
+            };
+            others(&events.events(&sought)?, id, &mut known)?
+        }
     };
-    let now = as_of.unwrap_or((service.now)());
-    let end = newest.end_upper.or(newest.end).unwrap_or(now);
-    let window = UnixTime(newest.start_lower.0 - AROUND)..UnixTime(end.0 + AROUND);
-    let timeline = thinned(events.bins(&newest.location, window)?);
-    let revisions = said.iter().filter_map(|r| public::revision(r, &named));
+    // As far around the event as the dataset.
+    let end = newest.end.unwrap_or(now).min(now);
+    let window =
+        UnixTime(newest.start.0.saturating_sub(AROUND))..UnixTime(end.0.saturating_add(AROUND));
+    let timeline = thinned(known.bins(&newest.location, &window)?);
+    let named = service.config.events.analysts_named;
+    let mut acted = events.deeds(id)?;
+    acted.retain(|done| done.at <= now);
     Ok(json!({
         "simulated": service.config.simulated,
-        "event": public::revision(&newest, &named),
-        "revisions": revisions.collect::<Vec<_>>(),
-        "evidence": evidence
-            .iter()
-            .filter_map(|row| public::evidence(row, &named))
-            .collect::<Vec<_>>(),
-        "timeline": timeline.iter().filter_map(public::bin).collect::<Vec<_>>(),
-        "groups": groups(&evidence, &named),
+        "event": public::revision(&newest),
+        "revisions": said.iter().map(public::revision).collect::<Vec<_>>(),
+        "evidence": evidence.iter().map(public::evidence).collect::<Vec<_>>(),
+        "timeline": timeline.iter().map(public::bin).collect::<Vec<_>>(),
+        "groups": groups(&evidence),
         "incident": incident,
+        "actions": acted.iter().map(|done| action(done, named)).collect::<Vec<_>>(),
         "lag": lag(service, &said, &newest),
     }))
 }
 
+/// What an analyst did and why; who, only where the operator names them.
+fn action(done: &Action, named: bool) -> Value {
+    let by = Some(&done.by).filter(|by| named && *by != UNNAMED);
+    json!({
+        "at": done.at.to_string(),
+        "by": by,
+        "deed": json!(done.deed)["deed"],
+        "reason": done.reason,
+    })
+}
+
 /// The other events of an incident.
 fn others(
-    events: &dyn Events,
-    incident: EventId,
+    incident: &[Revision],
     id: EventId,
-    as_of: Option<UnixTime>,
-    networks: &mut Networks<'_>,
+    known: &mut Public<'_>,
 ) -> Result<Vec<Value>, Refused> {
-    let sought = Sought {
-        incident: Some(incident),
-        as_of,
-        limit: Some(PAGE),
-        ..Sought::default()
-    };
     let mut shown = Vec::new();
-    for revision in events.events(&sought)? {
+    for revision in incident {
         if revision.event_id != id {
-            shown.extend(public::revision(&revision, &networks.of(&revision)?));
+            shown.extend(
+                known
+                    .newest(revision.event_id)?
+                    .as_ref()
+                    .map(public::revision),
+            );
         }
     }
     Ok(shown)
 }
 
 /// What groups said themselves, by place and word: of what was said more than once, the most.
-fn groups(evidence: &[Evidence], networks: &BTreeSet<Asn>) -> Vec<Value> {
+fn groups(evidence: &[Evidence]) -> Vec<Value> {
     let mut groups: BTreeMap<(&Location, &str), u32> = BTreeMap::new();
-    let shown = evidence
-        .iter()
-        .filter(|row| public::evidence(row, networks).is_some());
-    for row in shown {
+    for row in evidence {
         if let Some(sites) = row.sites {
             let most = groups.entry((&row.location, &row.verdict)).or_default();
             *most = sites.max(*most);
@@ -234,15 +285,14 @@ fn lag(service: &Service, said: &[Revision], newest: &Revision) -> Value {
 }
 
 /// Of a long time, the worst bin of each part.
-fn thinned(bins: Vec<Bin>) -> Vec<Bin> {
+fn thinned(bins: Vec<Wide>) -> Vec<Wide> {
     let each = bins.len().div_ceil(BINS).max(1);
     if each == 1 {
         return bins;
     }
-    let lost = |bin: &Bin| bin.expected - f64::from(bin.observed);
+    let lost = |wide: &Wide| wide.bin.expected - f64::from(wide.bin.observed);
     let worst = bins.chunks(each).filter_map(|part| {
         part.iter()
-            .filter(|bin| bin.eligible >= SITES)
             .max_by(|a, b| lost(a).total_cmp(&lost(b)))
             .cloned()
     });
@@ -263,8 +313,10 @@ fn as_of(text: Option<&str>) -> Result<Option<UnixTime>, Refused> {
     }))
 }
 
-fn cursor(text: &str) -> Result<(UnixTime, EventId), Refused> {
-    text.rsplit_once('-')
-        .and_then(|(at, id)| Some((UnixTime(at.parse().ok()?), id.parse().ok()?)))
-        .ok_or_else(|| Refused::bad_query("after is the `next` of the page before"))
+fn cursor(text: &str) -> Result<EventId, Refused> {
+    text.parse().map_err(|_| no_cursor())
+}
+
+fn no_cursor() -> Refused {
+    Refused::bad_query("after is the `next` of the page before")
 }

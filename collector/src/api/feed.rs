@@ -5,8 +5,9 @@
 use super::{Service, on_disk, refused::Refused, wire};
 use crate::{
     detect::event::{EventId, Revision},
+    export::Hold,
     store::events::Sought,
-    watch::public,
+    watch::public::Public,
 };
 use axum::{extract::State as Shared, http::HeaderMap, response::Response};
 use faultline_core::time::UnixTime;
@@ -31,15 +32,18 @@ pub(super) async fn feed(
                 limit: Some(2 * ENTRIES),
                 ..Sought::default()
             };
-            let newest = events.events(&sought)?;
-            for revision in newest.into_iter().filter(public::is_public).take(ENTRIES) {
-                let first = events
-                    .revisions(revision.event_id)?
-                    .into_iter()
-                    .find(public::is_public);
-                let first = first.map_or(revision.as_of, |first| first.as_of);
-                entries.push((revision, first));
+            let hold = Hold::of(&service.config.dataset);
+            let mut known = Public::new(events, &hold, (service.now)());
+            for revision in events.events(&sought)? {
+                let mut said = known.revisions(revision.event_id)?;
+                let first = said.first().map(|first| first.as_of);
+                entries.extend(said.pop().zip(first));
+                if entries.len() == ENTRIES {
+                    break;
+                }
             }
+            // By when they were said; by what was not said they came.
+            entries.sort_by_key(|(revision, _)| std::cmp::Reverse(revision.as_of));
         }
         let bytes = write(&service, &entries).map_err(|e| Refused::internal(&e))?;
         wire::again(&headers, "application/atom+xml; charset=utf-8", bytes)
@@ -130,7 +134,7 @@ fn summary(revision: &Revision) -> String {
         Some(end) => format!("until {end}"),
         None => "and not over".to_owned(),
     };
-    let lost = if (1..public::SITES).contains(&revision.affected_sites) {
+    let lost = if revision.affected_sites == 0 {
         "fewer than 3".to_owned()
     } else {
         revision.affected_sites.to_string()

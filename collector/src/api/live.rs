@@ -3,9 +3,13 @@
 
 use super::{Service, moment, on_disk, refused::Refused, wire};
 use crate::{
-    detect::event::{Bin, Covered, Location, Revision, State},
+    detect::event::{Covered, Location, Revision, State},
+    export::{
+        Hold,
+        floors::{Wide, count},
+    },
     store::events::{DEAF, Events, Sought},
-    watch::public::{self, SITES},
+    watch::public::{self, BLUNT, Public},
 };
 use axum::{
     extract::{Query, State as Shared, rejection::QueryRejection},
@@ -18,16 +22,22 @@ use faultline_core::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 const DAY: i64 = moment::DAY;
-/// A bin that is older says nothing of now.
-const FRESH: Duration = Duration::from_mins(15);
+/// A bin that began earlier says nothing of now: of ten minutes, told when they are over.
+const FRESH: Duration = Duration::from_mins(25);
+
+/// States of what is not over, the gravest last.
+const GOING_ON: [State; 3] = [State::Ending, State::Suspected, State::Confirmed];
 
 /// What is known of one country.
 #[derive(Default)]
 struct Now {
-    bin: Option<Bin>,
+    bin: Option<Wide>,
     /// Sites that were heard, where no event has bins.
     heard: Option<u32>,
     covered: Option<Covered>,
@@ -51,7 +61,9 @@ pub(super) async fn live(
                     .last()
                     .is_none_or(|(_, until)| *until < pause);
             as_of = events.steps()?.last().map(|(_, until)| *until);
-            countries = known(events, as_of.unwrap_or(now))?;
+            let hold = Hold::of(&service.config.dataset);
+            let known = &mut Public::new(events, &hold, now);
+            countries = going_on(events, known, as_of.unwrap_or(now))?;
             if let Some(watch) = &service.watch {
                 for (country, sites) in watch.heard() {
                     if let Some(known) = countries.get_mut(&country) {
@@ -73,6 +85,7 @@ pub(super) async fn live(
             "as_of": as_of.map(|at| at.to_string()),
             "countries": lines.collect::<Vec<_>>(),
             "deaf": deaf,
+            "licence": service.config.dataset.licence,
             "lag": lag(service.config.beats.interval),
         });
         let bytes = serde_json::to_vec(&value).map_err(|e| Refused::internal(&e))?;
@@ -92,51 +105,72 @@ fn lag(interval: u16) -> Value {
     })
 }
 
-fn known(events: &dyn Events, at: UnixTime) -> Result<BTreeMap<Country, Now>, Refused> {
+fn going_on(
+    events: &dyn Events,
+    known: &mut Public<'_>,
+    at: UnixTime,
+) -> Result<BTreeMap<Country, Now>, Refused> {
     let mut countries: BTreeMap<Country, Now> = BTreeMap::new();
-    for bin in events.newest_bins(back(at, FRESH))? {
+    let fresh = back(at, FRESH);
+    for bin in events.newest_bins(fresh)? {
         if let Location::Country(country) = bin.location {
-            countries.entry(country).or_default().bin = Some(bin);
+            let mut bins = known.bins(&bin.location, &(fresh..at))?;
+            bins.retain(|wide| wide.bin.at >= fresh);
+            countries.entry(country).or_default().bin = bins.pop();
         }
     }
     let today = at.0 - at.0.rem_euclid(DAY);
-    for covered in events.coverage(UnixTime(today - DAY)..UnixTime(today + DAY))? {
+    for covered in known.coverage(UnixTime(today - DAY)..UnixTime(today + DAY))? {
         if let Location::Country(country) = covered.location {
             // By day: the later one stays.
             countries.entry(country).or_default().covered = Some(covered);
         }
     }
-    let going_on = Sought {
-        window: Some(at..UnixTime(i64::MAX)),
+    // By what is published of them: of that, too, the end may not be told yet.
+    let mut found = events.events(&Sought {
+        window: Some(back(at, Duration::from_micros(BLUNT as u64))..UnixTime(i64::MAX)),
         ..Sought::default()
-    };
-    for state in [State::Ending, State::Suspected, State::Confirmed] {
-        // The gravest comes last, and of one state what is known of the whole country.
-        let sought = Sought {
+    })?;
+    for state in GOING_ON {
+        found.extend(events.events(&Sought {
             state: Some(state),
-            window: going_on.window.clone().map(|w| UnixTime(i64::MIN)..w.end),
-            ..going_on.clone()
-        };
-        let mut found = events.events(&sought)?;
-        found.sort_by_key(|r| matches!(r.location, Location::Country(_)));
-        for revision in found.into_iter().filter(public::is_public) {
-            for country in revision.countries.clone() {
-                countries.entry(country).or_default().event = Some(revision.clone());
-            }
+            ..Sought::default()
+        })?);
+    }
+    let names: BTreeSet<_> = found.iter().map(|revision| revision.event_id).collect();
+    let mut said = Vec::new();
+    for event in names {
+        let newest = known.newest(event)?;
+        said.extend(newest.filter(|newest| GOING_ON.contains(&newest.state)));
+    }
+    // The gravest comes last, and of one state what is known of the whole country; of that, the
+    // one that began first.
+    said.sort_by_key(|event| {
+        let gravity = GOING_ON.iter().position(|state| *state == event.state);
+        let whole = matches!(event.location, Location::Country(_));
+        (gravity, whole, std::cmp::Reverse(event.start))
+    });
+    for event in said {
+        for country in event.countries.clone() {
+            countries.entry(country).or_default().event = Some(event.clone());
         }
     }
     Ok(countries)
 }
 
 fn line(country: Country, name: &str, known: &Now) -> Value {
-    let sites = match (&known.bin, &known.covered) {
+    let (bin, covered) = (
+        known.bin.as_ref().map(|wide| &wide.bin),
+        known.covered.as_ref(),
+    );
+    let sites = match (bin, covered) {
         (Some(bin), _) => bin.eligible,
         (None, Some(covered)) => covered.eligible_sites,
         (None, None) => 0,
     };
-    let enough = sites >= SITES;
-    let covered = known.covered.as_ref().filter(|c| c.eligible_sites >= SITES);
-    let bin = known.bin.as_ref().filter(|_| enough);
+    let enough = sites > 0;
+    let heard = known.heard.filter(|_| enough);
+    let heard = heard.map(|heard| count(heard).min(sites));
     let state = match &known.event {
         Some(event) => event.state.word(),
         None if enough => "quiet",
@@ -145,9 +179,9 @@ fn line(country: Country, name: &str, known: &Now) -> Value {
     json!({
         "country": country,
         "name": name,
-        "eligible_sites": if enough { sites } else { 0 },
+        "eligible_sites": sites,
         "eligible_asns": covered.map_or(0, |c| c.eligible_asns),
-        "observed": bin.map(|b| b.observed).or(known.heard.filter(|_| enough)),
+        "observed": bin.map(|b| b.observed).or(heard),
         "expected": bin.map(|b| b.expected),
         "state": state,
         "event_id": known.event.as_ref().map(|event| event.event_id),
@@ -179,18 +213,20 @@ pub(super) async fn coverage(
         let mut rows = Vec::new();
         let mut shown = day.unwrap_or(today);
         if let Some(events) = service.events.as_deref() {
-            rows = events.coverage(shown..UnixTime(shown.0 + DAY))?;
+            let hold = Hold::of(&service.config.dataset);
+            let known = Public::new(events, &hold, now);
+            rows = known.coverage(shown..UnixTime(shown.0 + DAY))?;
             // A day is known when it is over.
             if day.is_none() && rows.is_empty() {
                 shown = UnixTime(today.0 - DAY);
-                rows = events.coverage(shown..today)?;
+                rows = known.coverage(shown..today)?;
             }
         }
         let date = shown.to_string();
         let value = json!({
             "simulated": service.config.simulated,
             "day": date.split('T').next(),
-            "rows": rows.iter().filter_map(public::covered).collect::<Vec<_>>(),
+            "rows": rows.iter().map(public::covered).collect::<Vec<_>>(),
         });
         let bytes = serde_json::to_vec(&value).map_err(|e| Refused::internal(&e))?;
         wire::again(&headers, wire::media_type(false), bytes)

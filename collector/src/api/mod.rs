@@ -3,6 +3,7 @@
 
 mod analysts;
 mod app;
+mod archive;
 mod arrivals;
 mod ask;
 mod calendar;
@@ -31,6 +32,7 @@ mod wire;
 mod world;
 
 pub use analysts::SignIns;
+pub use archive::Archives;
 pub use arrivals::Arrivals;
 pub use openapi::document as openapi;
 pub use scores::{Scores, ScoresError};
@@ -84,6 +86,8 @@ pub struct Service {
     pub watch: Option<Arc<Watch>>,
     /// Wrong tokens of analysts.
     pub sign_ins: SignIns,
+    /// The dataset of the hour.
+    pub archives: Archives,
     /// The wall clock.
     pub now: fn() -> UnixTime,
 }
@@ -113,6 +117,7 @@ impl Service {
             events: None,
             watch: None,
             sign_ins: SignIns::default(),
+            archives: Archives::default(),
             now,
         }
     }
@@ -157,6 +162,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/events.atom", get(feed::feed))
         .route("/v1/events/{id}", get(events::one))
         .route("/v1/events/{id}/actions", post(analysts::act).layer(small))
+        .route("/v1/shutdown-events.zip", get(archive::shutdowns))
         .route("/v1/live", get(live::live))
         .route("/v1/coverage/shutdowns", get(live::coverage))
         .route("/v1/countries/{country}/calendar", get(calendar::calendar))

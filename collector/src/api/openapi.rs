@@ -230,7 +230,7 @@ const ROUTES: &[Route] = &[
     },
     get(
         "/v1/events/{id}",
-        "One event with its revisions, evidence, timeline, groups and the others of its incident",
+        "One event with its revisions, evidence, timeline, groups, deeds of analysts and the others of its incident",
         EVENT,
     ),
     Route {
@@ -239,6 +239,14 @@ const ROUTES: &[Route] = &[
             "/v1/events/{id}/actions",
             "Of an analyst: a deed with its reason, as JSON; reply: the newest revision",
             SIGNED,
+        )
+    },
+    Route {
+        replies: "application/zip",
+        ..get(
+            "/v1/shutdown-events.zip",
+            "The dataset of shutdowns and outages as an archive, as of the last full hour",
+            &[],
         )
     },
     get("/v1/live", "The state of every country now", &[]),

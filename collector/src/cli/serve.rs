@@ -9,6 +9,7 @@ use faultline_collector::{
     config::Config,
     control,
     doors::{self, Limits},
+    export::Hold,
     ingest::Ingest,
     store::{Store, sqlite::SqliteEvents},
     targets, tls,
@@ -69,7 +70,8 @@ pub(super) fn serve(mut config: Config, now: fn() -> UnixTime) -> Result<()> {
         let published = tokio::spawn(publish_hourly(Arc::clone(&service)));
         for hook in &service.config.events.webhooks {
             let (hook, simulated) = (Hook::new(hook)?, service.config.simulated);
-            tokio::spawn(deliver(hook, Arc::clone(&events), simulated, now));
+            let hold = Hold::of(&service.config.dataset);
+            tokio::spawn(deliver(hook, Arc::clone(&events), hold, simulated, now));
         }
         let noticed = tokio::spawn(notice(Arc::clone(&service.store), arrivals));
         let scheme = if secure.is_some() { "https" } else { "http" };

@@ -96,6 +96,8 @@ pub trait Events: Send + Sync {
     ) -> Result<(), StoreError>;
     /// When analysts acted last, by event.
     fn acted(&self) -> Result<BTreeMap<EventId, UnixTime>, StoreError>;
+    /// What analysts did to an event, in order.
+    fn deeds(&self, event: EventId) -> Result<Vec<Action>, StoreError>;
     /// Keeps a step with everything that it said. Where a revision's number is taken by another
     /// content, it gets the next: nothing that was said is ever changed.
     fn keep(&self, step: &Step<'_>) -> Result<(), StoreError>;

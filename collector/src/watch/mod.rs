@@ -75,7 +75,7 @@ pub struct Watch {
     settings: Settings,
     at_work: Mutex<AtWork>,
     /// Sites that were heard lately, by country: for who asks while the log is gone through.
-    heard: Mutex<BTreeMap<Country, u32>>,
+    heard: Mutex<(i64, BTreeMap<Country, u32>)>,
 }
 
 struct AtWork {
@@ -111,10 +111,11 @@ impl Watch {
         }
     }
 
-    /// How many sites of each country were heard in the ten minutes before the last step.
+    /// How many sites of each country were heard in ten minutes that are over. By the minute, a
+    /// count would tell when a single one went.
     pub fn heard(&self) -> BTreeMap<Country, u32> {
         let heard = self.heard.lock();
-        heard.unwrap_or_else(PoisonError::into_inner).clone()
+        heard.unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     /// Where events are kept.
@@ -159,7 +160,11 @@ impl Watch {
             made += at_work.go(&*self.beats, &*self.events, UnixTime(tick))?;
             tick += MINUTE;
         }
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = at_work.present(target);
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let ten = target.div_euclid(10 * MINUTE);
+        if heard.0 != ten {
+            *heard = (ten, at_work.present(target));
+        }
         Ok(made)
     }
 

@@ -85,7 +85,8 @@ export interface Evidence {
   sites: number | null;
   value: number | null;
   baseline: number | null;
-  llr: number;
+  /** Only of what others published. */
+  llr: number | null;
   received_at: string;
   url: string | null;
 }
@@ -135,7 +136,7 @@ export interface Group {
 /** What an analyst did, and why; `by` as the operator publishes it. */
 export interface Acted {
   at: string;
-  by: string;
+  by: string | null;
   deed: string;
   reason: string;
 }

@@ -151,7 +151,7 @@ function draw(marks: Marks, width: number, height: number, { event, timeline, ev
         text([0, most[index] ?? 1], { x: () => left, y: (value: number) => level(index, value), text: (value: number) => count(value), textAnchor: "end", dx: -5, fill: "currentColor" }),
         text([location], { x: () => left, y: () => (tops[index] ?? 0) - 12, text: (l: string) => t("axis.sites_of", { place: place(l, names) }), textAnchor: "start", fontWeight: 600, fill: "currentColor", stroke: "var(--paper)", strokeWidth: 3, lineWidth: letters, textOverflow: "ellipsis-end" }),
       ]),
-      rect(flat, { x1: (r) => at(r.one.from), x2: (r) => at(r.one.to), y1: (r) => r.top + 18, y2: (r) => r.top + 29, fill: "var(--accent-strong)", fillOpacity: (r: { one: Evidence }) => (r.one.llr < 0 ? 0.35 : 1), stroke: "var(--accent-strong)" }),
+      rect(flat, { x1: (r) => at(r.one.from), x2: (r) => at(r.one.to), y1: (r) => r.top + 18, y2: (r) => r.top + 29, fill: "var(--accent-strong)", fillOpacity: (r: { one: Evidence }) => ((r.one.llr ?? 0) < 0 ? 0.35 : 1), stroke: "var(--accent-strong)" }),
       text(heads, {
         x: () => left, y: "y", textAnchor: "start", fill: "currentColor", stroke: "var(--paper)", strokeWidth: 3, lineWidth: letters, textOverflow: "ellipsis-end",
         text: (r: { first: Evidence }) => t("axis.row", { signal: word("signal", r.first.signal), place: place(r.first.location, names), said: saidWord(r.first.verdict) }),

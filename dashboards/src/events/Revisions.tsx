@@ -26,7 +26,7 @@ export function Revisions({ revisions, actions, names }: { revisions: Revision[]
                 <StateTag state={revision.state} />
               </h3>
               <p class="told">{word("revision_reason", revision.revision_reason)}</p>
-              {behind(ordered[index - 1], revision, actions).map(({ by, reason }) => <p key={reason} class="told">{t("revisions.because", { by, reason })}</p>)}
+              {behind(ordered[index - 1], revision, actions).map(({ by, reason }) => <p key={reason} class="told">{by === null ? t("revisions.because_unnamed", { reason }) : t("revisions.because", { by, reason })}</p>)}
               <ul class="texts">
                 {changes(ordered[index - 1], revision, names).map((change) => <li key={change}>{change}</li>)}
               </ul>

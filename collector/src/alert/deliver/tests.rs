@@ -76,8 +76,8 @@ async fn messages_come_in_order_signed_and_again_until_they_are_taken() {
         secret: "0123456789abcdef".into(),
     });
     let hook = Arc::new(hook.unwrap());
-    let tls = post::trust();
-    let send = || attempt(&hook, &store, &tls, true, now);
+    let (tls, hold) = (post::trust(), Hold::default());
+    let send = || attempt(&hook, &store, &tls, &hold, true, now);
     say(&store, 1, "suspected");
     assert!(!send().await.unwrap(), "what was said before it was there");
     say(&store, 2, "confirmed");
@@ -101,7 +101,7 @@ async fn messages_come_in_order_signed_and_again_until_they_are_taken() {
     // A restart goes on where it was.
     drop(store);
     let store = Arc::new(SqliteEvents::open(&path).unwrap());
-    let send = || attempt(&hook, &store, &tls, true, now);
+    let send = || attempt(&hook, &store, &tls, &hold, true, now);
     let mut kinds = Vec::new();
     for _ in 0..2 {
         let (sent, (head, body)) = tokio::join!(send(), take(&listener, "204 No Content"));

@@ -2,7 +2,10 @@
 
 use super::{from_json, json, told};
 use crate::{
-    detect::{event::EventId, input::Signal},
+    detect::{
+        event::EventId,
+        input::{Action, Signal},
+    },
     store::{
         StoreError,
         events::{Moment, Note, Noted, Step},
@@ -147,6 +150,22 @@ pub(super) fn acted(db: &Connection) -> Result<BTreeMap<EventId, UnixTime>, Stor
         Ok((event, UnixTime(at)))
     })
     .collect()
+}
+
+/// What analysts did to an event, in order.
+pub(super) fn deeds(db: &Connection, event: EventId) -> Result<Vec<Action>, StoreError> {
+    let mut found = db.prepare_cached(
+        "SELECT body FROM note WHERE kind = ?1 AND name = ?2 ORDER BY number",
+    )?;
+    let rows = found.query_map(params![ACTED, event.to_string()], |r| r.get(0))?;
+    let mut deeds = Vec::new();
+    for body in rows {
+        let body: Vec<u8> = body?;
+        let text = std::str::from_utf8(&body);
+        let text = text.map_err(|_| StoreError::Corrupt(format!("a deed on {event}")))?;
+        deeds.push(from_json(text)?);
+    }
+    Ok(deeds)
 }
 
 /// Notes what a step was told.

@@ -10,7 +10,10 @@ use super::super::{
     StoreError,
     events::{DEAF, Events, Moment, Note, Noted, Sought, Step},
 };
-use crate::detect::event::{Bin, Covered, EventId, Evidence, Location, Revision};
+use crate::detect::{
+    event::{Bin, Covered, EventId, Evidence, Location, Revision},
+    input::Action,
+};
 use faultline_core::{
     id::Country,
     time::{Duration, UnixTime},
@@ -131,6 +134,10 @@ impl Events for SqliteEvents {
 
     fn acted(&self) -> Result<BTreeMap<EventId, UnixTime>, StoreError> {
         log::acted(&self.db())
+    }
+
+    fn deeds(&self, event: EventId) -> Result<Vec<Action>, StoreError> {
+        log::deeds(&self.db(), event)
     }
 
     fn keep(&self, step: &Step<'_>) -> Result<(), StoreError> {
