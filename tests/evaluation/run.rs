@@ -26,6 +26,9 @@ pub struct Plan {
     pub stories: Vec<Story>,
     pub fleets: Vec<usize>,
     pub seeds: u64,
+    /// Of stories and of quiet worlds.
+    pub first_seed: u64,
+    pub settings: Settings,
     /// Group-years of quiet, rounded up to whole worlds.
     pub quiet_years: u64,
     /// Days of a quiet world; a year but in tests.
@@ -68,7 +71,7 @@ pub struct Results {
 /// Runs the stories; `each` is told how many of how many are done.
 pub fn stories(plan: &Plan, into: &mut Results, each: &(dyn Fn(usize, usize) + Sync)) {
     let mut jobs = Vec::new();
-    for seed in 0..plan.seeds {
+    for seed in plan.first_seed..plan.first_seed + plan.seeds {
         for story in &plan.stories {
             jobs.extend(plan.fleets.iter().map(|probes| (story, *probes, seed)));
         }
@@ -76,7 +79,7 @@ pub fn stories(plan: &Plan, into: &mut Results, each: &(dyn Fn(usize, usize) + S
     // The largest first, so that no core ends with one alone.
     jobs.sort_by_key(|(story, probes, _)| std::cmp::Reverse(story.countries.len() * probes));
     let done = spread(plan.threads, &jobs, each, |(story, probes, seed)| {
-        replay(story, *probes, *seed, Settings::default())
+        replay(story, *probes, *seed, plan.settings.clone())
     });
     let mut all: Vec<(&(&Story, usize, u64), Replayed)> = jobs.iter().zip(done).collect();
     all.sort_by(|(one, _), (two, _)| (&one.0.id, one.1, one.2).cmp(&(&two.0.id, two.1, two.2)));
@@ -96,9 +99,11 @@ pub fn stories(plan: &Plan, into: &mut Results, each: &(dyn Fn(usize, usize) + S
 
 /// Runs the quiet worlds.
 pub fn quiet_worlds(plan: &Plan, into: &mut Results, each: &(dyn Fn(usize, usize) + Sync)) {
-    let seeds: Vec<u64> = (0..plan.quiet_worlds()).collect();
+    let seeds: Vec<u64> = (0..plan.quiet_worlds())
+        .map(|nth| plan.first_seed + nth)
+        .collect();
     let done: Vec<Quiet> = spread(plan.threads, &seeds, each, |seed| {
-        quiet(plan.quiet_days, *seed, Settings::default(), true)
+        quiet(plan.quiet_days, *seed, plan.settings.clone(), true)
     });
     for one in done {
         into.quiet = into.quiet.plus(one.errors);

@@ -454,6 +454,8 @@ impl Errors {
 pub struct Calibration {
     /// By place in [`Self::EDGES`]: sum of beliefs, hits, all.
     pub bins: [(f64, u32, u32); 7],
+    /// Each with what came of it, in no order.
+    pub all: Vec<(f64, bool)>,
 }
 
 impl Calibration {
@@ -462,6 +464,7 @@ impl Calibration {
 
     /// One belief, and whether it happened.
     pub fn add(&mut self, belief: f64, hit: bool) {
+        self.all.push((belief, hit));
         let at = Self::EDGES.iter().rposition(|edge| belief >= *edge);
         if let Some(bin) = at.and_then(|at| self.bins.get_mut(at)) {
             bin.0 += belief;
@@ -472,9 +475,42 @@ impl Calibration {
 
     /// Another's.
     pub fn append(&mut self, other: &Self) {
+        self.all.extend(&other.all);
         for (bin, more) in self.bins.iter_mut().zip(other.bins) {
             *bin = (bin.0 + more.0, bin.1 + more.1, bin.2 + more.2);
         }
+    }
+
+    /// The rising line that fits best: points of stated belief and the share that happened
+    /// (isotonic regression by pooling of adjacent violators; Ayer et al., 1955). Each level has
+    /// two points, its lowest and highest stated belief.
+    pub fn fit(&self) -> Vec<(f64, f64)> {
+        let mut all = self.all.clone();
+        all.sort_by(|one, two| one.0.total_cmp(&two.0));
+        // Lowest, highest, hits, count.
+        let mut levels: Vec<(f64, f64, f64, f64)> = Vec::new();
+        for (stated, hit) in all {
+            let hit = f64::from(u8::from(hit));
+            match levels.last_mut() {
+                // The same statement is one point, whatever came of it.
+                Some(last) if last.1 >= stated => (last.2, last.3) = (last.2 + hit, last.3 + 1.0),
+                _ => levels.push((stated, stated, hit, 1.0)),
+            }
+            while let [.., one, two] = levels.as_slice()
+                && one.2 / one.3 >= two.2 / two.3
+            {
+                let joined = (one.0, two.1, one.2 + two.2, one.3 + two.3);
+                levels.truncate(levels.len() - 2);
+                levels.push(joined);
+            }
+        }
+        let ends = levels.iter().flat_map(|(from, to, hits, all)| {
+            let share = hits / all;
+            [(*from, share), (*to, share)]
+        });
+        let mut points: Vec<(f64, f64)> = ends.collect();
+        points.dedup();
+        points
     }
 
     /// All events of a world, when first published and in the end.
@@ -569,6 +605,18 @@ mod tests {
         assert_eq!(quantile([], 0.5), None);
         assert_eq!(quantile([3], 0.95), Some(3));
         assert_eq!(quantile([5, 1, 3], 0.5), Some(3));
+    }
+
+    #[test]
+    fn a_fit_rises_and_pools_what_does_not() {
+        let mut calibration = Calibration::default();
+        for (stated, hit) in [(0.1, false), (0.2, true), (0.3, false), (0.9, true)] {
+            calibration.add(stated, hit);
+        }
+        assert_eq!(
+            calibration.fit(),
+            [(0.1, 0.0), (0.2, 0.5), (0.3, 0.5), (0.9, 1.0)]
+        );
     }
 
     #[test]

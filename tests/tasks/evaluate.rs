@@ -1,6 +1,7 @@
 //! `cargo x evaluate`: how well are shutdowns found? Runs the evaluation and writes its report.
 
 use super::{Chain, Trouble, say};
+use faultline_collector::detect::Settings;
 use faultline_internet::evaluation::{
     history::History,
     report::{Report, bars},
@@ -17,6 +18,8 @@ struct Wishes {
     events: PathBuf,
     fleets: Vec<usize>,
     seeds: u64,
+    first_seed: u64,
+    uncalibrated: bool,
     quiet_years: u64,
     out: PathBuf,
     words: String,
@@ -47,6 +50,8 @@ fn understood(words: &[String]) -> Result<Wishes, String> {
         events: shared,
         fleets: vec![3, 5, 10, 20, 50],
         seeds: 3,
+        first_seed: 0,
+        uncalibrated: false,
         quiet_years: 100,
         out: root.join("target/evaluation"),
         words: words.join(" "),
@@ -64,6 +69,14 @@ fn understood(words: &[String]) -> Result<Wishes, String> {
             "--events" => wishes.events = value.into(),
             "--out" => wishes.out = value.into(),
             "--seeds" => wishes.seeds = number()?,
+            "--first-seed" => wishes.first_seed = number()?,
+            "--uncalibrated" => {
+                wishes.uncalibrated = match value.as_str() {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return Err(format!("{word} {value}: yes or no is needed")),
+                }
+            }
             "--quiet-years" => wishes.quiet_years = number()?,
             "--fleets" => {
                 let sizes = value.split(',').map(|size| size.trim().parse().ok());
@@ -87,7 +100,13 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     for (id, why) in &history.left_out {
         say(&format!("{id} is left out: {why}"));
     }
+    let mut settings = Settings::default();
+    if wishes.uncalibrated {
+        settings.calibration.clear();
+    }
     let plan = Plan {
+        settings,
+        first_seed: wishes.first_seed,
         stories: history.stories.clone(),
         fleets: wishes.fleets.clone(),
         seeds: wishes.seeds,
@@ -111,12 +130,13 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     let run = vec![
         format!("    cargo x evaluate {}\n", wishes.words),
         format!(
-            "{} stories, fleets of {:?} probes in each country, seeds 0 to {}; {:.0} group-years \
+            "{} stories, fleets of {:?} probes in each country, seeds {} to {}; {:.0} group-years \
              of quiet in {} worlds. On {} threads: {} s for the stories, {} s for the quiet \
              years ({} of {} minutes were worth a tick).",
             history.stories.len(),
             plan.fleets,
-            plan.seeds.saturating_sub(1),
+            plan.first_seed,
+            (plan.first_seed + plan.seeds).saturating_sub(1),
             results.quiet.group_years,
             plan.quiet_worlds(),
             plan.threads,
@@ -139,6 +159,11 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     fs::write(wishes.out.join("shutdowns.md"), report.markdown())?;
     for wrong in results.wrong.iter().take(20) {
         say(&format!("confirmed of nothing: {wrong}"));
+    }
+    if wishes.uncalibrated {
+        let mut last = results.last.clone();
+        last.append(&results.quiet_last);
+        println!("calibration: {:.3?}", last.fit());
     }
     let mut good = true;
     for bar in bars(&results) {

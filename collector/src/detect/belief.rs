@@ -3,13 +3,14 @@
 //! *confidence* that caution caps, and a *grade* that says what the evidence is.
 
 use super::{
-    case::{Case, Trigger},
+    case::{Case, Hit, Trigger},
     classify::Tally,
     event::{Cap, Grade, Location, State, Verdict},
-    moment::since,
+    moment::{later, micros, since},
     settings::Settings,
     severity,
 };
+use faultline_core::{id::Asn, time::UnixTime};
 use std::collections::BTreeSet;
 
 /// How likely an event begins in a given minute.
@@ -38,37 +39,78 @@ pub(super) fn by_group(score: f64) -> f64 {
     sigmoid(logit(PRIOR) + score)
 }
 
-/// Sites and networks that said that they were on and cut off.
-pub(super) fn witnesses(case: &Case) -> (u32, usize) {
+/// What a raw belief is worth: of all events with such a one, so many happened. Straight lines
+/// between the points of the map.
+fn calibrated(raw: f64, map: &[(f64, f64)]) -> f64 {
+    let above = map.partition_point(|(from, _)| *from < raw);
+    let left = above.checked_sub(1).and_then(|at| map.get(at));
+    match (left, map.get(above)) {
+        (Some((x0, y0)), Some((x1, y1))) => {
+            let part = (raw - x0) / (x1 - x0).max(f64::EPSILON);
+            y0 + (y1 - y0) * part
+        }
+        (Some((_, only)), None) | (None, Some((_, only))) => *only,
+        (None, None) => raw,
+    }
+}
+
+/// Sites and networks that said that they were on and cut off, and for so long that it counts,
+/// all of them at once: what was over within minutes, or what each lost at its own time, is no
+/// event however well it is attested.
+fn witnesses(case: &Case, settings: &Settings) -> (u32, usize) {
     let cut = [
         Verdict::PoweredNoUpstream,
         Verdict::PoweredDomesticOnly,
         Verdict::PoweredServicesBlocked,
     ];
-    let mut asns = BTreeSet::new();
-    let mut sites = 0;
-    for hit in case.hits.values() {
+    let least = micros(settings.confirm_after);
+    let long = |hit: &Hit| {
         let says = hit.probes.iter().filter_map(|probe| case.told.get(probe));
-        if says
-            .filter(|told| told.by_clock)
-            .any(|told| cut.contains(&told.verdict))
-        {
-            sites += 1;
-            asns.insert(hit.asn);
-        }
-    }
-    (sites, asns.len())
+        says.filter(|told| told.by_clock && cut.contains(&told.verdict))
+            .filter(|told| told.accounted >= least)
+            .map(|told| told.span)
+            .min()
+            .map(|span| (hit.asn, span))
+    };
+    let all: Vec<(Asn, (UnixTime, UnixTime))> = case.hits.values().filter_map(long).collect();
+    let begins = all.iter().map(|(_, span)| span.0);
+    let at_once = begins.map(|begin| {
+        // They went within a window that ends here, and none returned too soon after.
+        let early = later(begin, -micros(settings.window));
+        let late = later(begin, least);
+        let with = all
+            .iter()
+            .filter(|(_, span)| (early..=begin).contains(&span.0) && span.1 >= late);
+        let asns: BTreeSet<Asn> = with.clone().map(|(asn, _)| *asn).collect();
+        (u32::try_from(with.count()).unwrap_or(u32::MAX), asns.len())
+    });
+    at_once.max().unwrap_or((0, 0))
 }
 
 /// Whether probes themselves testify: three sites, of two networks where it is not one alone.
-pub(super) fn is_witnessed(case: &Case) -> bool {
-    let (sites, asns) = witnesses(case);
+pub(super) fn is_witnessed(case: &Case, settings: &Settings) -> bool {
+    let (sites, asns) = witnesses(case, settings);
     sites >= 3 && (asns >= 2 || case.asns().len() < 2)
 }
 
-pub(super) fn judge(case: &Case, tally: &Tally, settings: &Settings) -> Judged {
+/// Whether others saw what lasted long enough, and its group had no doubt.
+pub(super) fn is_seen_outside(case: &Case, now: UnixTime, settings: &Settings) -> bool {
+    !case.fault
+        && case.watchers() > 0
+        && case.trigger != Trigger::Slow
+        && case.hits.len() >= settings.least_sites as usize
+        && case.lasted(now) >= micros(settings.confirm_after)
+        && by_group(case.score) > MOST
+}
+
+pub(super) fn judge(
+    case: &Case,
+    tally: &Tally,
+    now: UnixTime,
+    settings: &Settings,
+) -> Judged {
     let affected = case.hits.len();
-    let witnessed = is_witnessed(case);
+    let witnessed = is_witnessed(case, settings);
     let outside = case.watchers() > 0;
     let mut odds = logit(by_group(case.score).clamp(LEAST, MOST));
     // Whoever was on and cut off saw it; whoever had everything contradicts.
@@ -81,7 +123,8 @@ pub(super) fn judge(case: &Case, tally: &Tally, settings: &Settings) -> Judged {
     if case.fault {
         odds -= 8.0;
     }
-    if matches!(case.state, State::Lapsed) && !witnessed {
+    let short = case.lasted(now) < micros(settings.confirm_after);
+    if case.state == State::Lapsed && short && !witnessed {
         // It came and went as faults of the network or of chance do.
         odds -= 7.0;
     }
@@ -93,7 +136,7 @@ pub(super) fn judge(case: &Case, tally: &Tally, settings: &Settings) -> Judged {
     let belief = if case.state == State::Retracted {
         LEAST
     } else {
-        sigmoid(odds).clamp(LEAST, most)
+        calibrated(sigmoid(odds).clamp(LEAST, most), &settings.calibration)
     };
     let vague: u32 = tally.vague.values().sum();
     let said = vague + tally.all();
@@ -135,26 +178,39 @@ pub(super) fn judge(case: &Case, tally: &Tally, settings: &Settings) -> Judged {
 }
 
 /// Whether it may be called confirmed.
-pub(super) fn confirms(
-    case: &Case,
-    now: faultline_core::time::UnixTime,
-    settings: &Settings,
-) -> bool {
+pub(super) fn confirms(case: &Case, now: UnixTime, settings: &Settings) -> bool {
     if case.fault {
         return false;
     }
-    if is_witnessed(case) {
+    if is_witnessed(case, settings) {
         return true;
     }
     let outside = case.watchers() > 0;
     let sites = case.hits.len() >= settings.least_sites as usize;
-    let old = since(case.began(), now) >= super::moment::micros(settings.confirm_after);
+    let old = since(case.began(), now) >= micros(settings.confirm_after);
     let sure = by_group(case.score) > MOST;
     // Power cuts take a town in all of its networks, and rarely a country at once.
-    let large = severity::drop(case) >= 0.6 && case.is_sudden();
+    // Three of five is what such a cut takes of a few, or chance.
+    let share = if case.hits.len() < 5 { 0.75 } else { 0.6 };
+    let large = severity::drop(case) >= share && case.is_sudden();
     let wide = !matches!(case.location, Location::Region(_));
     let heard = case.controlled || settings.self_tested;
     let spread = case.asns().len() >= 2 && heard && large && wide;
     let held = f64::from(case.out()) > f64::from(case.worst) * (1.0 - settings.back_share);
     sites && old && sure && held && case.trigger != Trigger::Slow && (spread || outside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_goes_through_its_points_and_no_map_changes_nothing() {
+        let map = [(0.2, 0.6), (0.6, 0.8), (0.6, 0.9)];
+        let near = |one: f64, two: f64| (one - two).abs() < 1e-9;
+        assert!(near(calibrated(0.1, &map), 0.6));
+        assert!(near(calibrated(0.4, &map), 0.7));
+        assert!(near(calibrated(0.9, &map), 0.9));
+        assert!(near(calibrated(0.37, &[]), 0.37));
+    }
 }

@@ -3,9 +3,13 @@
 //!
 //! ```text
 //!  candidate ─► suspected ─► confirmed ─► ending ─► ended ─► final
-//!      │            └────────► lapsed       ▲          │
-//!      └─ (forgotten)                       └─ reopened┘      any ─► retracted, merged
+//!      │            │            ▲  ▲                  │
+//!      │            └► lapsed ───┘  └───── reopened ───┘     any ─► retracted, merged
+//!      └─ (forgotten)  (late evidence)
 //! ```
+//!
+//! Only what was confirmed ends and becomes final: of what is over before anything confirmed
+//! it, the suspicion lapses.
 //!
 //! An event ends when those that it took are back, not when the group looks whole: others were
 //! never away.
@@ -71,6 +75,8 @@ pub(super) struct Case {
     pub hits: BTreeMap<usize, Hit>,
     /// Eligible sites and networks of its place when it began.
     pub pool: u32,
+    /// Those of them, by network, that hang on no satellite.
+    pub ground: BTreeMap<Asn, u32>,
     pub pool_asns: BTreeSet<Asn>,
     /// By network: eligible sites.
     pub pool_by_asn: BTreeMap<Asn, u32>,
@@ -128,8 +134,12 @@ impl Case {
         pool: &[&Site],
     ) -> Self {
         let mut pool_by_asn: BTreeMap<Asn, u32> = BTreeMap::new();
+        let mut ground: BTreeMap<Asn, u32> = BTreeMap::new();
         for site in pool {
             *pool_by_asn.entry(site.asn).or_default() += 1;
+            if site.access != NetworkKind::Satellite {
+                *ground.entry(site.asn).or_default() += 1;
+            }
         }
         Self {
             id: EventId::of(&location, now),
@@ -140,6 +150,7 @@ impl Case {
             confirmed: false,
             hits: BTreeMap::new(),
             pool: u32::try_from(pool.len()).unwrap_or(u32::MAX),
+            ground,
             pool_asns: pool_by_asn.keys().copied().collect(),
             pool_by_asn,
             score: 0.0,
@@ -225,10 +236,7 @@ impl Case {
         if since(self.opened, now) > 2 * micros(settings.freeze) {
             self.abandoned = true;
             self.ended = Some(now);
-            self.state = match self.state {
-                State::Candidate => State::Candidate,
-                _ => State::Ended,
-            };
+            self.state = self.closed_state();
             return;
         }
         if share <= settings.back_share && known > 0 {
@@ -239,11 +247,12 @@ impl Case {
             return;
         }
         let began = *self.back_since.get_or_insert(now);
-        if self.state != State::Candidate {
+        if self.state == State::Confirmed {
             self.state = State::Ending;
         }
         if since(began, now) >= micros(settings.back_for) {
-            self.close(settings);
+            self.ended = Some(self.returned());
+            self.state = self.closed_state();
         }
     }
 
@@ -255,17 +264,29 @@ impl Case {
         }
     }
 
-    fn close(&mut self, settings: &Settings) {
-        let end = self.returned();
-        self.ended = Some(end);
-        let lasted = since(self.began(), end);
-        self.state = if self.state == State::Candidate {
-            State::Candidate
-        } else if !self.confirmed && lasted < micros(settings.confirm_after) {
-            State::Lapsed
-        } else {
-            State::Ended
-        };
+    fn closed_state(&self) -> State {
+        match self.state {
+            State::Candidate => State::Candidate,
+            _ if self.confirmed => State::Ended,
+            _ => State::Lapsed,
+        }
+    }
+
+    /// How long it lasted, as far as beats say; until `now` where it goes on.
+    pub(super) fn lasted(&self, now: UnixTime) -> i64 {
+        since(self.began(), self.ended.unwrap_or(now))
+    }
+
+    /// Sites of networks on the ground that lost nobody.
+    pub(super) fn spared(&self) -> u32 {
+        let hit = self.asns();
+        let spared = self.ground.iter().filter(|(asn, _)| !hit.contains(asn));
+        spared.map(|(_, sites)| sites).sum()
+    }
+
+    /// Whether those that it took are coming back.
+    pub(super) const fn is_returning(&self) -> bool {
+        self.back_since.is_some()
     }
 
     /// It goes on, after all.
@@ -388,6 +409,7 @@ impl Case {
                 later(now, super::moment::HOUR)
             }
             State::Candidate | State::Ending => later(now, MINUTE),
+            State::Suspected if self.is_returning() => later(now, MINUTE),
             State::Suspected if since(self.opened, now) < 40 * MINUTE => later(now, MINUTE),
             State::Suspected | State::Confirmed => {
                 // After a day the timeline is drawn by the hour.
@@ -399,7 +421,7 @@ impl Case {
                 };
                 UnixTime(now.0 - now.0.rem_euclid(bin) + bin)
             }
-            State::Ended | State::Lapsed => self
+            State::Ended => self
                 .ended
                 .map_or(never, |end| later(end, micros(settings.final_after))),
             _ => never,
@@ -414,7 +436,8 @@ impl Case {
             Deed::Restore if self.state == State::Retracted => {
                 self.fault = false;
                 self.state = match self.ended {
-                    Some(_) => State::Ended,
+                    Some(_) if self.confirmed => State::Ended,
+                    Some(_) => State::Lapsed,
                     None => self.open_state(),
                 };
             }

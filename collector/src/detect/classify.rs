@@ -198,6 +198,9 @@ fn inside(tally: &Tally, whole: Class, add: &mut impl FnMut(Class, f64)) {
     );
     if whole == Class::TotalBlackout {
         add(whole, voice(cut, 1.5) - voice(isolated, 3.0));
+    } else if whole == Class::FixedOnly {
+        // Lines on the ground that lose abroad alone: as a cable would have it.
+        add(whole, voice(cut, 1.5));
     } else {
         add(whole, voice(cut + isolated, 1.5));
     }
@@ -220,6 +223,13 @@ fn inside(tally: &Tally, whole: Class, add: &mut impl FnMut(Class, f64)) {
 
 /// How it began, and where else at the same time.
 fn shape(case: &Case, add: &mut impl FnMut(Class, f64)) {
+    // An order to isolate a country reaches every network on its ground; a cable carries those
+    // that lease it. Who is spared by both, on a satellite, tells nothing.
+    if matches!(case.location, Location::Country(_)) {
+        let spared = (1.5 * f64::from(case.spared())).min(3.0);
+        add(Class::Cable, spared);
+        add(Class::InternationalIsolation, -spared);
+    }
     let spread = case.spread();
     if spread >= 20 * MINUTE {
         add(Class::Power, 1.4);

@@ -47,8 +47,7 @@ impl Changes {
 
 /// The last moment that is believed, in the year 9999: a clock beyond it is broken.
 const DOOM: UnixTime = UnixTime::from_secs(253_402_300_799);
-/// Sites and testimonies of an event are kept for so long after its end: what comes later
-/// changes nothing.
+/// Faults that nobody spoke for are kept for so long.
 const KEPT: i64 = 90 * DAY;
 
 /// The detector. Rows in, revisions out; no clock, no disk.
@@ -292,7 +291,7 @@ impl Detector {
         let settings = &self.settings;
         for case in &mut self.cases {
             if !case.is_open() {
-                if matches!(case.state, State::Ended | State::Lapsed)
+                if case.state == State::Ended
                     && case
                         .ended
                         .is_some_and(|end| since(end, now) >= micros(settings.final_after))
@@ -314,7 +313,7 @@ impl Detector {
             if let (Some(group), Some(channel)) = (group, channel)
                 && (fresh
                     || score > settings.threshold && channel.fresh >= settings.least_sites)
-                && case.state != State::Ending
+                && !case.is_returning()
             {
                 for at in &group.sites {
                     if let Some(site) = self.fleet.sites.get(*at) {
@@ -358,8 +357,8 @@ impl Detector {
             }
         }
         super::incident::merge(&mut self.cases, settings);
-        super::incident::link(&mut self.cases, settings);
-        super::incident::late(&mut self.cases, reasons);
+        super::incident::late(&mut self.cases, reasons, now, settings);
+        super::incident::link(&mut self.cases, reasons, settings);
     }
 
     /// Revisions that are worth it.
@@ -438,13 +437,6 @@ impl Detector {
         let frozen = self.frozen(now);
         self.fleet.learn(now, &self.settings, &frozen);
         self.witnesses.forget(now);
-        for case in &mut self.cases {
-            let end = case.ended.unwrap_or(case.opened);
-            if !case.is_open() && since(end, now) > KEPT {
-                case.told.clear();
-                case.hits.clear();
-            }
-        }
         self.cases.retain(|case| {
             case.state != State::Candidate || case.is_open() || since(case.opened, now) <= KEPT
         });

@@ -125,7 +125,7 @@ pub(super) fn origin(signal: &super::input::Signal) -> &'static str {
 pub(super) fn draft(case: &Case, now: UnixTime, settings: &Settings) -> Revision {
     let tally = Tally::of(case);
     let (class, alternatives) = classify(case, &tally);
-    let judged = judge(case, &tally, settings);
+    let judged = judge(case, &tally, now, settings);
     let start = start(case);
     let end = end(case);
     let countries: BTreeSet<Country> = case.countries();

@@ -261,7 +261,7 @@ words! {
         Ended = "ended",
         /// Nothing more is expected; what changes now is an erratum.
         Final = "final",
-        /// It was over before it could be confirmed.
+        /// It was over before anything confirmed it.
         Lapsed = "lapsed",
         /// It was wrong.
         Retracted = "retracted",

@@ -9,7 +9,12 @@ use super::{
     moment::{DAY, MINUTE, micros, since},
     settings::Settings,
 };
+use faultline_core::time::UnixTime;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// From the first to the last country that felt one cable, at most: 05:00 to 10:30 on
+/// 14 March 2024 (research page 1), and half an hour.
+const STAGGERED: i64 = 6 * super::moment::HOUR;
 
 /// Whether one place lies within the other.
 fn within(small: &Location, large: &Location) -> bool {
@@ -58,6 +63,9 @@ pub(super) fn merge(cases: &mut [Case], settings: &Settings) {
             if let Some(two) = cases.get_mut(*large) {
                 two.told.extend(told);
                 two.confirmed |= confirmed;
+                if two.confirmed && two.state == State::Suspected {
+                    two.state = State::Confirmed;
+                }
                 two.related.insert(swallowed);
             }
             if let Some(one) = cases.get_mut(*small) {
@@ -69,7 +77,11 @@ pub(super) fn merge(cases: &mut [Case], settings: &Settings) {
 }
 
 /// Links what belongs together.
-pub(super) fn link(cases: &mut [Case], settings: &Settings) {
+pub(super) fn link(
+    cases: &mut [Case],
+    reasons: &BTreeMap<EventId, Reason>,
+    settings: &Settings,
+) {
     let is_real = |case: &Case| {
         !matches!(
             case.state,
@@ -79,13 +91,16 @@ pub(super) fn link(cases: &mut [Case], settings: &Settings) {
     let new: Vec<usize> = cases
         .iter()
         .enumerate()
-        .filter(|(_, case)| is_real(case) && case.is_open())
+        .filter(|(_, case)| is_real(case))
+        .filter(|(_, case)| case.is_open() || reasons.contains_key(&case.id))
         .map(|(at, _)| at)
         .collect();
     for at in new {
         let Some(case) = cases.get(at) else { continue };
         let (id, began) = (case.id, case.began());
         let countries = case.countries();
+        let abroad = is_abroad_lost(case);
+        let mut cables: BTreeSet<EventId> = BTreeSet::new();
         let mut elsewhere = BTreeSet::new();
         let mut related: BTreeMap<EventId, Option<EventId>> = BTreeMap::new();
         for (other_at, other) in cases.iter().enumerate() {
@@ -107,8 +122,20 @@ pub(super) fn link(cases: &mut [Case], settings: &Settings) {
                 related.insert(other.id, other.incident);
             }
             // A cable that breaks takes some hours later than others.
-            let cables = elsewhere_of(case) && elsewhere_of(other);
-            if cables && !same && apart.abs() <= DAY / 2 {
+            let known = elsewhere_of(case) && elsewhere_of(other);
+            if known && !same && apart.abs() <= DAY / 2 {
+                related.insert(other.id, other.incident);
+            }
+            // Two governments that leave nothing but their own hosts, hours apart and both at
+            // once: rarer than a cable that both hang on.
+            if abroad
+                && !same
+                && apart.abs() <= STAGGERED
+                && is_abroad_lost(other)
+                && at_once_with(case, other)
+            {
+                elsewhere.extend(other.countries().difference(&countries).copied());
+                cables.insert(other.id);
                 related.insert(other.id, other.incident);
             }
         }
@@ -126,6 +153,10 @@ pub(super) fn link(cases: &mut [Case], settings: &Settings) {
             if members.contains(&other.id) {
                 other.related.insert(id);
                 other.incident = Some(incident);
+                if cables.contains(&other.id) {
+                    let own = other.countries();
+                    other.elsewhere.extend(countries.difference(&own));
+                }
             }
         }
         if let Some(case) = cases.get_mut(at) {
@@ -140,9 +171,38 @@ fn elsewhere_of(case: &Case) -> bool {
     !case.elsewhere.is_empty()
 }
 
+/// Whether most of those who speak had their own country, and nothing else.
+fn is_abroad_lost(case: &Case) -> bool {
+    let live = case.hits.values().filter(|hit| hit.isolated).count();
+    if case.told.is_empty() && live == 0 {
+        return false;
+    }
+    let tally = Tally::of(case);
+    let few = u32::try_from(live).unwrap_or(u32::MAX);
+    tally.most(Verdict::PoweredDomesticOnly) || few >= 2 && few * 2 > tally.all()
+}
+
+/// Whether there was a time in which both went on.
+fn at_once_with(one: &Case, two: &Case) -> bool {
+    let ends = |case: &Case| case.ended.unwrap_or(UnixTime(i64::MAX));
+    one.began() < ends(two) && two.began() < ends(one)
+}
+
 /// What late evidence decides: it retracts, confirms, or brings back.
-pub(super) fn late(cases: &mut [Case], reasons: &BTreeMap<EventId, Reason>) {
+pub(super) fn late(
+    cases: &mut [Case],
+    reasons: &BTreeMap<EventId, Reason>,
+    now: UnixTime,
+    settings: &Settings,
+) {
     for case in cases {
+        if reasons.get(&case.id) == Some(&Reason::ExternalImport)
+            && case.state == State::Lapsed
+            && belief::is_seen_outside(case, now, settings)
+        {
+            case.confirmed = true;
+            case.state = State::Confirmed;
+        }
         if reasons.get(&case.id) != Some(&Reason::LateProbeEvidence) {
             continue;
         }
@@ -154,7 +214,7 @@ pub(super) fn late(cases: &mut [Case], reasons: &BTreeMap<EventId, Reason>) {
             case.confirmed = false;
             continue;
         }
-        if belief::is_witnessed(case) && !case.confirmed {
+        if belief::is_witnessed(case, settings) && !case.confirmed {
             let ours = case.fault;
             case.fault = false;
             case.confirmed = true;

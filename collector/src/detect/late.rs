@@ -26,6 +26,8 @@ pub(super) struct Testimony {
     pub by_clock: bool,
     /// It ran on a battery, or its gateway was without power while it was on.
     pub mains_gone: bool,
+    /// From the first to the last that it noted of the kind.
+    pub span: (UnixTime, UnixTime),
     /// Between these the state changed for the worse, and between those for the better.
     pub onset: Option<(UnixTime, UnixTime)>,
     pub relief: Option<(UnixTime, UnixTime)>,
@@ -119,6 +121,7 @@ pub(super) fn testify<'a>(
     let best = known.max_by_key(|(verdict, span)| (**span, std::cmp::Reverse(**verdict)));
     let (verdict, accounted) = best.map_or((Verdict::Unknown, 0), |(v, span)| (*v, *span));
     let (onset, relief) = changes(&placed, verdict, silence);
+    let span = span(&placed, verdict, silence);
     Some(Testimony {
         // A glimpse says nothing of hours.
         verdict: if accounted.saturating_mul(5) < whole {
@@ -129,11 +132,28 @@ pub(super) fn testify<'a>(
         accounted,
         by_clock,
         mains_gone,
+        span,
         onset,
         relief,
         error,
         received,
     })
+}
+
+/// From the first to the last chapter of a verdict, within the silence.
+fn span(
+    placed: &[(Placed, Placed, &Chapter)],
+    said: Verdict,
+    silence: (UnixTime, UnixTime),
+) -> (UnixTime, UnixTime) {
+    let of = || {
+        placed.iter().filter(|(from, until, chapter)| {
+            verdict(chapter) == said && from.at <= silence.1 && until.at >= silence.0
+        })
+    };
+    let from = of().map(|(from, ..)| from.at).min().unwrap_or(silence.0);
+    let until = of().map(|(_, until, _)| until.at).max().unwrap_or(from);
+    (from.max(silence.0), until.min(silence.1))
 }
 
 type Span = Option<(UnixTime, UnixTime)>;

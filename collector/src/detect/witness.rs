@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Chapters are kept for so long, and no more than so many of a probe.
 const KEPT: i64 = 60 * DAY;
 const MOST: usize = 2000;
+/// Ledgers speak of an event for so long after its end.
+const HEARD: i64 = 90 * DAY;
 
 #[derive(Default)]
 pub(super) struct Witnesses {
@@ -57,7 +59,11 @@ impl Witnesses {
         let mut changed = Vec::new();
         let new = std::mem::take(&mut self.new);
         if !new.is_empty() {
-            for case in cases.iter_mut() {
+            let young = |case: &&mut Case| {
+                let end = case.ended.unwrap_or(case.opened);
+                case.is_open() || since(end, now) <= HEARD
+            };
+            for case in cases.iter_mut().filter(young) {
                 if self.ledgers(case, fleet, &new, now) {
                     changed.push((case.id, Reason::LateProbeEvidence));
                 }

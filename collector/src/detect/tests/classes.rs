@@ -366,6 +366,52 @@ fn the_same_minute_in_several_countries_is_a_cable_and_one_incident() {
     }
 }
 
+/// Hours apart, and with nothing but hosts of their own: one cable, as soon as both tell.
+#[test]
+fn isolations_that_overlap_in_two_countries_are_a_cable_once_they_tell() {
+    let mut posts = country(2, 6);
+    posts.extend((20..26).map(|n| post(n, "XB", u32::from(n % 2) + 11)));
+    let end = NOON + 500;
+    let span = |post: &Post| match post.country {
+        "XA" => Some((NOON, NOON + 300)),
+        "XB" => Some((NOON + 120, NOON + 300)),
+        _ => None,
+    };
+    let late: Vec<_> = posts
+        .iter()
+        .filter_map(|post| Some(ledger(post, NOON + 350, span(post)?, domestic())))
+        .collect();
+    let script = |post: &Post, minute: i64| {
+        let out = span(post).is_some_and(|(from, until)| (from..until).contains(&minute));
+        (!out).then(|| (well(), 1, 1))
+    };
+    let world = world(&with_others(posts), end, &script);
+    let (detector, _) = run(&world, end, Settings::default(), &late);
+    let events = detector.events();
+    assert_eq!(events.len(), 2, "{events:#?}");
+    for event in &events {
+        assert_eq!(event.disruption_class, Class::Cable, "{event:#?}");
+        assert_eq!(event.related_ids.len(), 1);
+    }
+}
+
+/// An order reaches every network; a cable those that lease it.
+#[test]
+fn an_isolation_that_spares_networks_may_be_a_cable() {
+    let posts = country(4, 12);
+    let classes = |spared: u32| {
+        let hit = |post: &Post| post.country == "XA" && post.asn > spared;
+        let cut = posts.iter().filter(|post| hit(post));
+        let late: Vec<_> = cut
+            .map(|post| ledger(post, NOON + 200, LONG, domestic()))
+            .collect();
+        let (detector, _) = play(posts.clone(), LONG, hit, NOON + 300, &late);
+        only(&detector).disruption_class
+    };
+    assert_eq!(classes(0), Class::InternationalIsolation);
+    assert_eq!(classes(1), Class::Cable);
+}
+
 #[test]
 fn throttling_is_said_by_others_or_an_analyst() {
     let hit = |post: &Post| post.country == "XA";
@@ -452,17 +498,23 @@ fn ledgers_that_saw_everything_but_the_collector_retract() {
 }
 
 #[test]
-fn what_lapsed_is_confirmed_by_who_was_on_and_cut_off() {
+fn what_lapsed_is_confirmed_by_who_was_on_and_cut_off_for_long_enough() {
     let posts = country(2, 10);
+    // Four of ten: liveness alone confirms no such thing.
+    let hit = |post: &Post| post.country == "XA" && post.number < 4;
+    let told = |span| -> Vec<_> {
+        let hit = posts.iter().filter(|post| hit(post));
+        hit.map(|post| ledger(post, NOON + 100, span, cut()))
+            .collect()
+    };
     let short = (NOON, NOON + 7);
-    let hit = |post: &Post| post.country == "XA";
-    let (detector, _) = play(posts.clone(), short, hit, NOON + 100, &[]);
+    let (detector, changes) = play(posts.clone(), short, hit, NOON + 200, &told(short));
     assert_eq!(only(&detector).state, State::Lapsed);
-    let late: Vec<_> = posts
-        .iter()
-        .map(|post| ledger(post, NOON + 100, short, cut()))
-        .collect();
-    let (detector, changes) = play(posts, short, hit, NOON + 200, &late);
+    assert!(first(&changes, State::Confirmed).is_none());
+    let long = (NOON, NOON + 40);
+    let (detector, _) = play(posts.clone(), long, hit, NOON + 99, &[]);
+    assert_eq!(only(&detector).state, State::Lapsed);
+    let (detector, changes) = play(posts.clone(), long, hit, NOON + 200, &told(long));
     let confirmed = first(&changes, State::Confirmed).unwrap();
     assert_eq!(confirmed.revision_reason, Reason::LateProbeEvidence);
     assert_eq!(only(&detector).state, State::Ended);
