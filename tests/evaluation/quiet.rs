@@ -104,7 +104,6 @@ mod tests {
 
     /// The whole thing is `cargo x evaluate --quiet-years 1000`.
     #[test]
-    #[ignore = "fails: late ledgers confirm outages of five minutes that had lapsed"]
     fn nothing_is_confirmed_of_nothing_in_some_weeks_of_ten_countries() {
         let found = quiet(45, 7, Settings::default(), false);
         println!(

@@ -6,7 +6,7 @@ use super::{
     case::{Case, Hit, Trigger},
     classify::Tally,
     event::{Cap, Grade, Location, State, Verdict},
-    moment::{later, micros, since},
+    moment::{MINUTE, later, micros, since},
     settings::Settings,
     severity,
 };
@@ -75,8 +75,8 @@ fn witnesses(case: &Case, settings: &Settings) -> (u32, usize) {
     let all: Vec<(Asn, (UnixTime, UnixTime))> = case.hits.values().filter_map(long).collect();
     let begins = all.iter().map(|(_, span)| span.0);
     let at_once = begins.map(|begin| {
-        // They went within a window that ends here, and none returned too soon after.
-        let early = later(begin, -micros(settings.window));
+        // They went within half a window that ends here (networks obey within four minutes), and none returned too soon after.
+        let early = later(begin, -micros(settings.window) / 2);
         let late = later(begin, least);
         let with = all
             .iter()
@@ -103,12 +103,7 @@ pub(super) fn is_seen_outside(case: &Case, now: UnixTime, settings: &Settings) -
         && by_group(case.score) > MOST
 }
 
-pub(super) fn judge(
-    case: &Case,
-    tally: &Tally,
-    now: UnixTime,
-    settings: &Settings,
-) -> Judged {
+pub(super) fn judge(case: &Case, tally: &Tally, now: UnixTime, settings: &Settings) -> Judged {
     let affected = case.hits.len();
     let witnessed = is_witnessed(case, settings);
     let outside = case.watchers() > 0;
@@ -192,7 +187,9 @@ pub(super) fn confirms(case: &Case, now: UnixTime, settings: &Settings) -> bool 
     // Power cuts take a town in all of its networks, and rarely a country at once.
     // Three of five is what such a cut takes of a few, or chance.
     let share = if case.hits.len() < 5 { 0.75 } else { 0.6 };
-    let large = severity::drop(case) >= share && case.is_sudden();
+    // Machines that are switched off at night go a few at a time, too.
+    let few = case.hits.len() < 5 && case.spread() > 5 * MINUTE;
+    let large = severity::drop(case) >= share && case.is_sudden() && !few;
     let wide = !matches!(case.location, Location::Region(_));
     let heard = case.controlled || settings.self_tested;
     let spread = case.asns().len() >= 2 && heard && large && wide;

@@ -98,6 +98,8 @@ mod tests {
             stories: history.stories.clone(),
             fleets: vec![3, 5],
             seeds: 1,
+            first_seed: 0,
+            settings: faultline_collector::detect::Settings::default(),
             quiet_years: 0,
             quiet_days: 1,
             threads: 2,
