@@ -494,7 +494,7 @@ impl Calibration {
             match levels.last_mut() {
                 // The same statement is one point, whatever came of it.
                 Some(last) if last.1 >= stated => {
-                    (last.2, last.3) = (last.2 + hit, last.3 + 1.0)
+                    (last.2, last.3) = (last.2 + hit, last.3 + 1.0);
                 }
                 _ => levels.push((stated, stated, hit, 1.0)),
             }

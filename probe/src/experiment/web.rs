@@ -233,10 +233,12 @@ async fn browse<N: Network, C: Clock>(
             _ => None,
         };
         let Some(location) = location else {
-            // What came slowly was not cut off: a page that trickles is no timeout.
+            // What is slow is not tried again: a page that trickles would time out twice, and
+            // one run cannot tell that from a page that is held back.
+            let slow = observation.failure == Some(Failure::HttpTimeout);
             let spoke =
                 matches!(&observation.step, Step::Fetch(fetch) if fetch.status.is_some());
-            let answered = depth > 0 || spoke || observation.failure.is_none();
+            let answered = depth > 0 || spoke || slow || observation.failure.is_none();
             seen.push(observation);
             return answered;
         };

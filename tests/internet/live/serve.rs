@@ -14,7 +14,7 @@ use crate::scenario::State;
 use crate::web;
 use crate::world::World;
 use faultline_core::verdict::Context as _;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
@@ -120,35 +120,36 @@ async fn datagrams(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
     }
 }
 
-/// QUIC, with the status that the first visitor's country gets.
+/// QUIC: a server for each visitor's address, since each country gets a status of its own.
 async fn quic(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
-    let mut server = None;
+    let mut servers: HashMap<IpAddr, Server> = HashMap::new();
     let mut datagram = [0; 4096];
     loop {
-        let deadline = server.as_mut().and_then(Server::deadline);
+        let deadline = servers.values_mut().filter_map(Server::deadline).min();
         let due = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
         };
-        let replies = tokio::select! {
+        let replies: Vec<_> = tokio::select! {
             came = socket.recv_from(&mut datagram) => {
                 // An error tells of an earlier answer that nobody took.
                 let Ok((length, from)) = came else { continue };
-                if server.is_none() {
-                    server = start(&world, ip, from);
-                }
                 let payload = datagram.get(..length).unwrap_or_default();
                 let now = std::time::Instant::now();
-                server.as_mut().map(|server| server.handle(now, from, payload))
+                let server = match servers.entry(from.ip()) {
+                    Entry::Occupied(known) => Some(known.into_mut()),
+                    Entry::Vacant(new) => start(&world, ip, from).map(|server| new.insert(server)),
+                };
+                server.map(|server| server.handle(now, from, payload)).unwrap_or_default()
             }
             () = due => {
                 let now = std::time::Instant::now();
-                server.as_mut().map(|server| server.due(now))
+                servers.values_mut().flat_map(|server| server.due(now)).collect()
             }
         };
-        for (to, payload) in replies.into_iter().flatten() {
+        for (to, payload) in replies {
             let _ = socket.send_to(&payload, to).await;
         }
     }

@@ -111,6 +111,7 @@ fn every_rule_of_the_schema_is_tested() {
         "connect",
         "handshake",
         "fetch",
+        "quic",
         "target-item",
         "traces",
         "ledger",
