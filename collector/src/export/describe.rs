@@ -175,9 +175,15 @@ fn resource(table: &Table, file: &File, format: &str, name: &str) -> Value {
             map.insert("foreignKeys".into(), keys.into());
         }
     }
+    // Of lines without one, readers of this form find no shape and call the file broken.
+    let kind = if lists && file.bytes.is_empty() {
+        "file"
+    } else {
+        "table"
+    };
     json!({
         "name": name,
-        "type": "table",
+        "type": kind,
         "path": file.path,
         "title": table.title,
         "description": table.about,
