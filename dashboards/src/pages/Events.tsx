@@ -1,8 +1,7 @@
 // Which losses of connectivity were seen? A list with an address for every question.
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
-import { isProblem, readJson, useData, type Loaded, type Problem } from "../api/load";
-import { CLASSES, STATES, type EventsReply, type Revision } from "../api/events";
+import { useData, type Loaded } from "../api/load";
+import { CLASSES, STATES, type EventsReply } from "../api/events";
 import type { AtlasReply } from "../api/types";
 import { EventTable } from "../events/EventTable";
 import { Part } from "../events/Part";
@@ -11,6 +10,7 @@ import { useCountries, useNames, type Names } from "../events/words";
 import { t, word } from "../messages/text";
 import { Page } from "../shell/Page";
 import { Empty } from "../shell/States";
+import { useMore } from "../shell/useMore";
 
 const FILTERS = ["country", "state", "class", "from", "until"] as const;
 type Filter = (typeof FILTERS)[number];
@@ -105,25 +105,7 @@ function Filters({ question, atlas, names }: { question: Partial<Record<Filter, 
 }
 
 function Rows({ path, first, names }: { path: string; first: EventsReply; names: Names }) {
-  const [more, setMore] = useState<Revision[]>([]);
-  const [next, setNext] = useState(first.next);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  useEffect(() => {
-    setMore([]);
-    setNext(first.next);
-  }, [first]);
-  const load = () => {
-    if (next === null) return;
-    setProblem(null);
-    readJson<EventsReply>(`${path}&after=${encodeURIComponent(next)}`).then(
-      (data) => {
-        setMore((old) => [...old, ...data.events]);
-        setNext(data.next);
-      },
-      (error: unknown) => setProblem(isProblem(error) ? error : { status: 0, message: null }),
-    );
-  };
-  const all = [...first.events, ...more];
+  const { rows: all, next, problem, load } = useMore(path, first, (reply) => reply.events);
   return (
     <section aria-labelledby="list">
       <h2 id="list">{t(next === null ? "events.found" : "events.found_more", { count: all.length })}</h2>

@@ -1,12 +1,12 @@
 // Which measurements answer a question? The list behind every number, by the address's query.
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
-import { isProblem, readJson, useData, type Problem } from "../api/load";
-import type { VerdictRow, VerdictsReply } from "../api/types";
+import { useData } from "../api/load";
+import type { VerdictsReply } from "../api/types";
 import { say, t, word } from "../messages/text";
 import { Downloads } from "../shell/Downloads";
 import { Page } from "../shell/Page";
 import { Empty, Show } from "../shell/States";
+import { useMore } from "../shell/useMore";
 import { VerdictTable } from "../shell/VerdictTable";
 
 const FILTERS = ["country", "asn", "target", "experiment", "indicator", "outcome", "mechanism", "since", "until"];
@@ -40,27 +40,10 @@ export default function Verdicts() {
 }
 
 function Rows({ path, first }: { path: string; first: VerdictsReply }) {
-  const [more, setMore] = useState<VerdictRow[]>([]);
-  const [next, setNext] = useState(first.next);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  useEffect(() => {
-    setMore([]);
-    setNext(first.next);
-  }, [first]);
-  const load = () => {
-    if (next === null) return;
-    setProblem(null);
-    readJson<VerdictsReply>(`${path}&after=${encodeURIComponent(next)}`).then(
-      (data) => {
-        setMore((old) => [...old, ...data.verdicts]);
-        setNext(data.next);
-      },
-      (error: unknown) => setProblem(isProblem(error) ? error : { status: 0, message: null }),
-    );
-  };
+  const { rows: all, next, problem, load } = useMore(path, first, (reply) => reply.verdicts);
   return (
     <>
-      <VerdictTable caption={t("verdicts.title")} rows={[...first.verdicts, ...more]} />
+      <VerdictTable caption={t("verdicts.title")} rows={all} />
       {problem !== null && <p class="notice" role="alert">{problem.message ?? t("evidence.failed")}</p>}
       {next !== null && <button type="button" class="more" onClick={load}>{t("verdicts.more")}</button>}
     </>
