@@ -291,6 +291,7 @@ impl Events for Full {
         lives(since: UnixTime) -> Vec<(UnixTime, UnixTime)>;
         events(sought: &Sought) -> Vec<Revision>;
         revisions(event: EventId) -> Vec<Revision>;
+        each_of(event: EventId, each: &mut dyn FnMut(Revision) -> bool) -> ();
         evidence(event: EventId) -> Vec<faultline_collector::detect::event::Evidence>;
         each_revision(until: UnixTime, each: &mut dyn FnMut(Revision, &str) -> bool) -> ();
         each_evidence(until: UnixTime, each: &mut dyn FnMut(faultline_collector::detect::event::Evidence) -> bool) -> ();
@@ -298,6 +299,8 @@ impl Events for Full {
         each_bin(window: Range<UnixTime>, each: &mut dyn FnMut(faultline_collector::detect::event::Bin) -> bool) -> ();
         newest_bins(since: UnixTime) -> Vec<faultline_collector::detect::event::Bin>;
         coverage(days: Range<UnixTime>) -> Vec<faultline_collector::detect::event::Covered>;
+        day(day: UnixTime) -> Arc<[faultline_collector::detect::event::Covered]>;
+        coverage_in(country: Country, days: Range<UnixTime>) -> Vec<faultline_collector::detect::event::Covered>;
         forget(keep: std::time::Duration, now: UnixTime) -> u64;
     }
 }

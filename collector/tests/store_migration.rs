@@ -316,3 +316,39 @@ fn a_migration_that_finds_no_room_leaves_the_old_file() {
         new.digest().unwrap()
     );
 }
+
+#[test]
+fn days_of_schema_3_get_the_index_of_today() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let indexes = |db: &Connection| -> Vec<(String, String)> {
+        let sql = "SELECT name, sql FROM sqlite_master WHERE type = 'index'
+                   AND name GLOB 'measurement_*_time' ORDER BY name";
+        let mut found = db.prepare(sql).unwrap();
+        let rows = found.query_map([], |r| Ok((r.get(0)?, r.get(1)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let digest = new_file(&path).digest().unwrap();
+    let db = Connection::open(&path).unwrap();
+    let today = indexes(&db);
+    assert!(today.len() > 2, "{today:?}");
+    for (name, _) in &today {
+        let table = name.trim_end_matches("_time");
+        db.execute_batch(&format!(
+            "DROP INDEX {name}; CREATE INDEX {name} ON {table} (source, started);"
+        ))
+        .unwrap();
+    }
+    db.pragma_update(None, "user_version", 3).unwrap();
+    drop(db);
+    assert_eq!(Sqlite::open(&path).unwrap().digest().unwrap(), digest);
+    // SQLite keeps the statement, without IF NOT EXISTS, in the spaces in which it was written.
+    let words = |all: Vec<(String, String)>| -> Vec<String> {
+        let statements = all.iter().map(|(_, sql)| sql.split_whitespace());
+        statements
+            .map(|words| words.collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    let now = indexes(&Connection::open(&path).unwrap());
+    assert_eq!(words(now), words(today));
+}

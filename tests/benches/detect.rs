@@ -6,101 +6,18 @@
 //!
 //!     cargo bench -p faultline-tests --bench detect -- [days of the rebuild, 30]
 
+mod crowd;
+
+use crowd::{COUNTRIES, PROBES, at, away, cpu, day, presence};
 use faultline_collector::{
     detect::{Changes, Detector, Input, Settings},
-    store::beats::{Presence, Whereabouts},
+    store::beats::Presence,
 };
-use faultline_core::{
-    engine::ledger::{BootId, State},
-    id::{Asn, Country, ProbeId},
-    measurement::NetworkKind,
-    time::UnixTime,
-};
+use faultline_core::time::UnixTime;
 use std::hint::black_box;
 
-const START: i64 = 20_833 * 86_400;
-const PROBES: u32 = 10_000;
-const COUNTRIES: u32 = 100;
 /// Minutes that are measured one by one.
 const MINUTES: i64 = 120;
-
-/// CPU time of this thread, milliseconds.
-fn cpu() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
-    nanoseconds.unwrap_or(0.0) / 1e6
-}
-
-fn at(minute: i64) -> UnixTime {
-    UnixTime::from_secs(START + minute * 60)
-}
-
-/// A number that looks drawn, the same each time.
-fn drawn(one: u32, two: i64) -> u32 {
-    let mut x = u64::from(one) << 32 ^ two as u64 ^ 0x9e37_79b9_7f4a_7c15;
-    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (x ^ x >> 31) as u32
-}
-
-fn presence(probe: u32, from: UnixTime, until: UnixTime) -> Presence {
-    let place = probe % COUNTRIES;
-    let letters = [b'A' + (place / 26) as u8, b'A' + (place % 26) as u8];
-    let mut id = [0; 16];
-    id[..4].copy_from_slice(&probe.to_be_bytes());
-    Presence {
-        probe: ProbeId(id),
-        from,
-        until,
-        beats: 1,
-        longest_gap: 60,
-        interval: 60,
-        state: State::default(),
-        run: 1,
-        boot: BootId([1; 16]),
-        country: Country::new(std::str::from_utf8(&letters).unwrap_or("XX"))
-            .unwrap_or_default(),
-        asn: Asn(place * 4 + probe / COUNTRIES % 3 + 1),
-        whereabouts: Whereabouts {
-            site: u64::from(probe) + 1,
-            access: if probe.is_multiple_of(3) {
-                NetworkKind::Mobile
-            } else {
-                NetworkKind::Fixed
-            },
-            region: String::new(),
-        },
-    }
-}
-
-/// Whether a probe is away: a third of a day's chance to go for half an hour.
-fn away(probe: u32, minute: i64) -> bool {
-    drawn(probe, minute / 30) < u32::MAX / 144
-}
-
-/// The presences of one day.
-fn day(number: i64) -> Vec<Presence> {
-    let mut rows = Vec::new();
-    for probe in 0..PROBES {
-        let second = i64::from(probe % 60);
-        let mut from = None;
-        for half in 0..=48 {
-            let minute = number * 1440 + half * 30;
-            let here = half < 48 && !away(probe, minute);
-            match (here, from) {
-                (true, None) => from = Some(minute),
-                (false, Some(began)) => {
-                    let one = UnixTime(at(began).0 + second * 1_000_000);
-                    let two = UnixTime(at(minute - 1).0 + second * 1_000_000);
-                    rows.push(presence(probe, one, two));
-                    from = None;
-                }
-                _ => {}
-            }
-        }
-    }
-    rows
-}
 
 /// A month and more as a rebuild reads it; milliseconds, and what came of it.
 fn rebuild(days: i64) -> (f64, f64, Changes) {
@@ -108,7 +25,7 @@ fn rebuild(days: i64) -> (f64, f64, Changes) {
     let mut all = Changes::default();
     let (mut spent, mut floor) = (0.0, 0.0);
     for number in 0..days {
-        let rows = day(number);
+        let rows = day(number, |_, _| false);
         let copy = rows.clone();
         let before = cpu();
         for row in copy {
@@ -133,31 +50,37 @@ fn rebuild(days: i64) -> (f64, f64, Changes) {
     (spent, floor, all)
 }
 
+/// The probes that were heard in a minute, as the store has them: those of whom `out` says
+/// nothing else. What came before `first` is not told of.
+fn heard(first: i64, minute: i64, out: impl Fn(u32) -> bool) -> Vec<Presence> {
+    (0..PROBES)
+        .filter(|probe| !away(*probe, minute) && !out(*probe))
+        .map(|probe| {
+            let second = i64::from(probe % 60) * 1_000_000;
+            let half = (first..=minute)
+                .rev()
+                .take_while(|minute| !away(probe, *minute))
+                .last()
+                .unwrap_or(minute);
+            let from = UnixTime(at(half).0 + second);
+            presence(probe, from, UnixTime(at(minute).0 + second))
+        })
+        .collect()
+}
+
 /// Minutes one by one: milliseconds of each.
 fn live(outage: bool) -> (Vec<f64>, Changes) {
     let mut detector = Detector::new(Settings::default());
     let mut each = Vec::new();
     let mut all = Changes::default();
     // A first day, whole, so that everybody has a vote.
-    for row in day(0) {
+    for row in day(0, |_, _| false) {
         detector.take(Input::Heard(row));
     }
     detector.tick(at(1439));
     for minute in 1440..1440 + MINUTES {
         let out = |probe: u32| outage && probe % COUNTRIES < 10 && minute >= 1460;
-        let rows: Vec<Presence> = (0..PROBES)
-            .filter(|probe| !away(*probe, minute) && !out(*probe))
-            .map(|probe| {
-                let second = i64::from(probe % 60) * 1_000_000;
-                let half = (1440..=minute)
-                    .rev()
-                    .take_while(|minute| !away(probe, *minute))
-                    .last()
-                    .unwrap_or(minute);
-                let from = UnixTime(at(half).0 + second);
-                presence(probe, from, UnixTime(at(minute).0 + second))
-            })
-            .collect();
+        let rows = heard(1440, minute, out);
         let before = cpu();
         for row in rows {
             detector.take(Input::Heard(row));

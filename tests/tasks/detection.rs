@@ -4,8 +4,10 @@
 //! over lines that lose 0, 1, 5 and 20 of a hundred packets: the share of runs that end in an
 //! anomaly, and of those the share that name the mechanism that was at work, exactly or as far
 //! as its family (`tls.reset.other` for `tls.reset.sni`). With `--benign N` the harmless
-//! worlds are measured instead, N seeds each; every anomaly is printed.
+//! worlds are measured instead, N seeds each; every anomaly is printed. `--cost` asks what a
+//! measurement costs ([`crate::cost`]).
 
+use crate::cost;
 use faultline_core::verdict::{Mechanism, Outcome};
 use faultline_internet::{
     run::{self, Finding},
@@ -21,7 +23,7 @@ use std::{
 };
 
 /// Where somebody interferes.
-const KINDS: [&str; 5] = ["dns", "blocking", "censors", "governance", "technical"];
+pub(crate) const KINDS: [&str; 5] = ["dns", "blocking", "censors", "governance", "technical"];
 /// Packets lost, of a hundred.
 const LOSSES: [u8; 4] = [0, 1, 5, 20];
 /// Runs of each scenario at each loss.
@@ -43,7 +45,8 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
                 None => return crate::refuse("--benign takes a number"),
             }
         }
-        _ => return crate::refuse("detection takes --seeds N or --benign N"),
+        [word] if word == "--cost" => cost::table(SEEDS),
+        _ => return crate::refuse("detection takes --seeds N, --benign N or --cost"),
     };
     match done {
         Ok(code) => code,
@@ -182,7 +185,7 @@ fn benign(seeds: u64) -> Result<ExitCode, crate::Trouble> {
     })
 }
 
-fn scenarios(kind: &str) -> Result<Vec<(String, Scenario)>, crate::Trouble> {
+pub(crate) fn scenarios(kind: &str) -> Result<Vec<(String, Scenario)>, crate::Trouble> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut found = Vec::new();
     for entry in fs::read_dir(root.join(kind))? {
@@ -195,7 +198,7 @@ fn scenarios(kind: &str) -> Result<Vec<(String, Scenario)>, crate::Trouble> {
 }
 
 /// The same work on each, in order, whichever core is free.
-fn on_all_cores<T: Sync, R: Send>(
+pub(crate) fn on_all_cores<T: Sync, R: Send>(
     jobs: &[T],
     work: impl Fn(&T) -> Result<R, String> + Sync,
 ) -> Result<Vec<R>, crate::Trouble> {

@@ -10,10 +10,10 @@ usage: cargo x <task>
                     look back on N days of six countries, then measure them over real sockets
                     in namespaces, and serve the pages (cargo demo); --once measures once,
                     without a past, and ends after the table; --simulated sends no packets
-  detection [--seeds N | --benign N]
+  detection [--seeds N | --benign N | --cost]
                     how much of each kind of interference is found over lines that lose
                     packets, N (50) runs each; or N runs of each harmless world, where every
-                    anomaly is a failure (faster with cargo run --release -p faultline-tests)
+                    anomaly is a failure; or what a target costs (faster with cargo run --release -p faultline-tests)
   browse [measure]  drive a browser over the pages of a collector that serves a month of
                     simulated history; or measure how soon pages are readable on a slow phone
   firmware          build the images of boards, and say where the emulated one is

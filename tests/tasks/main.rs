@@ -2,6 +2,7 @@
 
 mod browse;
 mod core_alone;
+mod cost;
 mod demo;
 mod detection;
 mod dist;

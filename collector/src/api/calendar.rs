@@ -62,7 +62,7 @@ pub(super) async fn calendar(
                 let said = known.newest(revision.event_id)?;
                 happened.extend(said.filter(|said| said.countries.contains(&country)));
             }
-            for row in known.coverage(days.clone())? {
+            for row in known.coverage_in(country, days.clone())? {
                 // The collector is deaf for all countries.
                 let most = deaf.entry(row.day).or_default();
                 *most = row.deaf_minutes.max(*most);

@@ -28,6 +28,8 @@ use std::{collections::BTreeMap, sync::Arc};
 const PAGE: usize = 1000;
 /// Bins of a timeline: of a longer event the worst of each so many minutes.
 const BINS: usize = 2000;
+/// Other events of an incident that are shown: the nearest in time.
+const OTHERS: usize = 50;
 /// Shown around an event.
 const AROUND: i64 = 2 * 3_600_000_000;
 
@@ -189,8 +191,8 @@ fn whole(service: &Service, id: EventId, as_of: Option<UnixTime>) -> Result<Valu
     let said = known.revisions(id)?;
     let newest = said.last().cloned().ok_or_else(unknown)?;
     let evidence = known.evidence(id)?;
-    let incident = match newest.incident_id {
-        None => Vec::new(),
+    let (incident, more) = match newest.incident_id {
+        None => (Vec::new(), false),
         Some(incident) => {
             let sought = Sought {
                 incident: Some(incident),
@@ -198,7 +200,7 @@ fn whole(service: &Service, id: EventId, as_of: Option<UnixTime>) -> Result<Valu
                 limit: Some(PAGE),
                 ..Sought::default()
             };
-            others(&events.events(&sought)?, id, &mut known)?
+            others(events.events(&sought)?, &newest, &mut known)?
         }
     };
     // As far around the event as the dataset.
@@ -217,6 +219,7 @@ fn whole(service: &Service, id: EventId, as_of: Option<UnixTime>) -> Result<Valu
         "timeline": timeline.iter().map(public::bin).collect::<Vec<_>>(),
         "groups": groups(&evidence),
         "incident": incident,
+        "incident_more": more,
         "actions": acted.iter().map(|done| action(done, named)).collect::<Vec<_>>(),
         "lag": lag(service, &said, &newest),
     }))
@@ -233,24 +236,28 @@ fn action(done: &Action, named: bool) -> Value {
     })
 }
 
-/// The other events of an incident.
+/// The other events of an incident that are nearest to one, newest start first, and whether there
+/// are more.
 fn others(
-    incident: &[Revision],
-    id: EventId,
+    mut incident: Vec<Revision>,
+    one: &Revision,
     known: &mut Public<'_>,
-) -> Result<Vec<Value>, Refused> {
-    let mut shown = Vec::new();
-    for revision in incident {
-        if revision.event_id != id {
-            shown.extend(
-                known
-                    .newest(revision.event_id)?
-                    .as_ref()
-                    .map(public::revision),
-            );
+) -> Result<(Vec<Value>, bool), Refused> {
+    incident.retain(|other| other.event_id != one.event_id);
+    incident.sort_by_key(|other| other.start.0.abs_diff(one.start.0));
+    let (mut shown, mut more) = (Vec::new(), false);
+    for other in incident {
+        let Some(said) = known.newest(other.event_id)? else {
+            continue;
+        };
+        more = shown.len() == OTHERS;
+        if more {
+            break;
         }
+        shown.push(said);
     }
-    Ok(shown)
+    shown.sort_by_key(|said| std::cmp::Reverse((said.start, said.event_id)));
+    Ok((shown.iter().map(public::revision).collect(), more))
 }
 
 /// What groups said themselves, by place and word: of what was said more than once, the most.

@@ -10,7 +10,7 @@
 
 use crate::{
     config::Dataset,
-    detect::event::{Bin, Covered, Evidence, Location, Reason, Revision, State},
+    detect::event::{Bin, Covered, EventId, Evidence, Location, Reason, Revision, State},
     score::floors::FLOORS,
 };
 use faultline_core::{
@@ -52,6 +52,8 @@ pub struct Material {
     pub evidence: Vec<Evidence>,
     pub bins: Vec<Bin>,
     pub coverage: Vec<Covered>,
+    /// Events of which something is public ([`public_from`]) and whose revisions are not here.
+    pub others: BTreeSet<EventId>,
 }
 
 /// A bin, and how wide it is.
@@ -89,7 +91,7 @@ pub fn publish(material: &Material, as_of: UnixTime, hold: &Hold) -> Published {
         hold,
     };
     let covered = coverage.iter().filter_map(|day| rules.covered(day));
-    let revisions = rules.revisions(&material.revisions);
+    let revisions = rules.revisions(&material.revisions, &material.others);
     let named: BTreeSet<_> = revisions.iter().map(|r| r.event_id).collect();
     let mut evidence = rules.evidence(&material.evidence);
     evidence.retain(|e| named.contains(&e.event_id));
@@ -99,6 +101,17 @@ pub fn publish(material: &Material, as_of: UnixTime, hold: &Hold) -> Published {
         evidence,
         revisions,
     }
+}
+
+/// When something of an event is published, from the first of its revisions for which this is
+/// known: `None` is of one of which nothing is said. How places are covered does not matter.
+pub fn public_from(raw: &Revision, as_of: UnixTime, hold: &Hold) -> Option<UnixTime> {
+    let rules = Rules {
+        places: Places(BTreeMap::new()),
+        as_of,
+        hold,
+    };
+    (!rules.hides(raw, true)).then(|| said_at(raw))
 }
 
 /// Finished days by place and day; the last word on each.
@@ -128,37 +141,34 @@ impl Places {
     }
 
     /// On the day that a moment is in, or, before that day is over, the one before.
-    fn at(&self, at: UnixTime) -> impl Iterator<Item = &Location> {
+    fn at(&self, at: UnixTime) -> Option<&BTreeSet<Location>> {
         let day = UnixTime(at.0.div_euclid(DAY).saturating_mul(DAY));
         let before = UnixTime(day.0.saturating_sub(DAY));
-        let places = self.0.get(&day).or_else(|| self.0.get(&before));
-        places.into_iter().flatten()
+        self.0.get(&day).or_else(|| self.0.get(&before))
+    }
+
+    fn has(&self, at: UnixTime, place: &Location) -> bool {
+        self.at(at).is_some_and(|places| places.contains(place))
     }
 
     /// Whether a network may be named as part of what happened somewhere.
     fn network(&self, at: UnixTime, asn: Asn, countries: &[Country]) -> bool {
-        self.at(at).any(|place| match place {
-            Location::Network(known) => *known == asn,
-            Location::NetworkIn(country, known) => *known == asn && countries.contains(country),
-            _ => false,
-        })
+        let mut within = countries.iter();
+        self.has(at, &Location::Network(asn))
+            || within.any(|country| self.has(at, &Location::NetworkIn(*country, asn)))
     }
 
     fn region(&self, at: UnixTime, code: &str) -> bool {
-        self.at(at)
-            .any(|place| matches!(place, Location::Region(known) if known == code))
+        self.has(at, &Location::Region(code.to_owned()))
     }
 
     fn access(&self, at: UnixTime, kind: NetworkKind, countries: &[Country]) -> bool {
-        self.at(at).any(|place| {
-            matches!(place, Location::Access(country, known)
-                if *known == kind && countries.contains(country))
-        })
+        let mut within = countries.iter();
+        within.any(|country| self.has(at, &Location::Access(*country, kind)))
     }
 
     fn country(&self, at: UnixTime, country: Country) -> bool {
-        self.at(at)
-            .any(|place| *place == Location::Country(country))
+        self.has(at, &Location::Country(country))
     }
 
     /// How many networks in a country: known of countries only.
@@ -166,10 +176,10 @@ impl Places {
         let Location::Country(country) = place else {
             return u32::from(place.asn().is_some());
         };
-        let networks = self
-            .at(at)
-            .filter(|place| matches!(place, Location::NetworkIn(known, _) if known == country));
-        networks.count() as u32
+        let all = Location::NetworkIn(*country, Asn(0))
+            ..=Location::NetworkIn(*country, Asn(u32::MAX));
+        let places = self.at(at);
+        places.map_or(0, |places| places.range(all).count()) as u32
     }
 }
 
@@ -211,7 +221,7 @@ impl Rules<'_> {
     }
 
     /// What may be said of each event, in order.
-    fn revisions(&self, all: &[Revision]) -> Vec<Revision> {
+    fn revisions(&self, all: &[Revision], others: &BTreeSet<EventId>) -> Vec<Revision> {
         let mut events: BTreeMap<_, BTreeMap<u32, &Revision>> = BTreeMap::new();
         for one in all.iter().filter(|one| one.as_of <= self.as_of) {
             let event = events.entry(one.event_id).or_default();
@@ -225,7 +235,7 @@ impl Rules<'_> {
         // What was not published is no event of anybody.
         let named: BTreeSet<_> = kept.iter().map(|r: &Revision| r.event_id).collect();
         for one in &mut kept {
-            let known = |id: &_| named.contains(id);
+            let known = |id: &_| named.contains(id) || others.contains(id);
             one.incident_id = one.incident_id.filter(known);
             one.merged_into = one.merged_into.filter(known);
             one.related_ids.retain(known);
@@ -236,9 +246,7 @@ impl Rules<'_> {
     fn event<'r>(&self, revisions: impl Iterator<Item = &'r Revision>) -> Vec<Revision> {
         let mut kept: Vec<Revision> = Vec::new();
         for raw in revisions {
-            let above = raw.affected_sites >= GRAIN && raw.eligible_sites >= GRAIN;
-            let hidden = raw.state == State::Candidate || (kept.is_empty() && !above);
-            if hidden || self.held(&raw.location, raw.start) {
+            if self.hides(raw, kept.is_empty()) {
                 continue;
             }
             let mut said = self.revision(raw);
@@ -251,6 +259,14 @@ impl Rules<'_> {
             kept.push(said);
         }
         kept
+    }
+
+    /// Whether nothing is said by a revision, by the first one or by a later one.
+    fn hides(&self, raw: &Revision, first: bool) -> bool {
+        let above = raw.affected_sites >= GRAIN && raw.eligible_sites >= GRAIN;
+        raw.state == State::Candidate
+            || (first && !above)
+            || self.held(&raw.location, raw.start)
     }
 
     fn revision(&self, raw: &Revision) -> Revision {
@@ -296,11 +312,7 @@ impl Rules<'_> {
         said.end = raw.end.map(|end| middle(end).max(said.start));
         said.end_lower = raw.end_lower.map(|end| down(end, grain).max(said.start));
         said.end_upper = raw.end_upper.map(|end| up(end, grain));
-        if raw.revision_reason == Reason::LateProbeEvidence {
-            said.as_of = up(raw.as_of, BLUNT);
-        } else {
-            said.as_of = up(raw.as_of, 1_000_000);
-        }
+        said.as_of = said_at(raw);
         said
     }
 
@@ -498,6 +510,14 @@ fn order(e: &Evidence) -> impl Ord + '_ {
         e.from,
         e.sites,
     )
+}
+
+/// When it is published that something was said.
+fn said_at(raw: &Revision) -> UnixTime {
+    match raw.revision_reason {
+        Reason::LateProbeEvidence => up(raw.as_of, BLUNT),
+        _ => up(raw.as_of, 1_000_000),
+    }
 }
 
 fn down(at: UnixTime, grain: i64) -> UnixTime {

@@ -40,6 +40,7 @@ pub fn read_rows(folder: &Path) -> Result<Material, RowsError> {
         evidence: lines(&folder.join("evidence.ndjson"), true)?,
         bins: lines(&folder.join("bins.ndjson"), true)?,
         coverage: lines(&folder.join("coverage.ndjson"), true)?,
+        ..Material::default()
     })
 }
 

@@ -15,7 +15,7 @@ use faultline_core::{
     id::Country,
     time::{Duration, UnixTime},
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// The collector was deaf where it did not hear itself for so long.
 pub const DEAF: Duration = Duration::from_mins(2);
@@ -116,6 +116,12 @@ pub trait Events: Send + Sync {
     fn events(&self, sought: &Sought) -> Result<Vec<Revision>, StoreError>;
     /// All revisions of an event, oldest first.
     fn revisions(&self, event: EventId) -> Result<Vec<Revision>, StoreError>;
+    /// Revisions of an event, oldest first, as long as `each` returns whether to go on.
+    fn each_of(
+        &self,
+        event: EventId,
+        each: &mut dyn FnMut(Revision) -> bool,
+    ) -> Result<(), StoreError>;
     /// All evidence on an event, as it came.
     fn evidence(&self, event: EventId) -> Result<Vec<Evidence>, StoreError>;
     /// Every revision that was said before `until`, by event and number; `each` returns whether
@@ -147,6 +153,15 @@ pub trait Events: Send + Sync {
     fn newest_bins(&self, since: UnixTime) -> Result<Vec<Bin>, StoreError>;
     /// What could have been seen, on days that begin in the window, by day and place.
     fn coverage(&self, days: Range<UnixTime>) -> Result<Vec<Covered>, StoreError>;
+    /// The same of one day: all places, by place. What is asked for again is not read again.
+    fn day(&self, day: UnixTime) -> Result<Arc<[Covered]>, StoreError>;
+    /// The same of the places of a country, and of one other place of each day: that there are
+    /// rows of a day, and how long the collector was deaf on it, can be read off any.
+    fn coverage_in(
+        &self,
+        country: Country,
+        days: Range<UnixTime>,
+    ) -> Result<Vec<Covered>, StoreError>;
     /// Drops bins older than `keep`, unless they are of the time of an event or the day before
     /// and after it.
     fn forget(&self, keep: Duration, now: UnixTime) -> Result<u64, StoreError>;

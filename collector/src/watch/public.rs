@@ -6,10 +6,17 @@
 
 use crate::{
     detect::event::{Bin, Covered, EventId, Evidence, Location, Revision},
-    export::{Hold, Material, floors::Wide, publish},
+    export::{
+        Hold, Material,
+        floors::{Wide, public_from},
+        publish,
+    },
     store::{StoreError, events::Events},
 };
-use faultline_core::time::UnixTime;
+use faultline_core::{
+    id::{Asn, Country},
+    time::UnixTime,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -27,8 +34,8 @@ pub struct Public<'a> {
     events: &'a dyn Events,
     hold: &'a Hold,
     as_of: UnixTime,
-    known: BTreeMap<EventId, Vec<Revision>>,
-    days: BTreeMap<i64, Vec<Covered>>,
+    /// Whether anything of an event is public.
+    told: BTreeMap<EventId, bool>,
 }
 
 impl<'a> Public<'a> {
@@ -37,17 +44,14 @@ impl<'a> Public<'a> {
             events,
             hold,
             as_of,
-            known: BTreeMap::new(),
-            days: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
     /// All revisions of an event that are published, oldest first; none where it is not public.
     pub fn revisions(&mut self, event: EventId) -> Result<Vec<Revision>, StoreError> {
         let material = self.material(event)?;
-        let mut said = publish(&material, self.as_of, self.hold).revisions;
-        said.retain(|one| one.event_id == event);
-        Ok(said)
+        Ok(publish(&material, self.as_of, self.hold).revisions)
     }
 
     /// The last of them.
@@ -84,78 +88,112 @@ impl<'a> Public<'a> {
 
     /// What could have been seen on days that are over.
     pub fn coverage(&self, days: Range<UnixTime>) -> Result<Vec<Covered>, StoreError> {
-        let material = Material {
-            coverage: self.events.coverage(days)?,
-            ..Material::default()
-        };
-        Ok(publish(&material, self.as_of, self.hold).coverage)
+        Ok(self.days(self.events.coverage(days)?))
     }
 
-    /// What the floors look at for one event: its revisions, those that they name, and the
-    /// places with sites on the days on which it began and the days before.
+    /// The same in a country, with the first place of each day wherever it is.
+    pub fn coverage_in(
+        &self,
+        country: Country,
+        days: Range<UnixTime>,
+    ) -> Result<Vec<Covered>, StoreError> {
+        Ok(self.days(self.events.coverage_in(country, days)?))
+    }
+
+    fn days(&self, coverage: Vec<Covered>) -> Vec<Covered> {
+        let material = Material {
+            coverage,
+            ..Material::default()
+        };
+        publish(&material, self.as_of, self.hold).coverage
+    }
+
+    /// What the floors look at for one event: its revisions, which of those that they name are
+    /// public, and the places with sites on the days on which it began and the days before.
     fn material(&mut self, event: EventId) -> Result<Material, StoreError> {
-        let own = self.known(event)?.clone();
-        let mut named = BTreeSet::new();
-        let (mut days, mut coverage) = (BTreeSet::new(), Vec::new());
-        for one in &own {
-            named.extend(one.incident_id);
-            named.extend(one.merged_into);
-            named.extend(one.related_ids.iter().copied());
-            let day = one.start.0.div_euclid(DAY).saturating_mul(DAY);
-            days.extend([day.saturating_sub(DAY), day]);
-        }
-        named.remove(&event);
-        for day in days {
-            let rows = self.day(day)?;
+        let mut revisions = self.events.revisions(event)?;
+        revisions.retain(|one| one.as_of <= self.as_of);
+        let near = Near::of(&revisions);
+        let mut coverage = Vec::new();
+        for day in &near.days {
+            let rows = self.events.day(*day)?;
             // That there are rows of a day at all matters, too.
-            let about = |(number, row): &(usize, &Covered)| {
-                *number == 0 || own.iter().any(|one| touches(one, &row.location))
-            };
-            let near = rows.iter().enumerate().filter(about);
-            coverage.extend(near.map(|(_, row)| row.clone()));
+            let about = rows.iter().enumerate();
+            let about = about.filter(|(number, row)| *number == 0 || near.has(&row.location));
+            coverage.extend(about.map(|(_, row)| row.clone()));
         }
-        let mut revisions = own;
-        for other in named {
-            revisions.extend(self.known(other)?.iter().cloned());
+        let mut others = BTreeSet::new();
+        for other in near.named.into_iter().filter(|other| *other != event) {
+            if self.is_told(other)? {
+                others.insert(other);
+            }
         }
         Ok(Material {
             revisions,
             coverage,
+            others,
             ..Material::default()
         })
     }
 
-    fn known(&mut self, event: EventId) -> Result<&Vec<Revision>, StoreError> {
-        if !self.known.contains_key(&event) {
-            let mut said = self.events.revisions(event)?;
-            said.retain(|one| one.as_of <= self.as_of);
-            self.known.insert(event, said);
+    fn is_told(&mut self, event: EventId) -> Result<bool, StoreError> {
+        if let Some(known) = self.told.get(&event) {
+            return Ok(*known);
         }
-        Ok(self.known.entry(event).or_default())
-    }
-
-    fn day(&mut self, day: i64) -> Result<&Vec<Covered>, StoreError> {
-        if !self.days.contains_key(&day) {
-            let rows = self
-                .events
-                .coverage(UnixTime(day)..UnixTime(day.saturating_add(DAY)))?;
-            self.days.insert(day, rows);
-        }
-        Ok(self.days.entry(day).or_default())
+        let mut is = false;
+        self.events.each_of(event, &mut |one| {
+            if one.as_of > self.as_of {
+                return true;
+            }
+            let from = public_from(&one, self.as_of, self.hold);
+            is = from.is_some_and(|from| from <= self.as_of);
+            from.is_none()
+        })?;
+        self.told.insert(event, is);
+        Ok(is)
     }
 }
 
-/// Whether a place can be named as a part of an event.
-fn touches(event: &Revision, place: &Location) -> bool {
-    if *place == event.location {
-        return true;
+/// What the revisions of an event name.
+#[derive(Default)]
+struct Near {
+    days: BTreeSet<UnixTime>,
+    named: BTreeSet<EventId>,
+    places: BTreeSet<Location>,
+    networks: BTreeSet<Asn>,
+    countries: BTreeSet<Country>,
+}
+
+impl Near {
+    fn of(revisions: &[Revision]) -> Self {
+        let mut near = Self::default();
+        for one in revisions {
+            let day = one.start.0.div_euclid(DAY).saturating_mul(DAY);
+            near.days
+                .extend([UnixTime(day.saturating_sub(DAY)), UnixTime(day)]);
+            near.named.extend(one.incident_id);
+            near.named.extend(one.merged_into);
+            near.named.extend(&one.related_ids);
+            near.networks.extend(&one.asns);
+            near.countries.extend(&one.countries);
+            let regions = one.admin1_codes.iter().cloned().map(Location::Region);
+            near.places.extend(regions);
+            near.places.insert(one.location.clone());
+        }
+        near
     }
-    match place {
-        Location::Network(asn) => event.asns.contains(asn),
-        Location::Region(code) => event.admin1_codes.contains(code),
-        _ => place
-            .country()
-            .is_some_and(|country| event.countries.contains(&country)),
+
+    /// Whether a place can be named as a part of the event.
+    fn has(&self, place: &Location) -> bool {
+        match place {
+            Location::Network(asn) if self.networks.contains(asn) => true,
+            Location::Network(_) | Location::Region(_) => self.places.contains(place),
+            _ => {
+                let country = place.country();
+                self.places.contains(place)
+                    || country.is_some_and(|country| self.countries.contains(&country))
+            }
+        }
     }
 }
 

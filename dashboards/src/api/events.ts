@@ -147,7 +147,10 @@ export interface EventReply extends Partial<Simulated> {
   evidence: Evidence[];
   timeline: Bin[];
   groups: Group[];
+  /** The others of its incident that are nearest in time. */
   incident: Revision[];
+  /** Whether there are more of them. */
+  incident_more: boolean;
   actions?: Acted[];
   lag: Took | null;
 }

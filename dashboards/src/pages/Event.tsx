@@ -128,12 +128,14 @@ function Groups({ groups, names }: { groups: Group[]; names: Names }) {
 function Incident({ data, names }: { data: EventReply; names: Names }) {
   const { event } = data;
   const others = data.incident.filter(({ event_id }) => event_id !== event.event_id);
-  const named = event.related_ids.filter((id) => !others.some(({ event_id }) => event_id === id));
+  const named = data.incident_more ? [] : event.related_ids.filter((id) => !others.some(({ event_id }) => event_id === id));
   if (others.length + named.length === 0) return null;
   return (
     <section aria-labelledby="incident">
       <h2 id="incident">{t("incident.title")}</h2>
-      <p class="note">{t("incident.note")}</p>
+      <p class="note">
+        {t("incident.note")} {data.incident_more && t("incident.more")}
+      </p>
       {others.length > 0 && <EventTable caption={t("incident.title")} events={others} names={names} />}
       {named.length > 0 && <ul class="texts">{named.map((id) => <li key={id}><a href={address(id)}><code>{id}</code></a></li>)}</ul>}
     </section>

@@ -184,7 +184,7 @@ impl Intent<'_> {
             say(&AgentError::Target(name.to_owned()));
             return Ok(());
         };
-        writeln!(out, "{what}, up to six tries each, of")?;
+        writeln!(out, "{what}, up to eight tries each, of")?;
         for resolver in self.announced.iter().chain(&plan.network_resolvers) {
             writeln!(out, "  {resolver} (of the network), UDP or TCP")?;
         }

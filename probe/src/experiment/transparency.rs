@@ -24,7 +24,7 @@ use futures_util::future::join_all;
 const PLAIN: [usize; 3] = [1, 1, 1];
 /// Tries of the other, by rounds: as many as the rules ask for, and apart in time, since
 /// losses come in bursts.
-const ROUNDS: [usize; 3] = [1, 2, 3];
+const ROUNDS: [usize; 3] = [1, 3, 4];
 /// Answers to it: the rules take an altered one for a slip if it came once.
 const ANSWERS: usize = 2;
 /// What we say to take where a large answer is asked for.

@@ -1,6 +1,8 @@
-//! How does a file of schema 1 become one of schema 2? Its rows are read as they were
-//! written and put where they stand now, in the order of arrival, by the code that stores
-//! new ones.
+//! How does a file of an older schema become one of today's?
+//!
+//! Of schema 1 the rows are read as they were written and put where they stand now, in the
+//! order of arrival, by the code that stores new ones. Of schema 3 the days' indexes of time
+//! are made again, with the identity at their end.
 
 use super::{
     super::{Judgement, MeasurementRow, ObservationRow, StoreError, derive::intern},
@@ -65,6 +67,25 @@ pub(super) fn to_2(desk: &mut Desk) -> Result<(), StoreError> {
     }
     desk.db
         .execute_batch("DROP TABLE observation; DROP TABLE measurement;")?;
+    Ok(())
+}
+
+/// Lists of verdicts are in the order of time and identity: without the latter in the index,
+/// a day in which many began at one moment is sorted for each page.
+pub(super) fn to_4(desk: &mut Desk) -> Result<(), StoreError> {
+    let days: Vec<String> = desk
+        .db
+        .prepare(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'measurement_*'",
+        )?
+        .query_map([], |r| r.get(0))?
+        .collect::<Result<_, _>>()?;
+    for day in days {
+        desk.db.execute_batch(&format!(
+            "DROP INDEX IF EXISTS {day}_time;
+             CREATE INDEX {day}_time ON {day} (source, started, id);"
+        ))?;
+    }
     Ok(())
 }
 

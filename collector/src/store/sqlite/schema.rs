@@ -19,6 +19,7 @@ const MIGRATIONS: &[&[Step]] = &[
     &[Step::Sql(migrate::SCHEMA_1)],
     &[Step::Sql(SCHEMA_2), Step::Code(migrate::to_2)],
     &[Step::Sql(SCHEMA_3)],
+    &[Step::Code(migrate::to_4)],
 ];
 
 /// Beside `word`, `probe`, `epoch`, `audit`, `receipt` and `batch`, which stay.

@@ -32,7 +32,7 @@ use core::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 /// Version of the rules; stored with every verdict.
-pub const RULES_VERSION: u16 = 2;
+pub const RULES_VERSION: u16 = 3;
 
 code! {
     /// What a measurement means.

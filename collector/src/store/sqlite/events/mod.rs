@@ -1,6 +1,7 @@
 //! Events in SQLite: a file of their own beside the store, `synchronous=FULL`, since what was
 //! said must not be unsaid by a power cut. One writer at a time, an import beside `serve` waits.
 
+mod days;
 mod hooks;
 mod log;
 mod read;
@@ -14,6 +15,7 @@ use crate::detect::{
     event::{Bin, Covered, EventId, Evidence, Location, Revision},
     input::Action,
 };
+use days::Days;
 use faultline_core::{
     id::Country,
     time::{Duration, UnixTime},
@@ -25,7 +27,7 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 const SCHEMA: i64 = 1;
@@ -50,6 +52,7 @@ CREATE TABLE IF NOT EXISTS bin (
 CREATE TABLE IF NOT EXISTS covered (
   day INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL,
   PRIMARY KEY (day, place)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS covered_place ON covered (place, day);
 -- What the detector was told besides presences, and at which step; waiting where none has
 -- taken it.
 CREATE TABLE IF NOT EXISTS note (
@@ -71,6 +74,7 @@ const MINUTE: i64 = 60_000_000;
 /// The file of events.
 pub struct SqliteEvents {
     db: Mutex<Connection>,
+    days: Mutex<Days>,
 }
 
 impl SqliteEvents {
@@ -92,7 +96,10 @@ impl SqliteEvents {
         tx.execute_batch(TABLES)?;
         tx.pragma_update(None, "user_version", SCHEMA)?;
         tx.commit()?;
-        Ok(Self { db: Mutex::new(db) })
+        Ok(Self {
+            db: Mutex::new(db),
+            days: Mutex::default(),
+        })
     }
 
     /// A panic elsewhere leaves a transaction that is rolled back.
@@ -208,6 +215,14 @@ impl Events for SqliteEvents {
         read::revisions(&self.db(), event)
     }
 
+    fn each_of(
+        &self,
+        event: EventId,
+        each: &mut dyn FnMut(Revision) -> bool,
+    ) -> Result<(), StoreError> {
+        read::each_of(&self.db(), event, each)
+    }
+
     fn evidence(&self, event: EventId) -> Result<Vec<Evidence>, StoreError> {
         read::evidence(&self.db(), event)
     }
@@ -255,6 +270,20 @@ impl Events for SqliteEvents {
 
     fn coverage(&self, days: Range<UnixTime>) -> Result<Vec<Covered>, StoreError> {
         read::coverage(&self.db(), days)
+    }
+
+    fn day(&self, day: UnixTime) -> Result<Arc<[Covered]>, StoreError> {
+        let db = self.db();
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        days.read(&db, day)
+    }
+
+    fn coverage_in(
+        &self,
+        country: Country,
+        days: Range<UnixTime>,
+    ) -> Result<Vec<Covered>, StoreError> {
+        read::coverage_in(&self.db(), country, days)
     }
 
     fn forget(&self, keep: Duration, now: UnixTime) -> Result<u64, StoreError> {

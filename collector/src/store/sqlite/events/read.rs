@@ -5,7 +5,7 @@ use crate::{
     detect::event::{Bin, Covered, EventId, Evidence, Location, Revision},
     store::{StoreError, events::Sought},
 };
-use faultline_core::time::UnixTime;
+use faultline_core::{id::Country, time::UnixTime};
 use rusqlite::{Connection, Params, params};
 use serde::de::DeserializeOwned;
 use std::ops::Range;
@@ -55,6 +55,23 @@ pub(super) fn events(db: &Connection, sought: &Sought) -> Result<Vec<Revision>, 
 pub(super) fn revisions(db: &Connection, event: EventId) -> Result<Vec<Revision>, StoreError> {
     let question = "SELECT body FROM revision WHERE event = ?1 ORDER BY revision";
     bodies(db, question, [event.to_string()])
+}
+
+pub(super) fn each_of(
+    db: &Connection,
+    event: EventId,
+    each: &mut dyn FnMut(Revision) -> bool,
+) -> Result<(), StoreError> {
+    let mut found =
+        db.prepare_cached("SELECT body FROM revision WHERE event = ?1 ORDER BY revision")?;
+    let mut rows = found.query([event.to_string()])?;
+    while let Some(row) = rows.next()? {
+        let body: String = row.get(0)?;
+        if !each(from_json(&body)?) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn evidence(db: &Connection, event: EventId) -> Result<Vec<Evidence>, StoreError> {
@@ -161,4 +178,36 @@ pub(super) fn coverage(
     let question = "SELECT body FROM covered JOIN place ON place = id
         WHERE day >= ?1 AND day < ?2 ORDER BY day, name";
     bodies(db, question, [days.start.0, days.end.0])
+}
+
+/// Places of a country by their names (`Location`), and the first place of each day.
+pub(super) fn coverage_in(
+    db: &Connection,
+    country: Country,
+    days: Range<UnixTime>,
+) -> Result<Vec<Covered>, StoreError> {
+    let (first, before) = (days.start.0, days.end.0);
+    let mut all: Vec<Covered> = bodies(
+        db,
+        "WITH RECURSIVE each (day) AS (
+           SELECT min(day) FROM covered WHERE day >= ?1
+           UNION ALL SELECT (SELECT min(day) FROM covered WHERE day > each.day) FROM each
+             WHERE each.day < ?2)
+         SELECT (SELECT body FROM covered WHERE covered.day = each.day LIMIT 1) FROM each
+         WHERE each.day < ?2",
+        [first, before],
+    )?;
+    all.extend(bodies::<Covered>(
+        db,
+        "SELECT body FROM covered WHERE day >= ?1 AND day < ?2 AND place IN (
+           SELECT id FROM place WHERE name = ?3 OR name GLOB ?3 || '/*' OR name GLOB ?4)
+         ORDER BY day",
+        params![
+            first,
+            before,
+            format!("country/{country}"),
+            format!("region/{country}-*"),
+        ],
+    )?);
+    Ok(all)
 }
