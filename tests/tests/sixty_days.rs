@@ -4,6 +4,7 @@
 use faultline_collector::{
     api::{Arrivals, Scores},
     config::Config,
+    detect::wave::Wave,
     score::indicator::{Dimension, Indicator},
     score::{change, profile::Profile},
     store::{Facts as _, sqlite::Sqlite},
@@ -80,6 +81,16 @@ fn a_month_of_two_countries_is_scored_as_they_deserve() {
     assert_eq!(d1("XA").point, Some(0.0));
     // With or without a point.
     assert!(d1("XB").interval.unwrap().0 > 0.25, "{:?}", d1("XB"));
+    let blocked = waves(&scores);
+    assert!(!blocked.is_empty(), "nothing is seen of XB");
+    for wave in blocked {
+        assert_eq!(wave.country.as_str(), "XB", "{wave:?}");
+        assert!(wave.standing, "it was there from the first day: {wave:?}");
+    }
+}
+
+fn waves(scores: &Scores) -> Vec<Wave> {
+    scores.watch().waves(&|_| None).to_vec()
 }
 
 fn of(profile: &Profile, id: Indicator) -> f64 {
@@ -100,6 +111,17 @@ fn sixty_days_are_scored_as_the_world_deserves() {
     let (made, _, scores) = run(&world, &History::default());
     println!("{made:?} in {:.1} s", started.elapsed().as_secs_f64());
     let last = scores.last(UnixTime(0));
+    // Who refuses at the server (XD) blocks nothing on the way.
+    let blocked = waves(&scores);
+    for wave in &blocked {
+        let country = wave.country.as_str();
+        assert!(["XB", "XC", "XE", "XF"].contains(&country), "{wave:?}");
+        assert!(wave.standing || country == "XE", "{wave:?}");
+    }
+    // On the fortieth day, each probe looks at each target every nine days.
+    let day = |wave: &Wave| wave.start / 24 - (last - 59);
+    let begun: Vec<i32> = blocked.iter().filter(|w| !w.standing).map(day).collect();
+    assert!(begun.iter().any(|day| (40..=46).contains(day)), "{begun:?}");
     for country in ["XA", "XB", "XC", "XD", "XE", "XF"] {
         let code = Country::new(country).unwrap();
         let profile = scores.profile(code, last);

@@ -166,7 +166,7 @@ impl Scores {
     }
 
     /// What began and ended to be blocked.
-    pub(super) fn watch(&self) -> MutexGuard<'_, Watch> {
+    pub fn watch(&self) -> MutexGuard<'_, Watch> {
         guard(&self.watch)
     }
 
