@@ -1,11 +1,12 @@
 //! `cargo x evaluate`: how well are shutdowns found? Runs the evaluation and writes its report.
 
 use super::{Chain, Trouble, say};
-use faultline_collector::detect::Settings;
+use faultline_collector::detect::{Settings, event::Class};
 use faultline_internet::evaluation::{
     history::History,
     report::{Report, bars},
     run::{Plan, Results, quiet_worlds, stories},
+    score::{Kind, Outcome},
 };
 use std::{
     env, fs,
@@ -158,7 +159,23 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     fs::write(&page, report.page())?;
     fs::write(wishes.out.join("shutdowns.md"), report.markdown())?;
     for wrong in results.wrong.iter().take(20) {
-        say(&format!("confirmed of nothing: {wrong}"));
+        say(&format!("confirmed of nothing, or accused: {wrong}"));
+    }
+    for outcome in &results.outcomes {
+        let Outcome {
+            id,
+            probes,
+            class,
+            late,
+            ..
+        } = outcome;
+        let control = outcome.kind == Kind::Control;
+        if control && outcome.accused {
+            let late = late.map_or("nothing", Class::word);
+            say(&format!(
+                "{id} with {probes} probes, truly {class}, is {late} in the end"
+            ));
+        }
     }
     if wishes.uncalibrated {
         let mut last = results.last.clone();
