@@ -21,6 +21,8 @@ struct Wishes {
     seeds: u64,
     first_seed: u64,
     uncalibrated: bool,
+    /// Another map of belief, to see what it would do.
+    map: Option<Vec<(f64, f64)>>,
     quiet_years: u64,
     out: PathBuf,
     words: String,
@@ -53,6 +55,7 @@ fn understood(words: &[String]) -> Result<Wishes, String> {
         seeds: 3,
         first_seed: 0,
         uncalibrated: false,
+        map: None,
         quiet_years: 100,
         out: root.join("target/evaluation"),
         words: words.join(" "),
@@ -76,6 +79,18 @@ fn understood(words: &[String]) -> Result<Wishes, String> {
                     "yes" => true,
                     "no" => false,
                     _ => return Err(format!("{word} {value}: yes or no is needed")),
+                }
+            }
+            "--map" => {
+                let point = |text: &str| {
+                    let (raw, share) = text.split_once(':')?;
+                    Some((raw.trim().parse().ok()?, share.trim().parse().ok()?))
+                };
+                wishes.map = value.split(',').map(point).collect();
+                if wishes.map.is_none() {
+                    return Err(format!(
+                        "{word} {value}: points as raw:share with commas between are needed"
+                    ));
                 }
             }
             "--quiet-years" => wishes.quiet_years = number()?,
@@ -104,6 +119,9 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     let mut settings = Settings::default();
     if wishes.uncalibrated {
         settings.calibration.clear();
+    }
+    if let Some(map) = &wishes.map {
+        settings.calibration.clone_from(map);
     }
     let plan = Plan {
         settings,
