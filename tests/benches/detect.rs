@@ -2,7 +2,8 @@
 //! and more, told to the detector a minute at a time as `serve` does it, and a month of them
 //! as a rebuild reads them from the store. CPU time of the thread (`/proc/thread-self/schedstat`),
 //! so that a busy machine does not matter; the floor is handing the same rows over and dropping
-//! them.
+//! them. Then the same days as `serve` finds them again when it starts: from its files, which is
+//! the replay and reading SQLite.
 //!
 //!     cargo bench -p faultline-tests --bench detect -- [days of the rebuild, 30]
 
@@ -11,10 +12,16 @@ mod crowd;
 use crowd::{COUNTRIES, PROBES, at, away, cpu, day, presence};
 use faultline_collector::{
     detect::{Changes, Detector, Input, Settings},
-    store::beats::Presence,
+    store::{
+        beats::Presence,
+        events::Events as _,
+        sqlite::{SqliteBeats, SqliteEvents},
+    },
+    watch::Watch,
 };
-use faultline_core::time::UnixTime;
-use std::hint::black_box;
+use faultline_core::{measurement::NetworkKind, time::UnixTime};
+use rusqlite::{Connection, params};
+use std::{hint::black_box, path::Path, sync::Arc, time::Duration};
 
 /// Minutes that are measured one by one.
 const MINUTES: i64 = 120;
@@ -68,6 +75,54 @@ fn heard(first: i64, minute: i64, out: impl Fn(u32) -> bool) -> Vec<Presence> {
         .collect()
 }
 
+/// Files of a collector that ran for so many days, as they would be in the end.
+fn files(folder: &Path, days: i64) -> rusqlite::Result<()> {
+    let mut db = Connection::open(folder.join("beats.db"))?;
+    let tx = db.transaction()?;
+    for row in (0..days).flat_map(|number| day(number, |_, _| false)) {
+        tx.prepare_cached(
+            "INSERT INTO presence VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, '')",
+        )?
+        .execute(params![
+            row.probe.0,
+            row.from.0,
+            row.until.0,
+            row.beats,
+            row.longest_gap,
+            row.interval,
+            row.state.0,
+            row.run,
+            row.boot.0,
+            row.country.as_str(),
+            row.asn.0,
+            row.whereabouts.site as i64,
+            if row.whereabouts.access == NetworkKind::Fixed { 1 } else { 2 },
+        ])?;
+    }
+    tx.commit()?;
+    let events = Connection::open(folder.join("events.db"))?;
+    events.execute(
+        "INSERT INTO step VALUES (?1, ?2)",
+        [at(1).0, at(days * 1440 - 1).0],
+    )?;
+    Ok(())
+}
+
+/// What a start costs: milliseconds until the first minute is gone through.
+fn start(days: i64) -> anyhow::Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let beats = Arc::new(SqliteBeats::open(&folder.path().join("beats.db"))?);
+    let events = Arc::new(SqliteEvents::open(&folder.path().join("events.db"))?);
+    files(folder.path(), days)?;
+    let end = days * 1440;
+    events.alive(at(end - 1))?;
+    events.alive(at(end))?;
+    let watch = Watch::new(beats, events, Settings::default());
+    let before = cpu();
+    watch.step(at(end) + Duration::from_secs(6), false)?;
+    Ok(cpu() - before)
+}
+
 /// Minutes one by one: milliseconds of each.
 fn live(outage: bool) -> (Vec<f64>, Changes) {
     let mut detector = Detector::new(Settings::default());
@@ -116,4 +171,12 @@ fn main() {
         changes.revisions.len(),
         changes.coverage.len()
     );
+    match start(days) {
+        Ok(spent) => println!(
+            "a start after {days} days: {:.1} s; after a year: {:.0} s",
+            spent / 1e3,
+            spent / 1e3 / days as f64 * 365.0
+        ),
+        Err(why) => println!("skipped: no files to start from: {why}"),
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     fleet::{Wish, draw},
     play::play,
     rivals::{Rival, watch},
-    score::{Alarm, Calibration, Errors},
+    score::{Alarm, Calibration, Errors, is_shutdown},
     world::{Fault, World},
 };
 use faultline_collector::detect::Settings;
@@ -30,7 +30,7 @@ pub struct Quiet {
     pub rivals: Vec<(Rival, Errors)>,
     pub ticks: u64,
     pub minutes: u64,
-    /// A line for each confirmed event that nothing was behind.
+    /// A line for each confirmed event that nothing was behind, or that accuses in the end.
     pub wrong: Vec<String>,
 }
 
@@ -67,17 +67,24 @@ pub fn quiet(days: i64, seed: u64, settings: Settings, rivals: bool) -> Quiet {
     let wrong = alarms
         .iter()
         .filter(|alarm| alarm.confirmed.is_some() && !alarm.is_fault() && !alarm.is_merged())
-        .filter(|alarm| !alarm.is_large(&world.losses))
+        .filter(|alarm| {
+            let accuses = alarm.stands() && alarm.class().is_none_or(is_shutdown);
+            accuses || !alarm.is_large(&world.losses)
+        })
         .filter_map(|alarm| alarm.said.last())
         .map(|said| {
             format!(
-                "seed {seed}: {} {} {} from {} with {} of {} sites",
+                "seed {seed}: {} {} {} from {} to {} with {} of {} sites in {} of {} networks, {} told",
                 said.location,
                 said.state,
                 said.disruption_class,
                 said.start,
+                said.end.map_or_else(|| "now".to_owned(), |end| end.to_string()),
                 said.affected_sites,
-                said.eligible_sites
+                said.eligible_sites,
+                said.asns.len(),
+                said.eligible_asns,
+                said.retro_evidence_sites,
             )
         });
     let watched: &[Rival] = if rivals { Rival::ALL } else { &[] };

@@ -1,11 +1,12 @@
 //! `cargo x evaluate`: how well are shutdowns found? Runs the evaluation and writes its report.
 
 use super::{Chain, Trouble, say};
-use faultline_collector::detect::Settings;
+use faultline_collector::detect::{Settings, event::Class};
 use faultline_internet::evaluation::{
     history::History,
     report::{Report, bars},
     run::{Plan, Results, quiet_worlds, stories},
+    score::{Kind, Outcome},
 };
 use std::{
     env, fs,
@@ -20,6 +21,8 @@ struct Wishes {
     seeds: u64,
     first_seed: u64,
     uncalibrated: bool,
+    /// Another map of belief, to see what it would do.
+    map: Option<Vec<(f64, f64)>>,
     quiet_years: u64,
     out: PathBuf,
     words: String,
@@ -52,6 +55,7 @@ fn understood(words: &[String]) -> Result<Wishes, String> {
         seeds: 3,
         first_seed: 0,
         uncalibrated: false,
+        map: None,
         quiet_years: 100,
         out: root.join("target/evaluation"),
         words: words.join(" "),
@@ -75,6 +79,18 @@ fn understood(words: &[String]) -> Result<Wishes, String> {
                     "yes" => true,
                     "no" => false,
                     _ => return Err(format!("{word} {value}: yes or no is needed")),
+                }
+            }
+            "--map" => {
+                let point = |text: &str| {
+                    let (raw, share) = text.split_once(':')?;
+                    Some((raw.trim().parse().ok()?, share.trim().parse().ok()?))
+                };
+                wishes.map = value.split(',').map(point).collect();
+                if wishes.map.is_none() {
+                    return Err(format!(
+                        "{word} {value}: points as raw:share with commas between are needed"
+                    ));
                 }
             }
             "--quiet-years" => wishes.quiet_years = number()?,
@@ -103,6 +119,9 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     let mut settings = Settings::default();
     if wishes.uncalibrated {
         settings.calibration.clear();
+    }
+    if let Some(map) = &wishes.map {
+        settings.calibration.clone_from(map);
     }
     let plan = Plan {
         settings,
@@ -158,7 +177,23 @@ fn evaluate(wishes: &Wishes) -> Result<bool, Trouble> {
     fs::write(&page, report.page())?;
     fs::write(wishes.out.join("shutdowns.md"), report.markdown())?;
     for wrong in results.wrong.iter().take(20) {
-        say(&format!("confirmed of nothing: {wrong}"));
+        say(&format!("confirmed of nothing, or accused: {wrong}"));
+    }
+    for outcome in &results.outcomes {
+        let Outcome {
+            id,
+            probes,
+            class,
+            late,
+            ..
+        } = outcome;
+        let control = outcome.kind == Kind::Control;
+        if control && outcome.accused {
+            let late = late.map_or("nothing", Class::word);
+            say(&format!(
+                "{id} with {probes} probes, truly {class}, is {late} in the end"
+            ));
+        }
     }
     if wishes.uncalibrated {
         let mut last = results.last.clone();

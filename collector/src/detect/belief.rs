@@ -3,6 +3,7 @@
 //! *confidence* that caution caps, and a *grade* that says what the evidence is.
 
 use super::{
+    apart,
     case::{Case, Hit, Trigger},
     classify::Tally,
     event::{Cap, Grade, Location, State, Verdict},
@@ -54,43 +55,53 @@ fn calibrated(raw: f64, map: &[(f64, f64)]) -> f64 {
     }
 }
 
-/// Sites and networks that said that they were on and cut off, and for so long that it counts,
-/// all of them at once: what was over within minutes, or what each lost at its own time, is no
-/// event however well it is attested.
-fn witnesses(case: &Case, settings: &Settings) -> (u32, usize) {
-    let cut = [
-        Verdict::PoweredNoUpstream,
-        Verdict::PoweredDomesticOnly,
-        Verdict::PoweredServicesBlocked,
-    ];
-    let least = micros(settings.confirm_after);
-    let long = |hit: &Hit| {
-        let says = hit.probes.iter().filter_map(|probe| case.told.get(probe));
-        says.filter(|told| told.by_clock && cut.contains(&told.verdict))
-            .filter(|told| told.accounted >= least)
-            .map(|told| told.span)
-            .min()
-            .map(|span| (hit.asn, span))
-    };
-    let all: Vec<(Asn, (UnixTime, UnixTime))> = case.hits.values().filter_map(long).collect();
-    let begins = all.iter().map(|(_, span)| span.0);
-    let at_once = begins.map(|begin| {
-        // They went within half a window that ends here (networks obey within four minutes), and none returned too soon after.
-        let early = later(begin, -micros(settings.window) / 2);
-        let late = later(begin, least);
-        let with = all
-            .iter()
-            .filter(|(_, span)| (early..=begin).contains(&span.0) && span.1 >= late);
-        let asns: BTreeSet<Asn> = with.clone().map(|(asn, _)| *asn).collect();
-        (u32::try_from(with.count()).unwrap_or(u32::MAX), asns.len())
-    });
-    at_once.max().unwrap_or((0, 0))
+/// A site that said that it was on and cut off.
+struct Word<'a> {
+    hit: &'a Hit,
+    span: (UnixTime, UnixTime),
 }
 
-/// Whether probes themselves testify: three sites, of two networks where it is not one alone.
+/// Those that were cut off for so long that it counts.
+fn words<'a>(case: &'a Case, settings: &Settings) -> Vec<Word<'a>> {
+    let least = micros(settings.confirm_after);
+    let word = |hit: &'a Hit| {
+        let says = hit.probes.iter().filter_map(|probe| case.told.get(probe));
+        says.filter(|told| told.by_clock && told.verdict.is_cut() && told.accounted >= least)
+            .map(|told| told.span)
+            .min()
+            .map(|span| Word { hit, span })
+    };
+    case.hits.values().filter_map(word).collect()
+}
+
+/// Whether probes themselves testify: three sites that went together and stayed away together,
+/// of two networks where it is not one alone. What was over within minutes, or what each lost
+/// at its own time, is no event however well it is attested; and what one network's fault and
+/// chance account for has to last longer than such things do.
 pub(super) fn is_witnessed(case: &Case, settings: &Settings) -> bool {
-    let (sites, asns) = witnesses(case, settings);
-    sites >= 3 && (asns >= 2 || case.asns().len() < 2)
+    let all = words(case, settings);
+    let alone = case.asns().len() < 2;
+    all.iter().any(|first| {
+        // Networks obey within four minutes of each other.
+        let begin = first.span.0;
+        let late = later(begin, micros(settings.window) / 2);
+        let near = |word: &&Word| (begin..=late).contains(&word.span.0);
+        let Some(last) = all.iter().filter(near).map(|word| word.span.0).max() else {
+            return false;
+        };
+        let held = |least: i64| {
+            let held = all.iter().filter(near);
+            held.filter(move |word| since(last, word.span.1) >= least)
+        };
+        let enough = |least: i64| {
+            let asns: BTreeSet<Asn> = held(least).map(|word| word.hit.asn).collect();
+            held(least).count() >= 3 && (asns.len() >= 2 || alone)
+        };
+        let short = micros(settings.confirm_after);
+        enough(micros(settings.confirm_alone))
+            || enough(short)
+                && apart::is_apart(case, held(short).map(|word| word.hit), since(begin, last))
+    })
 }
 
 /// Whether others saw what lasted long enough, and its group had no doubt.
@@ -192,7 +203,11 @@ pub(super) fn confirms(case: &Case, now: UnixTime, settings: &Settings) -> bool 
     let large = severity::drop(case) >= share && case.is_sudden() && !few;
     let wide = !matches!(case.location, Location::Region(_));
     let heard = case.controlled || settings.self_tested;
-    let spread = case.asns().len() >= 2 && heard && large && wide;
+    // One network has faults of its own, and what goes beside it may be chance.
+    let hits = || case.hits.values();
+    let long = since(case.began(), now) >= micros(settings.confirm_alone);
+    let apart = long || apart::is_apart(case, hits(), apart::shortest(hits()));
+    let spread = case.asns().len() >= 2 && heard && large && wide && apart;
     let held = f64::from(case.out()) > f64::from(case.worst) * (1.0 - settings.back_share);
     sites && old && sure && held && case.trigger != Trigger::Slow && (spread || outside)
 }

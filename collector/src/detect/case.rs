@@ -55,12 +55,25 @@ pub(super) struct Hit {
     pub first_bad: UnixTime,
     /// Found gone after so long.
     pub patience: i64,
+    /// How often it goes by itself, a day.
+    pub leaves: f64,
     /// Well again, and whether the machine ran through.
     pub back: Option<(UnixTime, Option<bool>)>,
     /// It was heard, and reached nothing abroad.
     pub isolated: bool,
     /// Its probe is somewhere else now: nothing more is to be learnt.
     pub moved: bool,
+    /// It was cut off again after its return, as it told, and returned from that.
+    pub again: bool,
+}
+
+/// A time in which a site was cut off once more, as it told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Again {
+    pub site: usize,
+    pub asn: Asn,
+    pub from: UnixTime,
+    pub until: UnixTime,
 }
 
 /// An event, from its alarm on.
@@ -206,9 +219,11 @@ impl Case {
             last_ok,
             first_bad,
             patience: if site.is_heard { 0 } else { site.patience },
+            leaves: site.leaves,
             back: None,
             isolated: false,
             moved: false,
+            again: false,
         };
         self.hits.insert(at, hit);
     }
@@ -294,6 +309,52 @@ impl Case {
         self.state = self.open_state();
         self.ended = None;
         self.back_since = None;
+    }
+
+    /// It was not over: these were cut off again, as they told.
+    pub(super) fn extend(&mut self, spans: &[Again]) {
+        for one in spans {
+            let Some(hit) = self.hits.get_mut(&one.site) else {
+                continue;
+            };
+            hit.back = Some((one.until, hit.back.and_then(|(_, same)| same)));
+            hit.again = true;
+            self.area += i128::from(since(one.from, one.until));
+            *self.area_by_asn.entry(one.asn).or_default() +=
+                i128::from(since(one.from, one.until));
+        }
+        self.ended = median(spans.iter().map(|one| one.until));
+    }
+
+    /// One that nobody saw, of sites of another: what they told is all that is known of it, and
+    /// has to confirm it. `None` where they told of none.
+    pub(super) fn of_ledgers(
+        first: &Self,
+        location: Location,
+        spans: &[Again],
+    ) -> Option<Self> {
+        let began = super::moment::minute(spans.iter().map(|one| one.from).min()?);
+        let hits = spans.iter().filter_map(|one| {
+            let hit = Hit {
+                last_ok: one.from,
+                first_bad: one.from,
+                back: Some((one.until, None)),
+                isolated: false,
+                moved: false,
+                again: false,
+                ..first.hits.get(&one.site)?.clone()
+            };
+            Some((one.site, hit))
+        });
+        let mut case = Self::new(location, first.trigger, began, &[]);
+        case.hits = hits.collect();
+        case.pool = first.pool;
+        case.ground.clone_from(&first.ground);
+        case.pool_asns.clone_from(&first.pool_asns);
+        case.pool_by_asn.clone_from(&first.pool_by_asn);
+        case.worst = u32::try_from(case.hits.len()).unwrap_or(u32::MAX);
+        case.extend(spans);
+        Some(case)
     }
 
     /// Sites out, since the last look.

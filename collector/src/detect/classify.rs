@@ -3,8 +3,9 @@
 
 use super::{
     case::{Case, Trigger},
-    event::{Alternative, Class, Location, Verdict},
+    event::{Alternative, Cause, Class, Location, Verdict},
     moment::MINUTE,
+    settings::Settings,
 };
 use faultline_core::measurement::NetworkKind;
 use std::collections::BTreeMap;
@@ -91,7 +92,11 @@ impl Tally {
 }
 
 /// The most likely class and all with their odds, most likely first.
-pub(super) fn classify(case: &Case, tally: &Tally) -> (Class, Vec<Alternative>) {
+pub(super) fn classify(
+    case: &Case,
+    tally: &Tally,
+    settings: &Settings,
+) -> (Class, Vec<Alternative>) {
     let mut odds: BTreeMap<Class, f64> = PRIORS
         .iter()
         .map(|(class, prior)| (*class, libm::log(*prior)))
@@ -101,10 +106,20 @@ pub(super) fn classify(case: &Case, tally: &Tally) -> (Class, Vec<Alternative>) 
     };
     let whole = scope(case, &mut add);
     inside(tally, whole, &mut add);
-    shape(case, &mut add);
+    shape(case, settings, &mut add);
     for signal in case.signals.values() {
         if let Some(class) = signal.class {
             add(class, 4.0);
+        }
+        match signal.cause {
+            Some(Cause::Cable) => add(Class::Cable, 4.0),
+            Some(Cause::Power) => add(Class::Power, 4.0),
+            // What was ordered did not break.
+            Some(Cause::Government | Cause::Exam) => {
+                add(Class::Cable, -CAP);
+                add(Class::Power, -CAP);
+            }
+            _ => {}
         }
     }
     if case.fault {
@@ -222,7 +237,7 @@ fn inside(tally: &Tally, whole: Class, add: &mut impl FnMut(Class, f64)) {
 }
 
 /// How it began, and where else at the same time.
-fn shape(case: &Case, add: &mut impl FnMut(Class, f64)) {
+fn shape(case: &Case, settings: &Settings, add: &mut impl FnMut(Class, f64)) {
     // An order to isolate a country reaches every network on its ground; a cable carries those
     // that lease it. Who is spared by both, on a satellite, tells nothing.
     if matches!(case.location, Location::Country(_)) {
@@ -239,7 +254,13 @@ fn shape(case: &Case, add: &mut impl FnMut(Class, f64)) {
     if case.trigger == Trigger::Slow {
         add(Class::Power, 1.4);
     }
+    // Where one cable is everything, no other country need feel it, and no order is known.
+    let few = case.countries().is_subset(&settings.few_cables);
+    if few {
+        add(Class::InternationalIsolation, -3.0);
+    }
     match case.elsewhere.len() {
+        0 if few => {}
         0 => add(Class::Cable, -1.0),
         1 => add(Class::Cable, 3.0),
         _ => add(Class::Cable, 4.5),

@@ -216,7 +216,9 @@ impl Detector {
                 }
             }
         }
-        let heard = self.witnesses.hear(&mut self.cases, &self.fleet, now);
+        let heard = self
+            .witnesses
+            .hear(&mut self.cases, &self.fleet, now, &self.settings);
         for (id, reason) in heard {
             reasons.entry(id).or_insert(reason);
         }

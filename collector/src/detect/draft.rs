@@ -84,7 +84,10 @@ pub(super) fn end(case: &Case) -> Option<Moment> {
             Some((later(back, -beat), back))
         })
     };
-    let spans: Vec<_> = case.hits.values().filter_map(of).collect();
+    // Where some were cut off once more, it was over when these returned.
+    let again = case.hits.values().any(|hit| hit.again);
+    let last = case.hits.values().filter(|hit| hit.again || !again);
+    let spans: Vec<_> = last.filter_map(of).collect();
     let found = together(&spans).unwrap_or(Moment {
         at: ended,
         lower: ended,
@@ -124,7 +127,7 @@ pub(super) fn origin(signal: &super::input::Signal) -> &'static str {
 /// Everything that is said of a case now; number and reason are filled in by [`worth`].
 pub(super) fn draft(case: &Case, now: UnixTime, settings: &Settings) -> Revision {
     let tally = Tally::of(case);
-    let (class, alternatives) = classify(case, &tally);
+    let (class, alternatives) = classify(case, &tally, settings);
     let judged = judge(case, &tally, now, settings);
     let start = start(case);
     let end = end(case);

@@ -507,6 +507,16 @@ words! {
     }
 }
 
+impl Verdict {
+    /// Whether who says it was on, and without what others had.
+    pub const fn is_cut(self) -> bool {
+        matches!(
+            self,
+            Self::PoweredNoUpstream | Self::PoweredDomesticOnly | Self::PoweredServicesBlocked
+        )
+    }
+}
+
 /// One bin of what was expected and seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {

@@ -203,7 +203,8 @@ pub(super) fn late(
             case.confirmed = true;
             case.state = State::Confirmed;
         }
-        if reasons.get(&case.id) != Some(&Reason::LateProbeEvidence) {
+        let told = [Reason::LateProbeEvidence, Reason::ClockCorrection];
+        if reasons.get(&case.id).is_none_or(|why| !told.contains(why)) {
             continue;
         }
         let tally = Tally::of(case);

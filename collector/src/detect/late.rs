@@ -33,7 +33,6 @@ pub(super) struct Testimony {
     pub relief: Option<(UnixTime, UnixTime)>,
     /// The largest error of a placement that was used, microseconds.
     pub error: i64,
-    pub received: UnixTime,
 }
 
 /// The verdict of a chapter by itself.
@@ -46,6 +45,24 @@ pub(super) fn verdict(chapter: &Chapter) -> Verdict {
         Extent::NoCollector | Extent::Whole => Verdict::PoweredUpstreamOk,
         _ => Verdict::Unknown,
     }
+}
+
+/// Whether a chapter says anything of a time.
+pub(super) fn touches(chapter: &Chapter, (from, until): (UnixTime, UnixTime)) -> bool {
+    let (Some(begins), Some(ends)) = (chapter.from, chapter.until) else {
+        return false;
+    };
+    begins.at <= until && ends.at >= from
+}
+
+/// Whether the same chapter is placed otherwise than was stated: by a clock that was not known,
+/// or beyond the error that was given.
+pub(super) fn is_placed_anew(old: &Chapter, new: &Chapter) -> bool {
+    let moved = |old: Option<Placed>, new: Option<Placed>| match (old, new) {
+        (Some(old), Some(new)) => since(old.at, new.at).abs() > micros(old.error),
+        (old, new) => old.is_some() != new.is_some(),
+    };
+    old.by_clock != new.by_clock || moved(old.from, new.from) || moved(old.until, new.until)
 }
 
 fn micros(duration: faultline_core::time::Duration) -> i64 {
@@ -64,7 +81,6 @@ fn latest(placed: Placed) -> UnixTime {
 pub(super) fn testify<'a>(
     chapters: impl Iterator<Item = &'a Chapter>,
     silence: (UnixTime, UnixTime),
-    received: UnixTime,
 ) -> Option<Testimony> {
     let mut placed: Vec<(Placed, Placed, &Chapter)> = chapters
         .filter_map(|chapter| Some((chapter.from?, chapter.until?, chapter)))
@@ -136,7 +152,6 @@ pub(super) fn testify<'a>(
         onset,
         relief,
         error,
-        received,
     })
 }
 

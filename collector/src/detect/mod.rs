@@ -1,8 +1,11 @@
 //! What happened? From who was heard when, and what was noted, to events. Pure functions over
 //! rows with time as an argument. [`Detector`] is the way in: rows, ticks, revisions.
 
+mod aftermath;
+mod apart;
 mod belief;
 mod burst;
+mod cables;
 mod case;
 mod classify;
 mod control;

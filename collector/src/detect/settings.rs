@@ -1,13 +1,13 @@
 //! What can be tuned? Defaults are those of the simulations that the thresholds come from
 //! (`docs/shutdowns.md`).
 
-use super::liveness::Prior;
+use super::{cables, liveness::Prior};
 use faultline_core::{
     id::{Asn, Country},
     measurement::NetworkKind,
     time::Duration,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Fitted, by isotonic regression, to what came of simulated worlds that the evaluation does
 /// not use: `cargo x evaluate --first-seed 1000 --uncalibrated yes`, which prints such a map.
@@ -44,6 +44,10 @@ pub struct Settings {
     pub self_tested: bool,
     /// A loss must last so long to be confirmed, or else lapses.
     pub confirm_after: Duration,
+    /// What one network's fault and chance account for, for so long: half of all outages that
+    /// nobody ordered are over by then, and fewer than one in four shutdowns (IODA's list of
+    /// 2018 to 2021).
+    pub confirm_alone: Duration,
     /// Who falls silent so long after the alarm belongs to the affected, too.
     pub absorb: Duration,
     /// The affected are back when this share of them ...
@@ -64,6 +68,8 @@ pub struct Settings {
     pub priors: HashMap<NetworkKind, Prior>,
     /// What a raw belief is worth: points of a rising line, `(raw, share that happened)`.
     pub calibration: Vec<(f64, f64)>,
+    /// Countries in which one cable may be all that leads abroad.
+    pub few_cables: BTreeSet<Country>,
     /// Users of a network.
     pub network_users: HashMap<Asn, f64>,
     /// Users of a country.
@@ -82,6 +88,7 @@ impl Default for Settings {
             least_control: 5,
             self_tested: false,
             confirm_after: Duration::from_mins(10),
+            confirm_alone: Duration::from_hours(2),
             absorb: Duration::from_mins(20),
             back_share: 0.7,
             back_for: Duration::from_mins(10),
@@ -92,6 +99,7 @@ impl Default for Settings {
             prior: Prior::default(),
             priors: HashMap::new(),
             calibration: CALIBRATION.to_vec(),
+            few_cables: cables::few(),
             network_users: HashMap::new(),
             country_users: HashMap::new(),
         }

@@ -3,6 +3,7 @@
 use super::{
     Changes, Detector, Input, Settings,
     event::{Class, Location, Revision, State},
+    input::{Told, Watcher},
 };
 use crate::store::beats::{Presence, Whereabouts};
 use faultline_core::{
@@ -231,11 +232,68 @@ fn replay(
     (detector, all)
 }
 
+mod aftermath;
 mod classes;
 
 mod properties {
     use super::*;
     use proptest::prelude::*;
+
+    /// What a ledger says: whose, when it is told, the chapter's number, from when, for how long,
+    /// of which kind, placed by a clock or by order.
+    type Telling = (u16, i64, u64, i64, i64, u8, bool);
+
+    fn telling() -> impl Strategy<Value = Telling> {
+        (
+            0..26_u16,
+            60..1740_i64,
+            1..4_u64,
+            0..1700_i64,
+            1..400_i64,
+            0..4_u8,
+            any::<bool>(),
+        )
+    }
+
+    /// Everything that is told besides presences, in the order in which it is.
+    fn told(
+        posts: &[Post],
+        tellings: &[Telling],
+        signals: &[(i64, i64)],
+        deaf: &[(i64, i64)],
+    ) -> Vec<(i64, Input)> {
+        let mut all = Vec::new();
+        for (number, minute, chapter, from, long, kind, by_clock) in tellings {
+            let state = match kind {
+                0 => classes::cut(),
+                1 => classes::domestic(),
+                2 => well().with(Rung::Collector, Reach::Bad),
+                _ => well(),
+            };
+            let span = (*from, from + long);
+            let mut chapter = classes::chapter(*chapter, 1, span, from + 1000, state);
+            chapter.by_clock = *by_clock;
+            let who = &posts[usize::from(*number) % posts.len()];
+            let told = Told {
+                probe: who.id(),
+                received: at(*minute),
+                chapters: vec![chapter],
+            };
+            all.push((*minute, Input::Told(told)));
+        }
+        for (minute, from) in signals {
+            all.push(classes::signal(Watcher::Ioda, "country/XA", *from, *minute));
+        }
+        for (from, long) in deaf {
+            let (from, until) = (at(*from), at(from + long));
+            all.push((
+                (until.0 - at(0).0) / 60_000_000,
+                Input::Deaf { from, until },
+            ));
+        }
+        all.sort_by_key(|(minute, _)| *minute);
+        all
+    }
 
     /// An outage: of which country's which part, from when, for how long.
     fn outage() -> impl Strategy<Value = (u8, u8, i64, i64)> {
@@ -249,6 +307,9 @@ mod properties {
         fn whoever_feeds_it_how_it_says_the_same(
             outages in proptest::collection::vec(outage(), 0..6),
             flaps in proptest::collection::vec((0..26_u16, 0..1800_i64, 1..40_i64), 0..20),
+            tellings in proptest::collection::vec(telling(), 0..60),
+            signals in proptest::collection::vec((60..1740_i64, 0..1700_i64), 0..4),
+            deaf in proptest::collection::vec((60..1600_i64, 1..60_i64), 0..4),
         ) {
             let mut posts: Vec<Post> = (0..6).map(|n| post(n, "XA", u32::from(n % 2) + 1)).collect();
             posts.extend(others());
@@ -274,8 +335,9 @@ mod properties {
             };
             let minutes = 1440 + 300;
             let world = world(&posts, minutes, &script);
-            let (_, live) = run(&world, minutes, Settings::default(), &[]);
-            let (_, rebuilt) = replay(&world, minutes, Settings::default(), &[]);
+            let others = told(&posts, &tellings, &signals, &deaf);
+            let (_, live) = run(&world, minutes, Settings::default(), &others);
+            let (_, rebuilt) = replay(&world, minutes, Settings::default(), &others);
             prop_assert_eq!(live.revisions, rebuilt.revisions);
             prop_assert_eq!(live.bins, rebuilt.bins);
             prop_assert_eq!(live.evidence, rebuilt.evidence);

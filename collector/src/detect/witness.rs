@@ -2,14 +2,16 @@
 //! from outside. What they say is evidence, kept with its origin, and never names a probe.
 
 use super::{
+    aftermath,
     case::{Case, Trigger},
     classify::round,
     draft,
     event::{EventId, Evidence, Location, Reason, State, Verdict},
     fleet::Fleet,
     input::{Signal, Told, Watcher},
-    late::{Testimony, testify},
+    late::{Testimony, is_placed_anew, testify, touches},
     moment::{BIN, DAY, HOUR, MINUTE, later, since},
+    settings::Settings,
 };
 use faultline_core::{engine::ledger::Chapter, id::ProbeId, time::UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +22,23 @@ const MOST: usize = 2000;
 /// Ledgers speak of an event for so long after its end.
 const HEARD: i64 = 90 * DAY;
 
+/// A probe's chapters, by run and number.
+pub(super) type Chapters = BTreeMap<(u32, u64), Chapter>;
+
+/// What a probe told since the last step.
+#[derive(Default)]
+struct News {
+    /// Chapters that are new, or longer than they were.
+    fresh: BTreeSet<(u32, u64)>,
+    /// Of those that are as they were, whether any is placed otherwise.
+    moved: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Witnesses {
-    chapters: BTreeMap<ProbeId, BTreeMap<(u32, u64), Chapter>>,
-    /// Probes that told something since the last step, and when it was received.
-    new: BTreeMap<ProbeId, UnixTime>,
+    chapters: BTreeMap<ProbeId, Chapters>,
+    /// Probes that told something since the last step.
+    new: BTreeMap<ProbeId, News>,
     signals: BTreeMap<(Watcher, String), Signal>,
     signalled: bool,
     /// Rows to give out.
@@ -34,13 +48,21 @@ pub(super) struct Witnesses {
 impl Witnesses {
     pub(super) fn take(&mut self, told: Told) {
         let known = self.chapters.entry(told.probe).or_default();
+        let news = self.new.entry(told.probe).or_default();
         for chapter in told.chapters {
-            known.insert((chapter.run, chapter.number), chapter);
+            let key = (chapter.run, chapter.number);
+            match known.insert(key, chapter) {
+                Some(old) if old.epoch == chapter.epoch => {
+                    news.moved |= is_placed_anew(&old, &chapter);
+                }
+                _ => {
+                    news.fresh.insert(key);
+                }
+            }
         }
         while known.len() > MOST {
             known.pop_first();
         }
-        self.new.insert(told.probe, told.received);
     }
 
     pub(super) fn watch(&mut self, signal: Signal) {
@@ -52,21 +74,25 @@ impl Witnesses {
     /// Lets them speak of cases; which they changed.
     pub(super) fn hear(
         &mut self,
-        cases: &mut [Case],
+        cases: &mut Vec<Case>,
         fleet: &Fleet,
         now: UnixTime,
+        settings: &Settings,
     ) -> Vec<(EventId, Reason)> {
         let mut changed = Vec::new();
         let new = std::mem::take(&mut self.new);
         if !new.is_empty() {
+            let probes = new.keys().copied().collect();
+            let again = aftermath::look(cases, &self.chapters, fleet, &probes, settings);
             let young = |case: &&mut Case| {
                 let end = case.ended.unwrap_or(case.opened);
                 case.is_open() || since(end, now) <= HEARD
             };
             for case in cases.iter_mut().filter(young) {
-                if self.ledgers(case, fleet, &new, now) {
-                    changed.push((case.id, Reason::LateProbeEvidence));
-                }
+                let longer = again.contains(&case.id);
+                let reason = self.ledgers(case, fleet, &new, longer, now);
+                let reason = reason.or(longer.then_some(Reason::LateProbeEvidence));
+                changed.extend(reason.map(|reason| (case.id, reason)));
             }
         }
         // A new signal may be about any event; a new event, about any signal of late.
@@ -81,41 +107,65 @@ impl Witnesses {
         changed
     }
 
+    /// Why something else is to be said of a case, if it is. `longer`: it lasted longer than
+    /// was known, and everybody is asked again.
     fn ledgers(
         &mut self,
         case: &mut Case,
         fleet: &Fleet,
-        new: &BTreeMap<ProbeId, UnixTime>,
+        new: &BTreeMap<ProbeId, News>,
+        longer: bool,
         now: UnixTime,
-    ) -> bool {
-        let mut touched = false;
+    ) -> Option<Reason> {
+        let mut reason = None;
         for hit in case.hits.values() {
             for at in &hit.probes {
                 let Some(probe) = fleet.probes.get(*at) else {
                     continue;
                 };
-                let (Some(received), Some(chapters)) =
-                    (new.get(&probe.id), self.chapters.get(&probe.id))
-                else {
+                let news = new.get(&probe.id);
+                let Some(chapters) = self.chapters.get(&probe.id) else {
                     continue;
                 };
+                if news.is_none() && !longer {
+                    continue;
+                }
                 let until = hit.back.map_or(now, |(back, _)| back);
                 let silence = (hit.last_ok, until);
-                let Some(told) = testify(chapters.values(), silence, *received) else {
+                let Some(told) = testify(chapters.values(), silence) else {
                     continue;
                 };
                 let known = case.told.get(at);
-                touched |= known.is_none_or(|known| {
-                    (known.verdict, known.onset, known.relief)
-                        != (told.verdict, told.onset, told.relief)
-                });
+                let says = |told: &Testimony| {
+                    (
+                        told.verdict,
+                        told.by_clock,
+                        told.span,
+                        told.onset,
+                        told.relief,
+                    )
+                };
+                if known.is_none_or(|known| says(known) != says(&told)) {
+                    // Nothing was added, and what was said before is elsewhere in time.
+                    let corrected = !longer
+                        && news.is_some_and(|news| {
+                            let mut fresh =
+                                news.fresh.iter().filter_map(|key| chapters.get(key));
+                            news.moved && !fresh.any(|chapter| touches(chapter, silence))
+                        });
+                    if !corrected {
+                        reason = Some(Reason::LateProbeEvidence);
+                    } else if reason.is_none() {
+                        reason = Some(Reason::ClockCorrection);
+                    }
+                }
                 case.told.insert(*at, told);
             }
         }
-        if touched {
+        if reason.is_some() {
             self.testimonies(case, now);
         }
-        touched
+        reason
     }
 
     /// A row for each verdict, counted by sites.

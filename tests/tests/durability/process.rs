@@ -13,6 +13,9 @@ pub(crate) const PROBE: &str = env!("CARGO_BIN_EXE_probe-process");
 /// The collector's.
 pub(crate) const COLLECTOR: &str = env!("CARGO_BIN_EXE_collector-process");
 
+/// The watch for events.
+pub(crate) const WATCH: &str = env!("CARGO_BIN_EXE_watch-process");
+
 /// System calls between which a process may die: whatever changes a disk or the network's
 /// idea of what happened.
 pub(crate) const CALLS: &[&str] = &[

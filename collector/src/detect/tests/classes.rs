@@ -19,7 +19,7 @@ use faultline_core::{
 };
 
 /// A chapter of a probe's ledger. `up`: minutes since the boot when it began.
-fn chapter(
+pub(super) fn chapter(
     number: u64,
     boot: u8,
     (from, until): (i64, i64),
@@ -48,7 +48,7 @@ fn chapter(
     }
 }
 
-fn cut() -> Ladder {
+pub(super) fn cut() -> Ladder {
     Ladder::default()
         .with(Rung::Link, Reach::Good)
         .with(Rung::Gateway, Reach::Good)
@@ -57,7 +57,7 @@ fn cut() -> Ladder {
         .with(Rung::Collector, Reach::Bad)
 }
 
-fn domestic() -> Ladder {
+pub(super) fn domestic() -> Ladder {
     cut().with(Rung::Domestic, Reach::Good)
 }
 
@@ -105,13 +105,13 @@ impl Due for (i64, Input) {
     }
 }
 
-fn country(networks: u32, n: u16) -> Vec<Post> {
+pub(super) fn country(networks: u32, n: u16) -> Vec<Post> {
     (0..n)
         .map(|number| post(number, "XA", u32::from(number) % networks + 1))
         .collect()
 }
 
-fn with_others(mut posts: Vec<Post>) -> Vec<Post> {
+pub(super) fn with_others(mut posts: Vec<Post>) -> Vec<Post> {
     posts.extend(others());
     posts
 }
@@ -137,7 +137,7 @@ fn play(
     )
 }
 
-fn only(detector: &Detector) -> Revision {
+pub(super) fn only(detector: &Detector) -> Revision {
     let all: Vec<_> = detector
         .events()
         .into_iter()
@@ -412,6 +412,41 @@ fn an_isolation_that_spares_networks_may_be_a_cable() {
     assert_eq!(classes(1), Class::Cable);
 }
 
+/// From inside a broken cable looks like an order; on an island with one cable, only the
+/// cable is known to do that. Who documents an order is believed.
+#[test]
+fn an_island_with_one_cable_is_not_said_to_be_cut_off_by_order() {
+    let island = |number| post(number, "TO", u32::from(number) % 2 + 1);
+    let posts: Vec<Post> = (0..10).map(island).collect();
+    let hit = |post: &Post| post.country == "TO";
+    let told: Vec<_> = posts
+        .iter()
+        .map(|post| ledger(post, NOON + 200, LONG, domestic()))
+        .collect();
+    let (detector, _) = play(posts.clone(), LONG, hit, NOON + 300, &told);
+    let last = only(&detector);
+    assert_eq!(last.disruption_class, Class::Cable);
+    let isolation = last
+        .alternatives
+        .iter()
+        .find(|one| one.class == Class::InternationalIsolation)
+        .unwrap();
+    assert!(isolation.probability > 0.01, "{:?}", last.alternatives);
+    // Nothing gets through at all: no cable does that.
+    let dark: Vec<_> = posts
+        .iter()
+        .map(|post| ledger(post, NOON + 200, LONG, cut()))
+        .collect();
+    let (detector, _) = play(posts.clone(), LONG, hit, NOON + 300, &dark);
+    assert_eq!(only(&detector).disruption_class, Class::TotalBlackout);
+    let mut late = told;
+    late.push(signal(Watcher::KeepItOn, "country/TO", 0, NOON + 220));
+    let (detector, _) = play(posts, LONG, hit, NOON + 300, &late);
+    let last = only(&detector);
+    assert_eq!(last.disruption_class, Class::InternationalIsolation);
+    assert_eq!(last.cause_status, CauseStatus::Documented);
+}
+
 #[test]
 fn throttling_is_said_by_others_or_an_analyst() {
     let hit = |post: &Post| post.country == "XA";
@@ -441,7 +476,12 @@ fn acted(event: crate::detect::event::EventId, minute: i64, deed: Deed) -> (i64,
     (minute, Input::Acted(action))
 }
 
-fn signal(watcher: Watcher, location: &str, from: i64, received: i64) -> (i64, Input) {
+pub(super) fn signal(
+    watcher: Watcher,
+    location: &str,
+    from: i64,
+    received: i64,
+) -> (i64, Input) {
     let daily = watcher == Watcher::KeepItOn;
     let signal = Signal {
         watcher,
@@ -497,27 +537,88 @@ fn ledgers_that_saw_everything_but_the_collector_retract() {
     assert!(last.belief < 0.05);
 }
 
+/// Four of ten: liveness alone confirms no such thing. They are of two networks, and what two
+/// lose may be a fault of each: ledgers of some minutes do not confirm it, nor do those of an
+/// hour; those of hours do.
 #[test]
 fn what_lapsed_is_confirmed_by_who_was_on_and_cut_off_for_long_enough() {
     let posts = country(2, 10);
-    // Four of ten: liveness alone confirms no such thing.
     let hit = |post: &Post| post.country == "XA" && post.number < 4;
     let told = |span| -> Vec<_> {
         let hit = posts.iter().filter(|post| hit(post));
-        hit.map(|post| ledger(post, NOON + 100, span, cut()))
+        hit.map(|post| ledger(post, NOON + 200, span, cut()))
             .collect()
     };
-    let short = (NOON, NOON + 7);
-    let (detector, changes) = play(posts.clone(), short, hit, NOON + 200, &told(short));
+    for long in [7, 60] {
+        let span = (NOON, NOON + long);
+        let (detector, changes) = play(posts.clone(), span, hit, NOON + 300, &told(span));
+        assert_eq!(only(&detector).state, State::Lapsed);
+        assert!(first(&changes, State::Confirmed).is_none());
+    }
+    let long = (NOON, NOON + 130);
+    let (detector, _) = play(posts.clone(), long, hit, NOON + 199, &[]);
     assert_eq!(only(&detector).state, State::Lapsed);
-    assert!(first(&changes, State::Confirmed).is_none());
-    let long = (NOON, NOON + 40);
-    let (detector, _) = play(posts.clone(), long, hit, NOON + 99, &[]);
-    assert_eq!(only(&detector).state, State::Lapsed);
-    let (detector, changes) = play(posts.clone(), long, hit, NOON + 200, &told(long));
+    let (detector, changes) = play(posts.clone(), long, hit, NOON + 300, &told(long));
     let confirmed = first(&changes, State::Confirmed).unwrap();
     assert_eq!(confirmed.revision_reason, Reason::LateProbeEvidence);
     assert_eq!(only(&detector).state, State::Ended);
+}
+
+/// In several networks at the same minute, a quarter of an hour of it is enough.
+#[test]
+fn what_several_networks_lost_together_is_confirmed_by_minutes_of_ledgers() {
+    let posts = country(4, 16);
+    let hit = |post: &Post| post.country == "XA" && post.number < 8;
+    let span = (NOON, NOON + 15);
+    let told: Vec<_> = posts
+        .iter()
+        .filter(|post| hit(post))
+        .map(|post| ledger(post, NOON + 100, span, cut()))
+        .collect();
+    let (detector, changes) = play(posts, span, hit, NOON + 200, &told);
+    let confirmed = first(&changes, State::Confirmed).unwrap();
+    assert_eq!(confirmed.revision_reason, Reason::LateProbeEvidence);
+    assert_eq!(only(&detector).state, State::Ended);
+}
+
+/// An hour of the night in one network is its operator's maintenance, whoever attests it, as
+/// long as nobody else saw it.
+#[test]
+fn an_hour_of_one_network_is_maintenance_until_somebody_else_saw_it() {
+    let night = (3 * 60, 4 * 60);
+    let posts = country(3, 12);
+    let hit = |post: &Post| post.country == "XA" && post.asn == 1;
+    let mut late: Vec<_> = posts
+        .iter()
+        .filter(|post| hit(post))
+        .map(|post| ledger(post, night.1 + 30, night, cut()))
+        .collect();
+    let end = night.1 + 120;
+    let (detector, changes) = play(posts.clone(), night, hit, end, &late);
+    assert_eq!(only(&detector).state, State::Lapsed);
+    assert!(first(&changes, State::Confirmed).is_none());
+    let seen = signal(Watcher::Ioda, "country/XA/asn/1", night.0, night.1 + 60);
+    late.push(seen);
+    let (detector, changes) = play(posts, night, hit, end, &late);
+    assert!(first(&changes, State::Confirmed).is_some());
+    assert_eq!(only(&detector).disruption_class, Class::AsnOnly);
+}
+
+/// One network's maintenance, and the only site of another that goes by chance: all that a
+/// country of three has, and no shutdown of it.
+#[test]
+fn a_network_and_a_single_site_beside_it_may_be_chance() {
+    let networks = |number: u16| post(number, "XA", if number < 2 { 1 } else { 2 });
+    let posts: Vec<Post> = (0..3).map(networks).collect();
+    let hit = |post: &Post| post.country == "XA";
+    let short = (NOON, NOON + 50);
+    let (detector, changes) = play(posts.clone(), short, hit, NOON + 120, &[]);
+    assert!(first(&changes, State::Confirmed).is_none());
+    assert_eq!(only(&detector).state, State::Lapsed);
+    // Neither lasts for hours.
+    let (_, changes) = play(posts, LONG, hit, NOON + 240, &[]);
+    let confirmed = first(&changes, State::Confirmed).unwrap();
+    assert!(confirmed.as_of >= at(NOON + 120), "{}", confirmed.as_of);
 }
 
 #[test]
@@ -541,6 +642,47 @@ fn chapters_placed_by_order_alone_confirm_nothing() {
     let (detector, changes) = play(posts, short, hit, NOON + 200, &late);
     assert!(first(&changes, State::Confirmed).is_none());
     assert_eq!(only(&detector).state, State::Lapsed);
+}
+
+/// The same chapters, placed by a clock that was not known before.
+#[test]
+fn chapters_that_a_clock_places_afterwards_are_a_correction_of_clocks() {
+    let posts = country(2, 10);
+    let span = (NOON, NOON + 130);
+    let hit = |post: &Post| post.country == "XA" && post.number < 4;
+    let tell = |minute: i64, by_clock: bool| {
+        let posts = posts.iter().filter(|post| hit(post));
+        let tell = posts.map(move |post| {
+            let (due, input) = ledger(post, minute, span, cut());
+            let Input::Told(mut told) = input else {
+                unreachable!()
+            };
+            for chapter in &mut told.chapters {
+                chapter.by_clock = by_clock;
+            }
+            (due, Input::Told(told))
+        });
+        tell.collect::<Vec<_>>()
+    };
+    let mut late = tell(NOON + 200, false);
+    let (detector, _) = play(posts.clone(), span, hit, NOON + 300, &late);
+    assert_eq!(only(&detector).state, State::Lapsed);
+    late.extend(tell(NOON + 250, true));
+    let (detector, changes) = play(posts.clone(), span, hit, NOON + 300, &late);
+    let confirmed = first(&changes, State::Confirmed).unwrap();
+    assert_eq!(confirmed.revision_reason, Reason::ClockCorrection);
+    assert_eq!(only(&detector).state, State::Ended);
+    // What is told again as it was corrects nothing.
+    let mut again = tell(NOON + 200, true);
+    again.extend(tell(NOON + 250, true));
+    let (_, changes) = play(posts.clone(), span, hit, NOON + 300, &again);
+    let reason = Reason::ClockCorrection;
+    assert!(
+        changes
+            .revisions
+            .iter()
+            .all(|one| one.revision_reason != reason)
+    );
 }
 
 #[test]

@@ -166,9 +166,13 @@ impl Beats for SqliteBeats {
         let mut found = db.prepare_cached(
             "SELECT probe, since, until, beats, gap, pace, state, run, boot, country, asn,
                site, access, region
-             FROM presence WHERE until >= ?1 AND since < ?2 ORDER BY probe, since",
+             FROM presence WHERE until >= ?1 AND until < ?3 AND since < ?2
+             ORDER BY probe, since",
         )?;
-        let mut rows = found.query([window.start.0, window.end.0])?;
+        // None is longer than a day: what ends later began later, too. A window of long ago
+        // need not read everything since.
+        let last = window.end.0.saturating_add(86_400_000_000);
+        let mut rows = found.query([window.start.0, window.end.0, last])?;
         while let Some(r) = rows.next()? {
             let presence = Presence {
                 probe: ProbeId(r.get(0)?),
