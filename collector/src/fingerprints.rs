@@ -4,8 +4,10 @@
 //! Signatures of false positives (scope `fp`) come first: a page that one of them fits is
 //! nobody's blockpage. Of the rest only those of an ISP or a nation accuse, as in OONI's
 //! fastpath; a product, an institution or a vague word does not say who interferes.
-//! A body is read once for all its patterns (Aho-Corasick); an expression is asked only
-//! where a text that it cannot do without was found.
+//! A body is read once for all its patterns (Aho-Corasick), and only for a few octets of each,
+//! those that pages hold least often: so the automaton is small enough to be one without failure
+//! links, and to stay in the processor's cache. Where they are found the whole text is compared,
+//! and an expression is asked only where a text that it cannot do without was found.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use faultline_core::{id::Country, observation::Fetch};
@@ -19,6 +21,8 @@ use std::{
 
 /// Bytes of a body that are looked at: as many as probes fetch.
 const BODY_CAP: usize = 512 * 1024;
+/// Octets of each text that the automaton knows.
+const KEY: usize = 8;
 
 /// Who shows a page, by OONI's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +100,14 @@ struct HeaderPattern {
     signature: usize,
 }
 
-/// What a text in a body means.
-enum Meaning {
-    Signature(usize),
-    /// Only if the expression fits, too.
-    If(Regex, usize),
+/// A text in a body, and what it means.
+struct Text {
+    whole: String,
+    /// Where in it the octets begin that are looked for.
+    key: usize,
+    /// Only if this expression fits, too.
+    only_if: Option<Regex>,
+    signature: usize,
 }
 
 /// Signatures, ready to be asked.
@@ -111,8 +118,9 @@ pub struct Fingerprints {
     headers: Vec<HeaderPattern>,
     /// Whole bodies.
     whole: Vec<(String, usize)>,
-    texts: Option<AhoCorasick>,
-    meanings: Vec<Meaning>,
+    /// Finds the keys of the texts.
+    keys: Option<AhoCorasick>,
+    texts: Vec<Text>,
     /// Expressions without a text that they need.
     always: Vec<(Regex, usize)>,
 }
@@ -136,28 +144,50 @@ impl Fingerprints {
     /// From the texts of both lists; an empty one has no signatures.
     pub fn parse(dns: &str, http: &str) -> Result<Self, FingerprintsError> {
         let mut all = Self::default();
-        let mut texts: Vec<String> = Vec::new();
         for list in [dns, http] {
             let mut reader = csv::Reader::from_reader(list.as_bytes());
             let columns = reader.headers()?.clone();
             for record in reader.records() {
                 let record = record?;
                 let line = record.position().map_or(0, csv::Position::line);
-                all.add(record.deserialize(Some(&columns))?, &mut texts)
+                all.add(record.deserialize(Some(&columns))?)
                     .map_err(|reason| FingerprintsError::Line { line, reason })?;
             }
         }
-        if !texts.is_empty() {
-            let built = AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(&texts)?;
-            all.texts = Some(built);
-        }
+        all.find_keys()?;
         Ok(all)
     }
 
-    fn add(&mut self, row: Row, texts: &mut Vec<String>) -> Result<(), String> {
+    fn find_keys(&mut self) -> Result<(), FingerprintsError> {
+        if self.texts.is_empty() {
+            return Ok(());
+        }
+        let common = Common::new(self.texts.iter().map(|text| text.whole.as_bytes()));
+        for text in &mut self.texts {
+            text.key = common.rarest(text.whole.as_bytes());
+        }
+        let keys = self.texts.iter().map(|text| {
+            let from = &text.whole.as_bytes()[text.key..];
+            &from[..from.len().min(KEY)]
+        });
+        let built = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(keys)?;
+        self.keys = Some(built);
+        Ok(())
+    }
+
+    fn text(&mut self, whole: String, only_if: Option<Regex>) {
+        self.texts.push(Text {
+            whole,
+            key: 0,
+            only_if,
+            signature: self.signatures.len(),
+        });
+    }
+
+    fn add(&mut self, row: Row) -> Result<(), String> {
         let at = self.signatures.len();
         if row.pattern.is_empty() {
             return Err("the pattern is empty and would fit everything".into());
@@ -180,19 +210,13 @@ impl Fingerprints {
                 }
             }
             ("body", Some(Kind::Full)) => self.whole.push((row.pattern.clone(), at)),
-            ("body", Some(Kind::Contains)) => {
-                texts.push(row.pattern.clone());
-                self.meanings.push(Meaning::Signature(at));
-            }
+            ("body", Some(Kind::Contains)) => self.text(row.pattern.clone(), None),
             ("body", None) => {
                 let regex = Regex::new(&row.pattern)
                     .or_else(|_| Regex::new(&braced(&row.pattern)))
                     .map_err(|e| format!("no expression: {e}"))?;
                 match needed(regex.as_str()) {
-                    Some(text) => {
-                        texts.push(text);
-                        self.meanings.push(Meaning::If(regex, at));
-                    }
+                    Some(text) => self.text(text, Some(regex)),
                     None => self.always.push((regex, at)),
                 }
             }
@@ -291,19 +315,57 @@ impl Fingerprints {
                 found(*at);
             }
         }
-        let Some(texts) = &self.texts else { return };
-        let mut seen = vec![false; self.meanings.len()];
-        for hit in texts.find_overlapping_iter(body) {
-            let pattern = hit.pattern().as_usize();
-            if std::mem::replace(&mut seen[pattern], true) {
+        let Some(keys) = &self.keys else { return };
+        let mut seen = vec![false; self.texts.len()];
+        for hit in keys.find_overlapping_iter(body) {
+            let at = hit.pattern().as_usize();
+            let text = &self.texts[at];
+            if seen[at] || !holds(body, &text.whole, hit.start(), text.key) {
                 continue;
             }
-            match &self.meanings[pattern] {
-                Meaning::Signature(at) => found(*at),
-                Meaning::If(regex, at) if regex.is_match(body) => found(*at),
-                Meaning::If(..) => {}
+            seen[at] = true;
+            if text
+                .only_if
+                .as_ref()
+                .is_none_or(|regex| regex.is_match(body))
+            {
+                found(text.signature);
             }
         }
+    }
+}
+
+/// Whether a body holds a text whose octets from `key` on are at `at`.
+fn holds(body: &[u8], text: &str, at: usize, key: usize) -> bool {
+    let from = at.checked_sub(key).and_then(|from| body.get(from..));
+    from.is_some_and(|body| body.starts_with(text.as_bytes()))
+}
+
+/// How often two octets follow each other in the texts: what many of them share is markup,
+/// and pages share it, too.
+struct Common(Vec<u32>);
+
+impl Common {
+    fn new<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut count = vec![0; 1 << 16];
+        for text in texts {
+            for pair in text.windows(2) {
+                count[Self::at(pair)] += 1;
+            }
+        }
+        Self(count)
+    }
+
+    fn at(pair: &[u8]) -> usize {
+        pair.iter()
+            .fold(0, |all, octet| all << 8 | usize::from(*octet))
+    }
+
+    /// Where the octets of a text begin that are to be looked for.
+    fn rarest(&self, text: &[u8]) -> usize {
+        let often = |key: &[u8]| -> u32 { key.windows(2).map(|p| self.0[Self::at(p)]).sum() };
+        let keys = text.windows(KEY).map(often).enumerate();
+        keys.min_by_key(|(_, often)| *often).map_or(0, |(at, _)| at)
     }
 }
 
@@ -558,8 +620,8 @@ mod tests {
         /// One pass finds what one search for each pattern finds.
         #[test]
         fn a_page_fits_what_it_holds(
-            words in proptest::collection::vec("[ab]{1,4}", 1..12),
-            body in "[ab]{0,40}",
+            words in proptest::collection::vec("[ab]{1,12}", 1..12),
+            body in "[ab]{0,60}",
         ) {
             let lines: Vec<String> = words.iter().enumerate()
                 .map(|(at, word)| format!("{at},isp,,body,contains,{word},5,,ooni,,"))

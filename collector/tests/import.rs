@@ -46,7 +46,7 @@ fn open(folder: &Path) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(&folder.join("collector.db")).unwrap())
 }
 
-fn keep(store: &Sqlite, document: &Document) -> (MeasurementId, Kept) {
+fn keep(store: &Sqlite, document: &Document<'_>) -> (MeasurementId, Kept) {
     let importer = Importer {
         store,
         enricher: &Nowhere,
@@ -189,7 +189,8 @@ async fn the_shared_documents_are_kept_once_and_served_with_both_verdicts() {
     let mut kept = Vec::new();
     for file in files(&data.join("measurements")) {
         let file = file.unwrap();
-        for found in read_measurements(&file).unwrap() {
+        let mut found = read_measurements(&file).unwrap();
+        while let Some(found) = found.next_document() {
             let (_, document) = found.unwrap();
             let (id, first) = keep(&store, &document);
             let (again, second) = keep(&store, &document);
@@ -264,7 +265,7 @@ async fn a_verdict_of_the_source_stands_beside_ours_and_survives_a_rebuild() {
     let store = open(folder.path());
     let app = app(&store);
     for (version, x_status) in [("0.5.28", Value::Null), ("0.4.3", json!(2080))] {
-        let (id, kept) = keep(&store, &Document::new(denied("news.example", version)));
+        let (id, kept) = keep(&store, &Document::new(&denied("news.example", version)));
         assert_eq!(kept, Kept::Stored);
         let whole = served(&app, id).await;
         evidence_holds(&whole);
@@ -293,8 +294,8 @@ async fn a_verdict_of_the_source_stands_beside_ours_and_survives_a_rebuild() {
 fn nobody_can_take_the_place_of_a_document() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let document = Document::new(denied("news.example", "0.5.28"));
-    let converted = convert(&document, &|_| None).unwrap();
+    let converted =
+        convert(&Document::new(&denied("news.example", "0.5.28")), &|_| None).unwrap();
     let importer = |key| Importer {
         store: &*store,
         enricher: &Nowhere,
@@ -312,8 +313,9 @@ fn a_document_is_the_same_however_it_is_written_down() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let document = denied("news.example", "0.5.28");
-    let pretty = Document::parse(format!("{document:#}").as_bytes()).unwrap();
-    let (one, kept) = keep(&store, &Document::new(document));
+    let pretty = format!("{document:#}");
+    let pretty = Document::parse(&pretty).unwrap();
+    let (one, kept) = keep(&store, &Document::new(&document));
     assert_eq!(kept, Kept::Stored);
     assert_eq!(keep(&store, &pretty), (one, Kept::Known));
 }
@@ -509,17 +511,19 @@ async fn measured(app: &Router) -> Value {
 #[tokio::test]
 async fn what_another_process_imports_shows_without_a_restart_and_once() {
     let folder = tempfile::tempdir().unwrap();
-    let document = |name: &str, version: &str| Document::new(denied(name, version));
+    let keep = |store: &Sqlite, name: &str, version: &str| {
+        keep(store, &Document::new(&denied(name, version)))
+    };
     let served = open(folder.path());
-    keep(&served, &document("before.example", "0.5.28"));
+    keep(&served, "before.example", "0.5.28");
     let (app, arrivals) = app_with_arrivals(&served);
     let before = json!([["https://before.example/", 1]]);
     assert_eq!(measured(&app).await, before);
     assert_eq!(arrivals.look(&served).unwrap(), 0);
     // Another handle on the file is what another process has.
     let other = open(folder.path());
-    keep(&other, &document("new.example", "0.5.28"));
-    keep(&other, &document("before.example", "0.5.28"));
+    keep(&other, "new.example", "0.5.28");
+    keep(&other, "before.example", "0.5.28");
     assert_eq!(measured(&app).await, before, "nobody has looked yet");
     assert_eq!(arrivals.look(&served).unwrap(), 1);
     let after = json!([["https://before.example/", 1], ["https://new.example/", 1]]);
@@ -527,7 +531,7 @@ async fn what_another_process_imports_shows_without_a_restart_and_once() {
     assert_eq!(arrivals.look(&served).unwrap(), 0);
     assert_eq!(measured(&app).await, after);
     // What this process stored and told is not taken in a second time, in either order.
-    let (id, _) = keep(&served, &document("third.example", "0.5.28"));
+    let (id, _) = keep(&served, "third.example", "0.5.28");
     let row = served.measurement(id).unwrap().unwrap();
     arrivals.hear(std::slice::from_ref(&row));
     assert_eq!(arrivals.look(&served).unwrap(), 0);
@@ -551,7 +555,7 @@ async fn what_another_process_imports_shows_without_a_restart_and_once() {
             rows: vec![],
         })
         .unwrap();
-    let (id, _) = keep(&served, &document("third.example", "0.4.3"));
+    let (id, _) = keep(&served, "third.example", "0.4.3");
     let row = served.measurement(id).unwrap().unwrap();
     assert_eq!(arrivals.look(&served).unwrap(), 1);
     arrivals.hear(&[row]);

@@ -1,5 +1,5 @@
 //! How fast are OONI's documents judged, and pages compared with known blockpages? Per core,
-//! beside floors of the same run: the JSON parser alone, and one search for one text.
+//! beside others in the same run: serde_json's tree of the documents, and one search for one text.
 //!
 //! ```text
 //! cargo bench -p faultline-tests --bench ooni
@@ -99,9 +99,9 @@ fn bytes(all: &[Vec<u8>]) -> usize {
 
 const SIZES: [&str; 2] = ["small", "large"];
 
-/// The floor: JSON to a tree.
+/// The peer: JSON to a tree.
 #[divan::bench(args = SIZES)]
-fn parse_alone(bencher: Bencher<'_, '_>, size: &str) {
+fn a_tree_of_json(bencher: Bencher<'_, '_>, size: &str) {
     let all = documents(size);
     bencher
         .counter(ItemsCount::new(all.len()))
@@ -110,6 +110,26 @@ fn parse_alone(bencher: Bencher<'_, '_>, size: &str) {
             for document in &all {
                 let tree: serde_json::Value = serde_json::from_slice(document).expect("JSON");
                 black_box(tree);
+            }
+        });
+}
+
+/// From octets, as they come from a file.
+fn read(octets: &[u8]) -> Document<'_> {
+    let text = std::str::from_utf8(octets).expect("UTF-8");
+    Document::parse(text).expect("JSON")
+}
+
+/// JSON alone.
+#[divan::bench(args = SIZES)]
+fn parse_alone(bencher: Bencher<'_, '_>, size: &str) {
+    let all = documents(size);
+    bencher
+        .counter(ItemsCount::new(all.len()))
+        .counter(BytesCount::new(bytes(&all)))
+        .bench(|| {
+            for document in &all {
+                black_box(read(document));
             }
         });
 }
@@ -127,8 +147,7 @@ fn parse_and_classify(bencher: Bencher<'_, '_>, size: &str) {
         .counter(BytesCount::new(bytes(&all)))
         .bench(|| {
             for document in &all {
-                let tree = serde_json::from_slice(document).expect("JSON");
-                black_box(judge(&Document::new(tree), &nowhere));
+                black_box(judge(&read(document), &nowhere));
             }
         });
 }
@@ -144,8 +163,7 @@ fn everything(bencher: Bencher<'_, '_>, size: &str) {
         .counter(BytesCount::new(bytes(&all)))
         .bench(|| {
             for document in &all {
-                let tree = serde_json::from_slice(document).expect("JSON");
-                let document = Document::new(tree);
+                let document = read(document);
                 black_box(likelihoods(&document, &nowhere, Some(known)));
                 // Converting gives the classic verdict, too.
                 let converted =

@@ -159,7 +159,8 @@ impl Run<'_> {
         }
         let mut begins = line;
         let mut again = line > 0;
-        for document in documents.from_line(line) {
+        let mut documents = documents.from_line(line);
+        while let Some(document) = documents.next_document() {
             self.progress.documents += 1;
             if self.progress.documents.is_multiple_of(NOTED) {
                 self.keep()?;
@@ -188,7 +189,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn document(&mut self, file: &Path, line: u64, document: &Document) -> Result<()> {
+    fn document(&mut self, file: &Path, line: u64, document: &Document<'_>) -> Result<()> {
         let place = || format!("{}, line {line}", file.display());
         match convert(document, &|ip| self.importer.enricher.asn_of(ip)) {
             Ok(converted) => {

@@ -75,7 +75,7 @@ pub fn document(scene: &Scene<'_>) -> Value {
         "test_version": TEST.1,
     });
     // OONI's own rules on what stands here now.
-    let judged = judge(&Document::new(document.clone()), &|ip| {
+    let judged = judge(&Document::new(&document), &|ip| {
         scene.networks.get(&ip).map(|asn| asn.0)
     });
     if let (Ok(Value::Object(verdict)), Some(keys)) = (

@@ -301,7 +301,7 @@ proptest! {
         let value = written(&m, None);
         // Over the wire, too.
         let text = serde_json::to_string(&value).unwrap();
-        let read = convert(&Document::parse(text.as_bytes()).unwrap(), &|_| None).unwrap();
+        let read = convert(&Document::parse(&text).unwrap(), &|_| None).unwrap();
         prop_assert_eq!(&read.measurement.observations, &m.observations);
         prop_assert_eq!(read.measurement.started, m.started);
         prop_assert_eq!(read.measurement.runtime, m.runtime);
@@ -501,7 +501,7 @@ fn the_control_reads_back_as_a_test_helper() {
         value["test_keys"]["control_failure"],
         serde_json::Value::Null
     );
-    let read = convert(&Document::new(value), &|_| None).unwrap();
+    let read = convert(&Document::new(&value), &|_| None).unwrap();
     let read = read.control.unwrap();
     assert_eq!(read.observations[0].step, lookup);
     assert_eq!(read.observations[1].step, connect);

@@ -1,7 +1,7 @@
 //! What was expected, what was not, and what cannot be explained? Sets of transactions.
 
-use super::observation::{Container, Endpoint};
-use std::{collections::BTreeSet, net::IpAddr};
+use super::observation::{Container, Endpoint, networks};
+use std::{cell::OnceCell, collections::BTreeSet, net::IpAddr};
 
 type Transactions = BTreeSet<i64>;
 
@@ -30,7 +30,7 @@ pub(super) struct Analysis {
 }
 
 impl Analysis {
-    pub(super) fn new(seen: &Container, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Self {
+    pub(super) fn new(seen: &Container<'_>, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Self {
         let mut analysis = Self::default();
         analysis.lookups(seen, asn_of);
         analysis.failures(seen);
@@ -40,9 +40,10 @@ impl Analysis {
         analysis
     }
 
-    fn lookups(&mut self, seen: &Container, asn_of: &dyn Fn(IpAddr) -> Option<u32>) {
+    fn lookups(&mut self, seen: &Container<'_>, asn_of: &dyn Fn(IpAddr) -> Option<u32>) {
         let mut valid = Transactions::new();
         let mut judged = Transactions::new();
+        let theirs = OnceCell::new(); // one control, however many lookups
         for lookup in &seen.successes {
             let transaction = lookup.transaction;
             // A transaction is judged by the first answer in it, and by its first address.
@@ -59,15 +60,11 @@ impl Analysis {
             else {
                 continue;
             };
-            let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
-                set.iter()
-                    .filter_map(|ip| asn_of(*ip))
-                    .filter(|asn| *asn != 0)
-                    .collect()
+            let same_network = || {
+                let theirs = theirs.get_or_init(|| networks(control, asn_of));
+                !networks(&lookup.answered, asn_of).is_disjoint(theirs)
             };
-            if !lookup.answered.is_disjoint(control)
-                || !networks(&lookup.answered).is_disjoint(&networks(control))
-            {
+            if !lookup.answered.is_disjoint(control) || same_network() {
                 valid.insert(transaction);
             } else {
                 self.dns_invalid.insert(transaction);
@@ -76,18 +73,14 @@ impl Analysis {
         self.dns_invalid_classic.clone_from(&self.dns_invalid);
         self.dns_valid_classic = valid;
         // A handshake that came to its end proves the address, outside the classic sets.
-        for endpoint in seen
-            .endpoints
-            .values()
-            .filter(|e| e.tls.as_deref() == Some(""))
-        {
+        for endpoint in seen.endpoints.values().filter(|e| e.tls == Some("")) {
             if let Some(lookup) = endpoint.lookup {
                 self.dns_invalid.remove(&lookup);
             }
         }
     }
 
-    fn failures(&mut self, seen: &Container) {
+    fn failures(&mut self, seen: &Container<'_>) {
         let mut judged = Transactions::new();
         for lookup in &seen.failures {
             let transaction = lookup.transaction;
@@ -101,7 +94,7 @@ impl Analysis {
                 continue;
             }
             if self.dns_experiment_failure.is_none() {
-                self.dns_experiment_failure = Some(lookup.end.clone());
+                self.dns_experiment_failure = Some(lookup.end.to_owned());
             }
             let Some((end, addresses)) = lookup.control.as_deref() else {
                 continue;
@@ -115,28 +108,28 @@ impl Analysis {
         }
     }
 
-    fn endpoint(&mut self, seen: &Container, endpoint: &Endpoint) {
+    fn endpoint(&mut self, seen: &Container<'_>, endpoint: &Endpoint<'_>) {
         let transaction = endpoint.transaction;
         let first = endpoint.depth == Some(0);
         let failed = |end: &str| !end.is_empty();
-        if failed(&endpoint.tcp) {
+        if failed(endpoint.tcp) {
             if !first {
                 if !misconfigured_v6(endpoint) {
                     self.tcp_unexplained.insert(transaction);
                 }
             } else if !misconfigured_v6(endpoint) {
-                match endpoint.control_tcp.as_deref() {
+                match endpoint.control_tcp {
                     Some("") => self.tcp_unexpected.insert(transaction),
                     Some(_) => self.tcp_expected.insert(transaction),
                     None => false,
                 };
-            } else if endpoint.control_tcp.as_deref().is_some_and(failed) {
+            } else if endpoint.control_tcp.is_some_and(failed) {
                 self.tcp_expected.insert(transaction);
             }
         }
-        if endpoint.tls.as_deref().is_some_and(failed) {
+        if endpoint.tls.is_some_and(failed) {
             if first {
-                match endpoint.control_tls.as_deref() {
+                match endpoint.control_tls {
                     Some("") => self.tls_unexpected.insert(transaction),
                     Some(_) => self.tls_expected.insert(transaction),
                     None => false,
@@ -146,7 +139,7 @@ impl Analysis {
             }
         }
         let control_fine = seen.control.as_ref().is_some_and(|c| c.http.is_empty());
-        if endpoint.http.as_deref().is_some_and(failed) && control_fine {
+        if endpoint.http.is_some_and(failed) && control_fine {
             self.http_unexpected.insert(transaction);
         }
         if endpoint
@@ -155,7 +148,7 @@ impl Analysis {
             .is_some_and(super::observation::Page::is_final)
         {
             self.final_response = true;
-            if endpoint.tls.as_deref() == Some("") {
+            if endpoint.tls == Some("") {
                 self.final_tls_with_control |= seen.control.is_some();
                 self.final_tls_without_control |= seen.control.is_none();
             }
@@ -163,12 +156,9 @@ impl Analysis {
     }
 }
 
-fn misconfigured_v6(endpoint: &Endpoint) -> bool {
+fn misconfigured_v6(endpoint: &Endpoint<'_>) -> bool {
     endpoint.address.is_some_and(|ip| ip.is_ipv6())
-        && matches!(
-            endpoint.tcp.as_str(),
-            "network_unreachable" | "host_unreachable"
-        )
+        && matches!(endpoint.tcp, "network_unreachable" | "host_unreachable")
 }
 
 fn is_bogon(ip: IpAddr) -> bool {

@@ -4,7 +4,7 @@
 use super::{
     analysis::Analysis,
     document::{Document, failure},
-    observation::{Container, End},
+    observation::{Container, End, Endpoint, Lookup, Page},
     pages::Diff,
 };
 use serde::Serialize;
@@ -76,7 +76,7 @@ pub struct ClassicVerdict {
 }
 
 pub(super) fn judge(
-    document: &Document,
+    document: &Document<'_>,
     asn_of: &dyn Fn(IpAddr) -> Option<u32>,
 ) -> ClassicVerdict {
     let seen = Container::new(document);
@@ -84,7 +84,7 @@ pub(super) fn judge(
     let analysis = Analysis::new(&classic, asn_of);
     let diff = Diff::new(&classic);
     let dns_consistency = consistency(&analysis, &classic);
-    let decision = decide(&classic, &diff).unwrap_or(Decision::Undecided);
+    let decision = decide(&classic, diff).unwrap_or(Decision::Undecided);
     let inconsistent = dns_consistency == Some("inconsistent");
     let (blocking, accessible) = match decision.meaning() {
         Meaning::Accessible => (Blocking::None, Some(true)),
@@ -95,7 +95,7 @@ pub(super) fn judge(
         Meaning::Down => (Blocking::None, Some(false)),
         Meaning::Blocked(how) => (Blocking::By(how), Some(false)),
     };
-    let flags = flags(&Analysis::new(&seen, asn_of), &seen);
+    let flags = flags(&Analysis::new(&seen, asn_of), &seen, &classic, diff);
     ClassicVerdict {
         dns_experiment_failure: analysis.dns_experiment_failure.clone(),
         dns_consistency,
@@ -115,7 +115,7 @@ pub(super) fn judge(
     }
 }
 
-fn consistency(analysis: &Analysis, classic: &Container) -> Option<&'static str> {
+fn consistency(analysis: &Analysis, classic: &Container<'_>) -> Option<&'static str> {
     let unexpected = !analysis.dns_unexpected.is_empty();
     let invalid = !analysis.dns_invalid_classic.is_empty();
     let good = !analysis.dns_valid_classic.is_empty() || !analysis.dns_expected.is_empty();
@@ -133,10 +133,10 @@ fn consistency(analysis: &Analysis, classic: &Container) -> Option<&'static str>
 
 /// What a rule of the walk concluded, with the failure it rests on.
 #[derive(Clone, Debug)]
-enum Decision {
+enum Decision<'d> {
     Undecided,
     Page(Meaning),
-    Failed(Meaning, End),
+    Failed(Meaning, End<'d>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +147,7 @@ enum Meaning {
     Blocked(&'static str),
 }
 
-impl Decision {
+impl Decision<'_> {
     const fn meaning(&self) -> Meaning {
         match self {
             Self::Undecided => Meaning::Unknown,
@@ -156,7 +156,7 @@ impl Decision {
     }
     fn failure(&self) -> Option<String> {
         match self {
-            Self::Failed(_, failure) => Some(failure.clone()),
+            Self::Failed(_, failure) => Some((*failure).to_owned()),
             _ => None,
         }
     }
@@ -164,29 +164,29 @@ impl Decision {
 
 /// An entry of the walk, in the order of the walk.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Place<'d> {
     depth: Reverse<i64>,
     layer: Reverse<u8>,
-    end: End,
+    end: End<'d>,
     transaction: Reverse<i64>,
     index: usize,
 }
 
-enum Entry<'a> {
-    Lookup(&'a super::observation::Lookup),
-    Endpoint(&'a super::observation::Endpoint),
+enum Entry<'a, 'd> {
+    Lookup(&'a Lookup<'d>),
+    Endpoint(&'a Endpoint<'d>),
 }
 
-fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
-    let control_http = seen.control.as_ref().map(|c| c.http.as_str());
-    let entries: Vec<Entry<'_>> = seen
+fn decide<'d>(seen: &Container<'d>, diff: Diff) -> Option<Decision<'d>> {
+    let control_http = seen.control.as_ref().map(|c| c.http);
+    let entries: Vec<Entry<'_, 'd>> = seen
         .failures
         .iter()
         .chain(&seen.successes)
         .map(Entry::Lookup)
         .chain(seen.endpoints.values().map(Entry::Endpoint))
         .collect();
-    let mut walk: Vec<Place> = entries
+    let mut walk: Vec<Place<'d>> = entries
         .iter()
         .enumerate()
         .map(|(i, e)| e.place(i))
@@ -195,13 +195,9 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
     for place in walk {
         let decision = match entries.get(place.index)? {
             Entry::Endpoint(endpoint) => {
-                if endpoint
-                    .page
-                    .as_ref()
-                    .is_some_and(super::observation::Page::is_final)
-                {
+                if endpoint.page.as_ref().is_some_and(Page::is_final) {
                     return Some(Decision::Page(match control_http {
-                        _ if endpoint.tls.as_deref() == Some("") => Meaning::Accessible,
+                        _ if endpoint.tls == Some("") => Meaning::Accessible,
                         None => Meaning::Unknown,
                         Some(_) if !diff.differs() => Meaning::Accessible,
                         Some(_) => Meaning::Blocked("http-diff"),
@@ -209,8 +205,8 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
                 }
                 let (control, how) = match place.layer.0 {
                     3 => (None, "http-failure"),
-                    2 => (endpoint.control_tls.as_deref(), "http-failure"),
-                    _ => (endpoint.control_tcp.as_deref(), "tcp_ip"),
+                    2 => (endpoint.control_tls, "http-failure"),
+                    _ => (endpoint.control_tcp, "tcp_ip"),
                 };
                 if place.end.is_empty() {
                     continue;
@@ -256,17 +252,17 @@ fn decide(seen: &Container, diff: &Diff) -> Option<Decision> {
     None
 }
 
-impl Entry<'_> {
-    fn place(&self, index: usize) -> Place {
+impl<'d> Entry<'_, 'd> {
+    fn place(&self, index: usize) -> Place<'d> {
         let (depth, layer, end, transaction) = match self {
-            Entry::Lookup(l) => (l.depth, 0, l.end.clone(), l.transaction),
+            Entry::Lookup(l) => (l.depth, 0, l.end, l.transaction),
             Entry::Endpoint(e) => {
-                let (layer, end) = match (&e.http, &e.tls) {
+                let (layer, end) = match (e.http, e.tls) {
                     (Some(http), _) => (3, http),
                     (None, Some(tls)) => (2, tls),
-                    (None, None) => (1, &e.tcp),
+                    (None, None) => (1, e.tcp),
                 };
-                (e.depth, layer, end.clone(), e.transaction)
+                (e.depth, layer, end, e.transaction)
             }
         };
         Place {
@@ -280,8 +276,12 @@ impl Entry<'_> {
 }
 
 /// The extended flags, over everything seen: DNS, blocking, null-null.
-fn flags(all: &Analysis, seen: &Container) -> (u32, u32, u32) {
-    let diff = Diff::new(seen);
+fn flags(
+    all: &Analysis,
+    seen: &Container<'_>,
+    classic: &Container<'_>,
+    diff: Diff,
+) -> (u32, u32, u32) {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     let control_fine = seen.control.as_ref().is_some_and(|c| c.http.is_empty());
     // A failure after a redirect counts where nothing was had in the end, and the control had.
@@ -289,14 +289,15 @@ fn flags(all: &Analysis, seen: &Container) -> (u32, u32, u32) {
     let dns = bit(!all.dns_bogon.is_empty(), 1)
         | bit(!all.dns_unexpected.is_empty(), 2)
         | bit(!all.dns_invalid.is_empty(), 4);
-    let plain_final = seen.endpoints.values().any(|e| {
-        e.page
-            .as_ref()
-            .is_some_and(super::observation::Page::is_final)
-            && e.tls.is_none()
-    });
-    let differs = plain_final && seen.control.is_some() && diff.differs();
-    let agrees = plain_final && seen.control.is_some() && !diff.differs();
+    let plain_final = seen
+        .endpoints
+        .values()
+        .any(|e| e.page.as_ref().is_some_and(Page::is_final) && e.tls.is_none());
+    let compared = plain_final && seen.control.is_some();
+    // Where nothing was left out, the page that was compared is the same.
+    let alike = seen.endpoints.len() == classic.endpoints.len();
+    let differs = compared && if alike { diff } else { Diff::new(seen) }.differs();
+    let agrees = compared && !differs;
     let success = all.final_tls_with_control || all.final_tls_without_control || agrees;
     let blocking = bit(
         dns & (2 | 4) != 0 || (unexplained && !all.dns_unexplained.is_empty()),

@@ -67,7 +67,7 @@ pub struct Summary {
 
 /// What our own rules say of a document.
 fn own_verdict(
-    document: &Document,
+    document: &Document<'_>,
     judged: &Judged,
     asn_map: Option<&AsnMap>,
     fingerprints: Option<&Fingerprints>,
@@ -111,7 +111,7 @@ pub fn judge_directory(
     let mut summary = Summary::default();
     for path in files(folder) {
         let opened = path.and_then(|path| Ok((read_measurements(&path)?, path)));
-        let (measurements, path) = match opened {
+        let (mut measurements, path) = match opened {
             Ok(opened) => opened,
             Err(e) => {
                 summary.unreadable += 1;
@@ -126,7 +126,7 @@ pub fn judge_directory(
             name
         };
         let file = file.to_string_lossy();
-        for measurement in measurements {
+        while let Some(measurement) = measurements.next_document() {
             let line = match measurement {
                 Ok((at, document)) if document.test_name() == "web_connectivity" => {
                     let own: BTreeMap<_, _> = document.networks().collect();

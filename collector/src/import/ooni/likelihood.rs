@@ -12,7 +12,7 @@
 
 use super::{
     document::{Document, text},
-    observation::{Container, Endpoint, is_system},
+    observation::{Container, Endpoint, Resolved, is_system, networks},
 };
 use crate::fingerprints::Fingerprints;
 use faultline_core::id::Country;
@@ -78,12 +78,12 @@ const fn masked(rule: &'static str, evidence: Evidence) -> Fit {
 /// The likelihoods of a document of 0.5; 0.4 ties no steps together. `asn_of` is asked for
 /// answered addresses.
 pub fn likelihoods(
-    document: &Document,
+    document: &Document<'_>,
     asn_of: &dyn Fn(IpAddr) -> Option<u32>,
     fingerprints: Option<&Fingerprints>,
 ) -> Likelihoods {
     let seen = Container::new(document);
-    let proven = proven(&seen);
+    let around = Around::new(&seen, asn_of);
     let names = names(&seen);
     let country = Country::new(text(document.top("probe_cc")));
     let blockpage = |ip: &IpAddr| {
@@ -96,7 +96,7 @@ pub fn likelihoods(
             if name.answers.iter().any(blockpage) {
                 return scored("country_consistent_blockpage", 1.0, 0.0, 0.0);
             }
-            name.rule(&seen, &proven, asn_of)
+            name.rule(&around, asn_of)
         })
         .collect();
     let mut dns = layer(&dns_rows);
@@ -104,38 +104,38 @@ pub fn likelihoods(
     let v6_broken = v6_broken(&seen);
     let (mut tcp_rows, mut tls_rows) = (Vec::new(), Vec::new());
     for endpoint in seen.endpoints.values() {
-        let vouched = endpoint.address.is_some_and(|ip| {
-            proven.contains(&ip)
-                || seen
-                    .control
-                    .as_ref()
-                    .is_some_and(|control| control.addresses.contains(&ip))
-        });
+        let vouched = endpoint
+            .address
+            .is_some_and(|ip| around.proven.contains(&ip) || around.control.contains(&ip));
         let untrusted = !vouched && dns.blocked > 0.0 && dns.ok <= dns.blocked + dns.down;
         let connect = connect(endpoint, v6_broken, untrusted);
         tcp_rows.push(connect);
         tls_rows.push(handshake(endpoint, connect, untrusted));
     }
     let (mut tcp, mut tls) = (layer(&tcp_rows), layer(&tls_rows));
-    tcp.failure = worst(&seen, &tcp_rows, |endpoint| Some(&endpoint.tcp));
-    tls.failure = worst(&seen, &tls_rows, |endpoint| endpoint.tls.as_deref());
+    tcp.failure = worst(&seen, &tcp_rows, |endpoint| Some(endpoint.tcp));
+    tls.failure = worst(&seen, &tls_rows, |endpoint| endpoint.tls);
     Likelihoods { dns, tcp, tls }
 }
 
 /// How a lookup failed, by whichever resolver; the system's comes first. That a name has no
 /// address of the other family is no failure.
-fn lookup_failure(seen: &Container) -> Option<String> {
+fn lookup_failure(seen: &Container<'_>) -> Option<String> {
     let failures = || {
         let all = seen.failures.iter();
         all.filter(|l| l.query_type != "AAAA" || l.end != "dns_no_answer")
     };
-    let of_system = failures().find(|l| is_system(&l.engine));
+    let of_system = failures().find(|l| is_system(l.engine));
     let first = of_system.or_else(|| failures().next());
-    first.map(|lookup| lookup.end.clone())
+    first.map(|lookup| lookup.end.to_owned())
 }
 
 /// How the endpoint that is blocked most failed.
-fn worst(seen: &Container, rows: &[Fit], end: fn(&Endpoint) -> Option<&str>) -> Option<String> {
+fn worst(
+    seen: &Container<'_>,
+    rows: &[Fit],
+    end: for<'d> fn(&Endpoint<'d>) -> Option<&'d str>,
+) -> Option<String> {
     let rows = seen.endpoints.values().zip(rows);
     let failed = rows.filter_map(|(endpoint, row)| {
         let end = end(endpoint).filter(|end| !end.is_empty())?;
@@ -164,16 +164,15 @@ fn layer(rows: &[Fit]) -> Layer {
 }
 
 /// Addresses at which somebody, probe or control, came to the end of a handshake.
-fn proven(seen: &Container) -> BTreeSet<IpAddr> {
-    let done = |endpoint: &&Endpoint| {
-        endpoint.tls.as_deref() == Some("") || endpoint.control_tls.as_deref() == Some("")
-    };
+fn proven(seen: &Container<'_>) -> BTreeSet<IpAddr> {
+    let done =
+        |endpoint: &&Endpoint<'_>| endpoint.tls == Some("") || endpoint.control_tls == Some("");
     let endpoints = seen.endpoints.values().filter(done);
     endpoints.filter_map(|endpoint| endpoint.address).collect()
 }
 
 /// Whether more than half of the document's connections over IPv6 fail.
-fn v6_broken(seen: &Container) -> bool {
+fn v6_broken(seen: &Container<'_>) -> bool {
     let v6 = || {
         let endpoints = seen.endpoints.values();
         endpoints.filter(|e| e.address.is_some_and(|ip| ip.is_ipv6()))
@@ -190,66 +189,73 @@ struct Name {
     control: Option<bool>,
 }
 
-fn names(seen: &Container) -> BTreeMap<(&str, bool), Name> {
-    let mut names: BTreeMap<(&str, bool), Name> = BTreeMap::new();
-    for lookup in seen.successes.iter().filter(|l| is_system(&l.engine)) {
+fn names<'d>(seen: &Container<'d>) -> BTreeMap<(&'d str, bool), Name> {
+    let mut names: BTreeMap<(&'d str, bool), Name> = BTreeMap::new();
+    for lookup in seen.successes.iter().filter(|l| is_system(l.engine)) {
         let Some(address) = lookup.address else {
             continue;
         };
-        let name = names
-            .entry((&lookup.domain, address.is_ipv6()))
-            .or_default();
+        let name = names.entry((lookup.domain, address.is_ipv6())).or_default();
         name.answers.insert(address);
-        name.control = resolved(lookup.control.as_deref());
+        name.control = resolved(lookup.control.as_ref());
     }
-    for lookup in seen.failures.iter().filter(|l| is_system(&l.engine)) {
+    for lookup in seen.failures.iter().filter(|l| is_system(l.engine)) {
         let v6 = lookup.query_type == "AAAA";
         let nothing = v6 && lookup.end == "dns_no_answer";
-        let answered = names.keys().any(|(domain, _)| *domain == lookup.domain);
-        if nothing || answered {
+        let answered = [false, true].map(|v6| names.contains_key(&(lookup.domain, v6)));
+        if nothing || answered.contains(&true) {
             continue; // no address of one family is no failure of the name
         }
-        let name = names.entry((&lookup.domain, v6)).or_default();
+        let name = names.entry((lookup.domain, v6)).or_default();
         name.failed = true;
-        name.control = resolved(lookup.control.as_deref());
+        name.control = resolved(lookup.control.as_ref());
     }
     names
 }
 
-fn resolved(control: Option<&(String, BTreeSet<IpAddr>)>) -> Option<bool> {
-    control.map(|(end, _)| end.is_empty())
+fn resolved(control: Option<&Resolved<'_>>) -> Option<bool> {
+    control.map(|told| told.0.is_empty())
+}
+
+/// What the rules ask of beside a name, found once for all names.
+struct Around {
+    proven: BTreeSet<IpAddr>,
+    /// Addresses whose certificates are wrong.
+    uncertified: BTreeSet<IpAddr>,
+    control: BTreeSet<IpAddr>,
+    control_networks: BTreeSet<u32>,
+}
+
+impl Around {
+    fn new(seen: &Container<'_>, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Self {
+        let wrong = |endpoint: &&Endpoint<'_>| endpoint.tls.is_some_and(is_about_certificate);
+        let uncertified = seen.endpoints.values().filter(wrong);
+        let control = seen.control.as_ref().map(|control| &control.addresses);
+        let control = control.cloned().unwrap_or_default();
+        Self {
+            proven: proven(seen),
+            uncertified: uncertified
+                .filter_map(|endpoint| endpoint.address)
+                .collect(),
+            control_networks: networks(&control, asn_of),
+            control,
+        }
+    }
 }
 
 impl Name {
-    fn rule(
-        &self,
-        seen: &Container,
-        proven: &BTreeSet<IpAddr>,
-        asn_of: &dyn Fn(IpAddr) -> Option<u32>,
-    ) -> Fit {
-        let none = BTreeSet::new();
-        let control = match (&seen.control, self.control) {
-            (Some(control), Some(_)) => &control.addresses,
-            _ => &none,
-        };
-        let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
-            let known = set.iter().filter_map(|ip| asn_of(*ip));
-            known.filter(|asn| *asn != 0).collect()
-        };
-        let matches = !self.answers.is_disjoint(control);
+    fn rule(&self, around: &Around, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Fit {
+        // The control looked up one name; of others it says nothing.
+        let told = self.control.is_some();
+        let matches = told && !self.answers.is_disjoint(&around.control);
         let bogon = self
             .answers
             .iter()
             .any(|ip| faultline_core::dns::is_bogon(*ip));
-        let certificate_fails = seen.endpoints.values().any(|endpoint| {
-            endpoint
-                .address
-                .is_some_and(|ip| self.answers.contains(&ip))
-                && endpoint.tls.as_deref().is_some_and(is_about_certificate)
-        });
+        let certificate_fails = !self.answers.is_disjoint(&around.uncertified);
         if self.answers.is_empty() && !self.failed {
             masked("no_dns_data", Evidence::None)
-        } else if !self.answers.is_disjoint(proven) {
+        } else if !self.answers.is_disjoint(&around.proven) {
             scored("tls_consistent_answer", 0.0, 0.0, 1.0)
         } else if bogon && !matches {
             scored("bogon_not_in_ctrl", 0.95, 0.05, 0.0)
@@ -259,7 +265,8 @@ impl Name {
             scored("tls_inconsistent_not_in_ctrl", 0.9, 0.05, 0.05)
         } else if matches {
             scored("answer_matches_ctrl", 0.0, 0.0, 0.9)
-        } else if !networks(&self.answers).is_disjoint(&networks(control)) {
+        } else if told && !networks(&self.answers, asn_of).is_disjoint(&around.control_networks)
+        {
             scored("answer_asn_matches_ctrl", 0.2, 0.0, 0.8)
         } else if self.failed {
             match self.control {
@@ -280,9 +287,9 @@ fn is_about_certificate(end: &str) -> bool {
     )
 }
 
-fn connect(endpoint: &Endpoint, v6_broken: bool, untrusted: bool) -> Fit {
+fn connect(endpoint: &Endpoint<'_>, v6_broken: bool, untrusted: bool) -> Fit {
     let v6 = endpoint.address.is_some_and(|ip| ip.is_ipv6());
-    match endpoint.control_tcp.as_deref() {
+    match endpoint.control_tcp {
         _ if endpoint.tcp.is_empty() => scored("connect_ok", 0.0, 0.0, 1.0),
         _ if v6 && v6_broken => masked("ipv6_broken_probe", Evidence::Discarded),
         Some("") => scored("failure_ctrl_ok", 0.75, 0.25, 0.0),
@@ -292,12 +299,12 @@ fn connect(endpoint: &Endpoint, v6_broken: bool, untrusted: bool) -> Fit {
     }
 }
 
-fn handshake(endpoint: &Endpoint, connect: Fit, untrusted: bool) -> Fit {
-    let Some(end) = endpoint.tls.as_deref() else {
+fn handshake(endpoint: &Endpoint<'_>, connect: Fit, untrusted: bool) -> Fit {
+    let Some(end) = endpoint.tls else {
         return masked("no_tls_data", Evidence::None);
     };
     let (blocked, down, ok) = connect.1;
-    match endpoint.control_tls.as_deref() {
+    match endpoint.control_tls {
         _ if end.is_empty() => scored("certificate_valid", 0.0, 0.0, 1.0),
         Some("") if end.starts_with("ssl_") => scored("failure_ctrl_ok_ssl", 0.9, 0.1, 0.0),
         Some("") if end == "connection_reset" => scored("failure_ctrl_ok_reset", 0.8, 0.2, 0.0),
@@ -359,7 +366,7 @@ mod tests {
             let ours = ["20.1.0.1", "20.1.0.9"].contains(&ip.to_string().as_str());
             ours.then_some(64_500)
         };
-        likelihoods(&Document::new(document), &asn_of, None)
+        likelihoods(&Document::new(&document), &asn_of, None)
     }
 
     fn answer(ip: &str) -> (&'static str, Value) {

@@ -17,6 +17,8 @@ mod observation;
 mod older;
 mod pages;
 mod read;
+mod surrogates;
+mod tape;
 
 pub use classic::{Blocking, ClassicVerdict};
 pub(crate) use convert::words;
@@ -44,7 +46,7 @@ pub struct Judged {
 }
 
 /// The classic verdict on a document. `asn_of` is asked for answered addresses.
-pub fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Judged {
+pub fn judge(document: &Document<'_>, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Judged {
     if is_older(document) {
         older::judge(document, asn_of)
     } else {
@@ -58,17 +60,15 @@ pub fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Jud
 
 /// Whether the rules of 0.4 apply: by the version that the document names, or, where it names
 /// none, by whether its steps are tied together.
-fn is_older(document: &Document) -> bool {
+fn is_older(document: &Document<'_>) -> bool {
     let version = document::text(document.top("test_version"));
     let mut parts = version.split('.').map(str::parse::<u32>);
     if let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) {
         return (major, minor) < (0, 5);
     }
     let tied = |name| {
-        let events = document.list(name).iter();
-        events
-            .filter_map(|event| event["transaction_id"].as_i64())
-            .any(|id| id != 0)
+        let mut events = document.list(name);
+        events.any(|event| document::number(event.field("transaction_id")) != 0)
     };
     !["queries", "tcp_connect", "requests"].into_iter().any(tied)
 }

@@ -8,13 +8,11 @@
 
 use super::{
     Blocking, ClassicVerdict, Judged,
-    document::{
-        Document, answer_address, body, failure, header_names, hostname, list, number, text,
-    },
-    observation::is_system,
+    document::{Document, answer_address, body, failure, header_names, hostname, number, text},
+    observation::{is_system, networks},
+    tape::Value,
 };
 use faultline_core::page::{long_words, title, uncommon_headers};
-use serde_json::Value;
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// Flags of `x_status`.
@@ -36,18 +34,18 @@ mod status {
     pub(super) const NO_REQUESTS: u32 = 1 << 14;
 }
 
-pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Judged {
+pub(super) fn judge(document: &Document<'_>, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> Judged {
     let Some(host) = hostname(document.input()) else {
         return unjudged("its input is no URL");
     };
-    let names = Names::new(document, &host);
-    let newest = document.list("requests").first();
+    let names = Names::new(document, host);
+    let newest = document.list("requests").next();
     let secure = newest.is_some_and(|request| {
-        failure(&request["failure"]).is_none()
-            && text(&request["request"]["url"]).starts_with("https://")
+        failure(request.field("failure")).is_none()
+            && text(request.field("request").field("url")).starts_with("https://")
     });
     let control = document.key("control");
-    let control = (control.is_object() && failure(document.key("control_failure")).is_none())
+    let control = (control.is_map() && failure(document.key("control_failure")).is_none())
         .then_some(control);
     let silent = names.addresses.is_empty() && names.failure.is_none();
     if silent && !secure && failure(document.key("control_failure")).is_none() {
@@ -57,7 +55,7 @@ pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>)
     let pages = newest
         .zip(control)
         .map_or_else(Pages::default, |(request, control)| {
-            Pages::new(&request["response"], &control["http_request"])
+            Pages::new(request.field("response"), control.field("http_request"))
         });
     let (blocking, accessible, x_status) = if secure {
         (Blocking::None, Some(true), status::SECURE)
@@ -66,7 +64,7 @@ pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>)
             document,
             &names,
             consistent,
-            &control["http_request"],
+            control.field("http_request"),
             &pages,
         )
     } else {
@@ -76,11 +74,11 @@ pub(super) fn judge(document: &Document, asn_of: &dyn Fn(IpAddr) -> Option<u32>)
         rules: "0.4",
         unjudged: None,
         verdict: ClassicVerdict {
-            dns_experiment_failure: names.failure,
+            dns_experiment_failure: names.failure.map(Into::into),
             dns_consistency: consistent.map(|c| if c { "consistent" } else { "inconsistent" }),
             control_failure: failure(document.key("control_failure")).map(Into::into),
             http_experiment_failure: newest
-                .and_then(|request| failure(&request["failure"]))
+                .and_then(|request| failure(request.field("failure")))
                 .map(Into::into),
             body_length_match: pages.proportion.map(|p| p > 0.7),
             body_proportion: pages.proportion.unwrap_or(0.0),
@@ -108,13 +106,13 @@ fn unjudged(why: &'static str) -> Judged {
 
 /// The walk of version 0.4, from names up; HTTPS success was seen to before.
 fn decide(
-    document: &Document,
-    names: &Names,
+    document: &Document<'_>,
+    names: &Names<'_>,
     consistent: bool,
-    control: &Value,
+    control: Value<'_>,
     pages: &Pages,
 ) -> (Blocking, Option<bool>, u32) {
-    let no_such_name = names.failure.as_deref().is_some_and(no_such_name);
+    let no_such_name = names.failure.is_some_and(no_such_name);
     if no_such_name && consistent {
         // Debatable, and OONI's: a name that does not exist counts as accessible.
         let why = status::NO_SUCH_NAME | status::IN_DNS;
@@ -124,8 +122,9 @@ fn decide(
     if no_such_name {
         return (by_names.0, by_names.1, status::DNS | status::IN_DNS);
     }
-    let dials = document.list("tcp_connect");
-    if !dials.is_empty() && dials.iter().all(|dial| dial["status"]["success"] != true) {
+    let mut dials = document.list("tcp_connect").peekable();
+    let connected = |dial: Value<'_>| dial.field("status").field("success").is_true();
+    if dials.peek().is_some() && !dials.any(connected) {
         let why = status::CONNECT | status::IN_CONNECT;
         return if consistent {
             (Blocking::By("tcp_ip"), Some(false), why)
@@ -133,13 +132,13 @@ fn decide(
             (by_names.0, by_names.1, status::DNS | why)
         };
     }
-    if failure(&control["failure"]).is_some() {
+    if failure(control.field("failure")).is_some() {
         return (Blocking::Unknown, None, status::CONTROL_FAILED);
     }
-    let Some(newest) = document.list("requests").first() else {
+    let Some(newest) = document.list("requests").next() else {
         return (Blocking::Unknown, None, status::NO_REQUESTS);
     };
-    if let Some(word) = failure(&newest["failure"]) {
+    if let Some(word) = failure(newest.field("failure")) {
         let (how, why) = match word {
             "connection_refused" => ("http-failure", status::CONNECT),
             "connection_reset" | "eof_error" => ("http-failure", status::READ_WRITE),
@@ -151,7 +150,7 @@ fn decide(
             _ => return (Blocking::Unknown, None, status::IN_HTTP),
         };
         // A redirect may have led elsewhere; the first hop is where the answer led.
-        if !consistent && document.list("requests").len() == 1 {
+        if !consistent && document.list("requests").count() == 1 {
             let why = status::DNS | status::IN_HTTP | why;
             return (by_names.0, by_names.1, why);
         }
@@ -174,49 +173,48 @@ fn no_such_name(failure: &str) -> bool {
 }
 
 /// What the system's resolver said of the target's name.
-struct Names {
+struct Names<'d> {
     literal: bool,
     addresses: BTreeSet<IpAddr>,
-    failure: Option<String>,
+    failure: Option<&'d str>,
 }
 
-impl Names {
-    fn new(document: &Document, host: &str) -> Self {
+impl<'d> Names<'d> {
+    fn new(document: &'d Document<'_>, host: &str) -> Self {
         let literal: Option<IpAddr> = host.parse().ok();
         let asked = || {
-            document.list("queries").iter().filter(|query| {
-                let (engine, name) = (text(&query["engine"]), text(&query["hostname"]));
+            document.list("queries").filter(|query| {
+                let [engine, name] = ["engine", "hostname"].map(|name| text(query.field(name)));
                 (is_system(engine) || engine.is_empty()) && name.eq_ignore_ascii_case(host)
             })
         };
-        let answered = asked().flat_map(|query| list(&query["answers"]));
+        let answered = asked().flat_map(|query| query.field("answers").items());
         let addresses: BTreeSet<_> =
             answered.filter_map(answer_address).chain(literal).collect();
-        let failed = || asked().find_map(|query| failure(&query["failure"]));
+        let failed = || asked().find_map(|query| failure(query.field("failure")));
         Self {
             literal: literal.is_some(),
-            failure: addresses.is_empty().then(failed).flatten().map(Into::into),
+            failure: addresses.is_empty().then(failed).flatten(),
             addresses,
         }
     }
 
-    fn consistent(&self, control: &Value, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> bool {
+    fn consistent(&self, control: Value<'_>, asn_of: &dyn Fn(IpAddr) -> Option<u32>) -> bool {
         if self.literal {
             return true;
         }
-        if let (Some(ours), Some(theirs)) = (&self.failure, failure(&control["dns"]["failure"]))
+        if let (Some(ours), Some(theirs)) =
+            (self.failure, failure(control.field("dns").field("failure")))
         {
             return theirs == "dns_name_error" && no_such_name(ours);
         }
-        let theirs: BTreeSet<IpAddr> = list(&control["dns"]["addrs"])
-            .iter()
+        let theirs: BTreeSet<IpAddr> = control
+            .field("dns")
+            .field("addrs")
+            .items()
             .filter_map(|ip| text(ip).parse().ok())
             .collect();
-        let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
-            let known = set.iter().filter_map(|ip| asn_of(*ip));
-            known.filter(|asn| *asn != 0).collect()
-        };
-        !networks(&self.addresses).is_disjoint(&networks(&theirs))
+        !networks(&self.addresses, asn_of).is_disjoint(&networks(&theirs, asn_of))
             || !self.addresses.is_disjoint(&theirs)
     }
 }
@@ -231,18 +229,24 @@ struct Pages {
 }
 
 impl Pages {
-    fn new(ours: &Value, control: &Value) -> Self {
-        let page = body(&ours["body"]);
-        let truncated = ours["body_is_truncated"] == true;
-        let (length, theirs) = (page.len() as i64, number(&control["body_length"]));
+    fn new(ours: Value<'_>, control: Value<'_>) -> Self {
+        let page = body(ours.field("body"));
+        let truncated = ours.field("body_is_truncated").is_true();
+        let (length, theirs) = (page.len() as i64, number(control.field("body_length")));
         let measurable = !truncated && length > 0 && theirs > 0;
-        let (code, expected) = (number(&ours["code"]), number(&control["status_code"]));
+        let (code, expected) = (
+            number(ours.field("code")),
+            number(control.field("status_code")),
+        );
         let coded = code > 0 && expected > 0;
-        let lower = |value: &Value| -> BTreeSet<String> {
+        let lower = |value: Value<'_>| -> BTreeSet<String> {
             let names = header_names(value);
             names.iter().map(|name| name.to_lowercase()).collect()
         };
-        let (mine, other) = (lower(&ours["headers"]), lower(&control["headers"]));
+        let (mine, other) = (
+            lower(ours.field("headers")),
+            lower(control.field("headers")),
+        );
         let telling =
             |names: &BTreeSet<String>| uncommon_headers(names.iter().map(String::as_str));
         let title = title(&page).filter(|_| !truncated);
@@ -256,7 +260,7 @@ impl Pages {
                 .then(|| mine == other || !telling(&mine).is_disjoint(&telling(&other))),
             title: title
                 .filter(|_| coded)
-                .map(|title| long_words(&title) == long_words(text(&control["title"]))),
+                .map(|title| long_words(&title) == long_words(text(control.field("title")))),
         }
     }
 }
@@ -265,7 +269,7 @@ impl Pages {
 mod tests {
     use super::super::{Document, judge};
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     /// A cleartext measurement by version 0.4 in which all went well.
     fn well() -> Value {
@@ -307,7 +311,7 @@ mod tests {
                 .pointer_mut(&format!("/test_keys/{pointer}"))
                 .expect(pointer) = value.clone();
         }
-        judge(&Document::new(document), &|_| None)
+        judge(&Document::new(&document), &|_| None)
     }
 
     #[track_caller]
@@ -410,7 +414,7 @@ mod tests {
         *document
             .pointer_mut("/test_keys/control/dns/addrs")
             .unwrap() = json!(["21.9.0.9"]);
-        let document = Document::new(document);
+        let document = Document::new(&document);
         let apart = judge(&document, &|_| None);
         assert_eq!(apart.verdict.dns_consistency, Some("inconsistent"));
         let together = judge(&document, &|_| Some(64500));
@@ -434,7 +438,7 @@ mod tests {
         );
         let mut odd = well();
         odd["input"] = json!(null);
-        let odd = judge(&Document::new(odd), &|_| None);
+        let odd = judge(&Document::new(&odd), &|_| None);
         assert_eq!(odd.unjudged, Some("its input is no URL"));
     }
 }

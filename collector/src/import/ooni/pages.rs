@@ -1,7 +1,7 @@
 //! Are two pages alike? The four measures of the HTTP diff.
 
 use super::observation::{Container, Page};
-use faultline_core::page::{long_words, uncommon_headers};
+use faultline_core::page::long_words;
 
 /// The HTTP diff of the first final response with the control's; `None` is "cannot tell".
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    pub(super) fn new(seen: &Container) -> Self {
+    pub(super) fn new(seen: &Container<'_>) -> Self {
         let ours = seen
             .endpoints
             .values()
@@ -29,20 +29,23 @@ impl Diff {
         Self::between(ours, &control.page)
     }
 
-    fn between(ours: &Page, control: &Page) -> Self {
+    fn between(ours: &Page<'_>, control: &Page<'_>) -> Self {
         let measurable = !ours.truncated && ours.length > 0 && control.length > 0;
         let (short, long) = (
             ours.length.min(control.length),
             ours.length.max(control.length),
         );
         let equal = ours.status == control.status;
-        let uncommon = |page: &Page| uncommon_headers(page.headers.iter().map(String::as_str));
         Self {
             proportion: measurable.then(|| short as f64 / long as f64),
             // A control that was turned away cannot say that another answer is wrong.
             status: (equal || control.status / 100 == 2).then_some(equal),
-            headers: Some(!uncommon(ours).is_disjoint(&uncommon(control))),
-            title: Some(long_words(&ours.title) == long_words(&control.title)),
+            headers: Some(
+                !ours
+                    .uncommon_headers()
+                    .is_disjoint(&control.uncommon_headers()),
+            ),
+            title: Some(long_words(&ours.title()) == long_words(&control.title())),
         }
     }
 

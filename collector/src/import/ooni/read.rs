@@ -2,8 +2,9 @@
 //! other, gzipped or not. What cannot be read is said with its line, and the rest is read
 //! all the same; never more than one document is held.
 
-use super::Document;
+use super::{Document, surrogates::characters};
 use flate2::read::MultiGzDecoder;
+use serde::de::IgnoredAny;
 use std::{
     collections::VecDeque,
     fs::File,
@@ -57,7 +58,7 @@ pub enum ReadError {
 }
 
 /// A measurement, and the line that it begins on.
-pub type Found = (u64, Document);
+pub type Found<'a> = (u64, Document<'a>);
 
 /// The measurements of a file; `-` is standard input.
 pub fn read_measurements(path: &Path) -> Result<Documents<Box<dyn BufRead>>, ReadError> {
@@ -92,7 +93,10 @@ pub struct Documents<R> {
     failed: Option<io::Error>,
     /// A document that began on an earlier line.
     open: Option<Open>,
-    ready: VecDeque<Result<Found, ReadError>>,
+    /// Documents that are not parsed yet, and what went wrong.
+    ready: VecDeque<Result<(u64, String), ReadError>>,
+    /// What the last document borrows from.
+    text: String,
     /// Lines before this one are read over.
     from: u64,
 }
@@ -120,6 +124,7 @@ impl<R: BufRead> Documents<R> {
             failed: None,
             open: None,
             ready: VecDeque::new(),
+            text: String::new(),
             from: 0,
         }
     }
@@ -130,6 +135,20 @@ impl<R: BufRead> Documents<R> {
     pub fn from_line(mut self, line: u64) -> Self {
         self.from = line;
         self
+    }
+
+    /// The next document, which stays in what was read until the one after it is asked for.
+    pub fn next_document(&mut self) -> Option<Result<Found<'_>, ReadError>> {
+        while self.ready.is_empty() && !self.ended {
+            self.step();
+        }
+        match self.ready.pop_front()? {
+            Ok((line, text)) => {
+                self.text = text;
+                Some(found(&self.path, line, &self.text))
+            }
+            Err(e) => Some(Err(e)),
+        }
     }
 
     fn step(&mut self) {
@@ -216,7 +235,8 @@ impl<R: BufRead> Documents<R> {
         // A measurement whole on its own line ends whatever was left open before it.
         if text.starts_with(b"{")
             && text.ends_with(b"}")
-            && Document::parse(text).is_ok_and(|document| document.is_measurement())
+            && Document::parse(&characters(text.to_vec()))
+                .is_ok_and(|document| document.is_measurement())
         {
             self.open = Some(open);
             self.give_up();
@@ -231,63 +251,51 @@ impl<R: BufRead> Documents<R> {
         } else if open.nesting.is_open() {
             self.open = Some(open);
         } else {
-            let parsed = Document::parse(&open.bytes);
-            self.found(open.line, parsed);
+            self.whole(open.line, open.bytes);
         }
     }
 
     fn begin(&mut self, text: &[u8]) {
-        let parsed = Document::parse(text);
         let mut nesting = Nesting::default();
         nesting.read(text);
-        if parsed.as_ref().is_err_and(serde_json::Error::is_eof) && nesting.is_open() {
+        let cut = || serde_json::from_slice::<IgnoredAny>(text).is_err_and(|e| e.is_eof());
+        if nesting.is_open() && cut() {
             self.open = Some(Open {
                 line: self.line,
                 bytes: text.to_vec(),
                 nesting,
             });
         } else {
-            self.found(self.line, parsed);
+            self.whole(self.line, text.to_vec());
         }
     }
 
-    fn found(&mut self, line: u64, parsed: Result<Document, serde_json::Error>) {
-        let reason = match parsed {
-            Ok(document) if document.is_measurement() => {
-                return self.ready.push_back(Ok((line, document)));
-            }
-            Ok(_) => "it has neither test_name nor test_keys".to_owned(),
-            Err(e) => {
-                // The library counts lines from the document's own first.
-                let what = e.to_string();
-                let what = what.split(" at line ").next().unwrap_or_default();
-                let below = (e.line() as u64).saturating_sub(1);
-                format!("{what} (line {}, column {})", line + below, e.column())
-            }
-        };
-        let path = self.path.clone();
-        self.ready
-            .push_back(Err(ReadError::Json { path, line, reason }));
+    fn whole(&mut self, line: u64, bytes: Vec<u8>) {
+        self.ready.push_back(Ok((line, characters(bytes))));
     }
 
     /// Whatever is open will not be whole.
     fn give_up(&mut self) {
         if let Some(open) = self.open.take() {
-            let parsed = Document::parse(&open.bytes);
-            self.found(open.line, parsed);
+            self.whole(open.line, open.bytes);
         }
     }
 }
 
-impl<R: BufRead> Iterator for Documents<R> {
-    type Item = Result<Found, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() && !self.ended {
-            self.step();
+fn found<'a>(path: &Path, line: u64, text: &'a str) -> Result<Found<'a>, ReadError> {
+    let reason = match Document::parse(text) {
+        Ok(document) if document.is_measurement() => return Ok((line, document)),
+        Ok(_) => "it has neither test_name nor test_keys".to_owned(),
+        Err(e) => {
+            // The library counts lines from the document's own first.
+            let what = e.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            let below = (e.line() as u64).saturating_sub(1);
+            format!("{what} (line {}, column {})", line + below, e.column())
         }
-        self.ready.pop_front()
-    }
+    };
+    let path = path.into();
+    Err(ReadError::Json { path, line, reason })
 }
 
 /// How deep in brackets the text so far ends. Strings do not go on over lines.
@@ -325,10 +333,16 @@ mod tests {
     use proptest::prelude::*;
     use std::io::{Cursor, Write as _};
 
+    fn lines<R: BufRead>(mut documents: Documents<R>) -> Vec<Result<u64, String>> {
+        let mut all = Vec::new();
+        while let Some(found) = documents.next_document() {
+            all.push(found.map(|(line, _)| line).map_err(|e| e.to_string()));
+        }
+        all
+    }
+
     fn read(bytes: &[u8]) -> Vec<Result<u64, String>> {
-        Documents::new(Path::new("x"), Cursor::new(bytes))
-            .map(|found| found.map(|(line, _)| line).map_err(|e| e.to_string()))
-            .collect()
+        lines(Documents::new(Path::new("x"), Cursor::new(bytes)))
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -341,10 +355,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        read_measurements(&path)
-            .unwrap()
-            .map(|found| found.map(|(line, _)| line).map_err(|e| e.to_string()))
-            .collect()
+        lines(read_measurements(&path).unwrap())
     }
 
     const ONE: &str = r#"{"test_name":"t","test_keys":{"a":["}",1]}}"#;
@@ -424,10 +435,8 @@ mod tests {
         let text = format!("nonsense\n{ONE}\n{ONE}\n");
         let from = |line| {
             let all = Documents::new(Path::new("x"), Cursor::new(text.as_bytes()));
-            let all = all
-                .from_line(line)
-                .map(|found| found.map(|(line, _)| line).ok());
-            all.collect::<Vec<_>>()
+            let all = lines(all.from_line(line)).into_iter();
+            all.map(Result::ok).collect::<Vec<_>>()
         };
         assert_eq!(from(3), [Some(3)]);
         assert_eq!(from(0), [None, Some(2), Some(3)]);
@@ -439,10 +448,19 @@ mod tests {
         let long = io::repeat(b'x').take(LONGEST as u64 + 1);
         let rest = format!("\n{ONE}\n");
         let both = io::Read::chain(long, Cursor::new(rest.into_bytes()));
-        let found: Vec<_> = Documents::new(Path::new("x"), BufReader::new(both)).collect();
-        assert!(matches!(&found[0], Err(ReadError::TooLong { line: 1, .. })));
-        assert!(matches!(&found[1], Ok((2, _))));
-        assert_eq!(found.len(), 2);
+        let found = lines(Documents::new(Path::new("x"), BufReader::new(both)));
+        assert!(matches!(&found[0], Err(e) if e.starts_with("x, line 1: longer than")));
+        assert_eq!(found[1..], [Ok(2)]);
+    }
+
+    #[test]
+    fn odd_characters_do_not_cost_a_document() {
+        for odd in [b"caf\xe9".as_slice(), br"caf\udce9"] {
+            let text = [br#"{"test_name":""#, odd, br#"","n":1}"#].concat();
+            let mut documents = Documents::new(Path::new("x"), Cursor::new(&text));
+            let (line, document) = documents.next_document().unwrap().unwrap();
+            assert_eq!((line, document.test_name()), (1, "caf\u{fffd}"));
+        }
     }
 
     use io::Read as _;

@@ -1,3 +1,7 @@
+#![allow(clippy::needless_pass_by_value)] // `json!` at the place of use
+
+mod table;
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,7 +11,7 @@ fn nowhere(_: IpAddr) -> Option<u32> {
 }
 
 fn verdict(document: Value) -> ClassicVerdict {
-    judge(&Document::new(document), &nowhere).verdict
+    judge(&Document::new(&document), &nowhere).verdict
 }
 
 /// A plain-HTTP measurement in which all went well.
@@ -177,7 +181,7 @@ fn lies_about_names_decide_whatever_follows() {
     *document
         .pointer_mut("/test_keys/control/dns/addrs")
         .unwrap() = json!(["21.9.0.9"]);
-    let same_network = judge(&Document::new(document), &|_| Some(64500)).verdict;
+    let same_network = judge(&Document::new(&document), &|_| Some(64500)).verdict;
     assert_eq!(same_network.dns_consistency, Some("consistent"));
     assert_eq!(with(&[elsewhere]).dns_consistency, Some("inconsistent"));
 }
@@ -278,7 +282,7 @@ fn the_likelihoods_of_ooni_itself() {
     let mut wrong = Vec::new();
     for (name, files) in expected.as_object().unwrap() {
         let document = read(data.join(files["measurement"].as_str().unwrap()));
-        let got = likelihoods(&Document::new(document), &|ip| map.asn_of(ip), None);
+        let got = likelihoods(&Document::new(&document), &|ip| map.asn_of(ip), None);
         for (key, range) in files["loni"].as_object().unwrap() {
             let mut words = key.split('_');
             let top = key.starts_with("top_") && words.next().is_some();
@@ -319,7 +323,9 @@ fn the_analyses_of_ooni_itself() {
     let expected = read(data.join("expected.json"));
     for (name, files) in expected.as_object().unwrap() {
         let file = |kind: &str| read(data.join(files[kind].as_str().unwrap()));
-        let all = observation::Container::new(&Document::new(file("measurement")));
+        let measurement = file("measurement");
+        let document = Document::new(&measurement);
+        let all = observation::Container::new(&document);
         let classic = all.classic();
         for (kind, seen) in [("analysis", &all), ("analysis_classic", &classic)] {
             let want = file(kind);
@@ -488,12 +494,38 @@ proptest! {
 
 /// Everything that is done with a document, on octets that nobody promised anything of.
 fn take(bytes: &[u8]) {
-    let found = super::Documents::new(std::path::Path::new("x"), std::io::Cursor::new(bytes));
-    for (_, document) in found.flatten() {
-        let _ = super::judge(&document, &|_| None);
-        let _ = super::likelihoods(&document, &|_| None, None);
-        let _ = super::convert(&document, &|_| None);
+    let path = std::path::Path::new("x");
+    let mut found = super::Documents::new(path, std::io::Cursor::new(bytes));
+    while let Some(found) = found.next_document() {
+        if let Ok((_, document)) = found {
+            let said = everything(&document);
+            // Once more, from what it says on one line: order and white space say nothing.
+            let again = String::from_utf8(document.to_json()).unwrap();
+            assert_eq!(everything(&Document::parse(&again).unwrap()), said);
+        }
     }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let tree: Result<Value, _> = serde_json::from_str(text);
+        match (Document::parse(text), &tree) {
+            (Ok(read), Ok(tree)) => {
+                assert_eq!(everything(&read), everything(&Document::new(tree)));
+            }
+            (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
+            (one, other) => panic!("{one:?} {other:?}"),
+        }
+    }
+}
+
+/// All that is made of a document.
+fn everything(
+    document: &Document<'_>,
+) -> (Judged, Likelihoods, Result<Converted, Unusable>, [u8; 32]) {
+    (
+        super::judge(document, &nowhere),
+        super::likelihoods(document, &nowhere, None),
+        super::convert(document, &|_| None),
+        document.digest(),
+    )
 }
 
 /// Where the samples are; none without the shared folder.

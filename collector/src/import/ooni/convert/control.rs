@@ -1,7 +1,10 @@
 //! What did OONI's test helper see? Its answer becomes a control report, so that the
 //! published rules can compare. It says nothing of redirects: the page is the last one.
 
-use super::super::document::{failure, hostname, list, number, text};
+use super::super::{
+    document::{failure, hostname, number, text},
+    tape::Value,
+};
 use super::{Scene, clip, requests, steps, words};
 use faultline_core::{
     failure::{Failure, Layer},
@@ -13,7 +16,6 @@ use faultline_core::{
     time::UnixTime,
     value::Ip,
 };
-use serde_json::{Map, Value};
 use std::net::IpAddr;
 
 /// Entries kept of each of its lists.
@@ -24,11 +26,14 @@ const TITLE_CAP: usize = 4096;
 /// `None` where the test helper could not be asked.
 pub(super) fn report(scene: &Scene<'_>, started: UnixTime) -> Option<ControlReport> {
     let document = scene.document;
-    let control = document.key("control").as_object()?;
+    let control = document.key("control");
+    if !control.is_map() {
+        return None;
+    }
     if failure(document.key("control_failure")).is_some() {
         return None;
     }
-    let asked = text(&document.key("x_control_request")["http_request"]);
+    let asked = text(document.key("x_control_request").field("http_request"));
     let url = if asked.is_empty() {
         document.input()
     } else {
@@ -38,13 +43,18 @@ pub(super) fn report(scene: &Scene<'_>, started: UnixTime) -> Option<ControlRepo
     let host = hostname(url)?;
     // Of a target that is an address there is nothing to look up, and the helper says so in
     // words that look like a denial.
-    if host.parse::<IpAddr>().is_err() && control.contains_key("dns") {
-        observations.extend(lookups(&host, &control["dns"]));
+    let dns = control.given("dns");
+    if let Some(dns) = dns.filter(|_| host.parse::<IpAddr>().is_err()) {
+        observations.extend(lookups(host, dns));
     }
     observations.extend(connects(scene, control));
     observations.extend(handshakes(control));
     observations.extend(fetch(url, control));
-    let helper = text(&document.top("test_helpers")["backend"]["address"]);
+    let helper = document
+        .top("test_helpers")
+        .field("backend")
+        .field("address");
+    let helper = text(helper);
     Some(ControlReport {
         target: super::url(document.input()),
         taken: started,
@@ -56,11 +66,10 @@ pub(super) fn report(scene: &Scene<'_>, started: UnixTime) -> Option<ControlRepo
 }
 
 fn entries<'a>(
-    control: &'a Map<String, Value>,
+    control: Value<'a>,
     name: &str,
-) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let map = control.get(name).and_then(Value::as_object);
-    map.into_iter().flatten().take(CAP)
+) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+    control.field(name).sorted().into_iter().take(CAP)
 }
 
 fn seen(step: Step, failure: Option<Failure>) -> Observation {
@@ -73,10 +82,11 @@ fn seen(step: Step, failure: Option<Failure>) -> Observation {
 }
 
 /// The addresses by family; where there are none, why.
-fn lookups(host: &str, dns: &Value) -> Vec<Observation> {
-    let word = failure(&dns["failure"]).map(|word| words::failure(word, Layer::Dns));
-    let ips = list(&dns["addrs"])
-        .iter()
+fn lookups(host: &str, dns: Value<'_>) -> Vec<Observation> {
+    let word = failure(dns.field("failure")).map(|word| words::failure(word, Layer::Dns));
+    let ips = dns
+        .field("addrs")
+        .items()
         .filter_map(|ip| text(ip).parse::<IpAddr>().ok());
     let (four, six): (Vec<_>, Vec<_>) = ips.take(CAP).partition(IpAddr::is_ipv4);
     let mut families = vec![(1, four), (28, six)];
@@ -116,7 +126,7 @@ fn lookups(host: &str, dns: &Value) -> Vec<Observation> {
     families.into_iter().map(lookup).collect()
 }
 
-fn connects(scene: &Scene<'_>, control: &Map<String, Value>) -> Vec<Observation> {
+fn connects(scene: &Scene<'_>, control: Value<'_>) -> Vec<Observation> {
     entries(control, "tcp_connect")
         .filter_map(|(at, ended)| {
             let (ip, port) = super::socket(at)?;
@@ -127,19 +137,19 @@ fn connects(scene: &Scene<'_>, control: &Map<String, Value>) -> Vec<Observation>
                 scene.source(ip.0)
             };
             let failed =
-                failure(&ended["failure"]).map(|word| words::failure(word, Layer::Tcp));
+                failure(ended.field("failure")).map(|word| words::failure(word, Layer::Tcp));
             Some(seen(Step::Connect(Connect { ip, port, source }), failed))
         })
         .collect()
 }
 
-fn handshakes(control: &Map<String, Value>) -> Vec<Observation> {
+fn handshakes(control: Value<'_>) -> Vec<Observation> {
     entries(control, "tls_handshake")
         .filter_map(|(at, ended)| {
             let (ip, port) = super::socket(at)?;
             let failed =
-                failure(&ended["failure"]).map(|word| words::failure(word, Layer::Tls));
-            let name = text(&ended["server_name"]);
+                failure(ended.field("failure")).map(|word| words::failure(word, Layer::Tls));
+            let name = text(ended.field("server_name"));
             let step = Step::Handshake(Handshake {
                 ip,
                 port,
@@ -159,18 +169,16 @@ fn handshakes(control: &Map<String, Value>) -> Vec<Observation> {
 }
 
 /// The page that the helper ended at. Its address is not told, nor is its digest.
-fn fetch(url: &str, control: &Map<String, Value>) -> Option<Observation> {
-    let page = control
-        .get("http_request")
-        .filter(|page| page.is_object())?;
-    let status = u16::try_from(number(&page["status_code"]))
+fn fetch(url: &str, control: Value<'_>) -> Option<Observation> {
+    let page = control.given("http_request").filter(|page| page.is_map())?;
+    let status = u16::try_from(number(page.field("status_code")))
         .ok()
         .filter(|code| *code > 0);
-    let failed = match failure(&page["failure"]) {
+    let failed = match failure(page.field("failure")) {
         Some(word) => Some(words::failure(word, Layer::Http)),
         None => status.is_none().then_some(Failure::Unknown(u16::MAX)),
     };
-    let title = text(&page["title"]);
+    let title = text(page.field("title"));
     let step = Step::Fetch(Fetch {
         url: super::url(url),
         ip: requests::UNTOLD,
@@ -178,7 +186,7 @@ fn fetch(url: &str, control: &Map<String, Value>) -> Option<Observation> {
         depth: 0,
         status,
         headers: requests::headers(page),
-        body_length: u64::try_from(number(&page["body_length"])).unwrap_or(0),
+        body_length: u64::try_from(number(page.field("body_length"))).unwrap_or(0),
         body_truncated: false,
         body_sha256: None,
         body: None,

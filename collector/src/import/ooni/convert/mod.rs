@@ -16,8 +16,9 @@ pub(crate) mod words;
 
 use super::{
     Document, Judged,
-    document::{answer_address, hostname, list, number, text},
+    document::{answer_address, hostname, number, text},
     judge,
+    tape::Value,
 };
 use faultline_core::{
     failure::Failure,
@@ -29,7 +30,6 @@ use faultline_core::{
     time::ClockQuality,
     value::Ip,
 };
-use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -72,7 +72,7 @@ const LIST_CAP: usize = 512;
 /// same measurement, however it is written down. `asn_of` is asked for addresses whose
 /// network the document does not give.
 pub fn convert(
-    document: &Document,
+    document: &Document<'_>,
     asn_of: &dyn Fn(IpAddr) -> Option<Asn>,
 ) -> Result<Converted, Unusable> {
     let judged = |networks: &BTreeMap<IpAddr, Asn>| {
@@ -87,7 +87,7 @@ pub fn convert(
 /// The same, with the classic verdict that `judged` gives, told the networks that the document
 /// names: who has judged already need not do so twice.
 pub(super) fn convert_judged(
-    document: &Document,
+    document: &Document<'_>,
     judged: impl FnOnce(&BTreeMap<IpAddr, Asn>) -> Judged,
 ) -> Result<Converted, Unusable> {
     if document.test_name() != "web_connectivity" {
@@ -104,7 +104,7 @@ pub(super) fn convert_judged(
         .take(LIST_CAP * 16)
         .map(|(ip, asn)| (ip, Asn(asn)))
         .collect();
-    let mut scene = Scene::new(document, &host);
+    let mut scene = Scene::new(document, host);
     let mut observations = names::lookups(&mut scene);
     observations.extend(steps::connects(&mut scene));
     observations.extend(steps::handshakes(&mut scene));
@@ -122,7 +122,7 @@ pub(super) fn convert_judged(
         .zip(document.digest())
         .for_each(|(to, from)| *to = from);
     let asn = text(document.top("probe_asn")).strip_prefix("AS");
-    let tunnelled = text(&document.top("annotations")["network_type"]) == "vpn";
+    let tunnelled = text(document.top("annotations").field("network_type")) == "vpn";
     Ok(Converted {
         measurement: Measurement {
             id: MeasurementId(id),
@@ -166,7 +166,7 @@ pub(super) fn convert_judged(
 
 /// What the steps of one document have in common.
 struct Scene<'a> {
-    document: &'a Document,
+    document: &'a Document<'a>,
     /// The target, where it is an address.
     literal: Option<IpAddr>,
     /// Addresses that the probe was told.
@@ -180,25 +180,21 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(document: &'a Document, host: &str) -> Self {
+    fn new(document: &'a Document<'a>, host: &str) -> Self {
         let answers = document
             .list("queries")
-            .iter()
-            .flat_map(|q| list(&q["answers"]));
-        let helped = list(&document.key("control")["dns"]["addrs"]);
-        let events = document.list("tcp_connect").iter();
+            .flat_map(|q| q.field("answers").items());
+        let helped = document.key("control").field("dns").field("addrs").items();
+        let tied = document.list("tcp_connect").filter_map(|event| {
+            let transaction = number(event.field("transaction_id"));
+            (transaction != 0).then_some((transaction, endpoint(event)?))
+        });
         Self {
             document,
             literal: host.parse().ok(),
             answered: answers.filter_map(answer_address).collect(),
-            helped: helped
-                .iter()
-                .filter_map(|ip| text(ip).parse().ok())
-                .collect(),
-            endpoints: events
-                .filter(|event| number(&event["transaction_id"]) != 0)
-                .filter_map(|event| Some((number(&event["transaction_id"]), endpoint(event)?)))
-                .collect(),
+            helped: helped.filter_map(|ip| text(ip).parse().ok()).collect(),
+            endpoints: tied.collect(),
             cut: false,
         }
     }
@@ -214,17 +210,18 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn capped<'b>(&mut self, events: &'b [Value]) -> &'b [Value] {
-        self.cut |= events.len() > LIST_CAP;
-        events.get(..LIST_CAP).unwrap_or(events)
+    fn capped(&mut self, mut events: impl Iterator<Item = Value<'a>>) -> Vec<Value<'a>> {
+        let kept = events.by_ref().take(LIST_CAP).collect();
+        self.cut |= events.next().is_some();
+        kept
     }
 }
 
-fn observation(event: &Value, step: Step, failure: Option<Failure>) -> Observation {
-    let ended = words::micros(&event["t"]);
+fn observation(event: Value<'_>, step: Step, failure: Option<Failure>) -> Observation {
+    let ended = words::micros(event.field("t"));
     Observation {
         // Older documents tell the end alone.
-        started: event.get("t0").map_or(ended, words::micros),
+        started: event.given("t0").map_or(ended, words::micros),
         ended,
         step,
         failure,
@@ -232,9 +229,9 @@ fn observation(event: &Value, step: Step, failure: Option<Failure>) -> Observati
 }
 
 /// The address and port of a connection, where they are told.
-fn endpoint(event: &Value) -> Option<(Ip, u16)> {
-    let ip = text(&event["ip"]).parse().ok()?;
-    let port = event["port"].as_u64()?.try_into().ok()?;
+fn endpoint(event: Value<'_>) -> Option<(Ip, u16)> {
+    let ip = text(event.field("ip")).parse().ok()?;
+    let port = event.field("port").as_u64()?.try_into().ok()?;
     Some((Ip(ip), port))
 }
 

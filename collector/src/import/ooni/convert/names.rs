@@ -1,7 +1,10 @@
 //! Which names were asked of whom, and what came back? `queries` (df-002), the replies that
 //! came late, and what a `whoami` name told of the resolvers.
 
-use super::super::document::{answer_address, base64, failure, list, tag, text};
+use super::super::{
+    document::{answer_address, base64, failure, tag, text},
+    tape::Value,
+};
 use super::{Scene, clip, observation, words};
 use faultline_core::{
     dns::Message,
@@ -9,7 +12,6 @@ use faultline_core::{
     observation::{DnsTransport, Lookup, Observation, Reply, ResolverRole, Step},
     value::{Blob, Ip},
 };
-use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
 
 /// Octets kept of a reply; addresses and aliases kept of an answer.
@@ -23,18 +25,23 @@ const AAAA: u16 = 28;
 pub(super) fn lookups(scene: &mut Scene<'_>) -> Vec<Observation> {
     let document = scene.document;
     // Queries for other types of record stand apart.
-    let apart = ["x_do53", "x_doh"].map(|name| list(&document.key(name)["queries"]));
-    let all = [document.list("queries"), apart[0], apart[1]].concat();
-    let late = scene.capped(document.list("x_dns_duplicate_responses"));
+    let apart = ["x_do53", "x_doh"].map(|name| document.key(name).field("queries").items());
+    let all = document.list("queries").chain(apart.into_iter().flatten());
+    let late: Vec<_> = scene
+        .capped(document.list("x_dns_duplicate_responses"))
+        .into_iter()
+        .map(|reply| (question(reply), reply))
+        .collect();
     let mut seen = Vec::new();
-    for query in scene.capped(&all) {
+    for query in scene.capped(all) {
+        let asked = question(query);
         for rtype in types(query) {
             let Some(mut step) = lookup(query, rtype) else {
                 continue;
             };
-            let again = late.iter().filter(|reply| same_question(query, reply));
-            for reply in again.take(ANSWERS_CAP) {
-                step.replies.push(self::reply(reply, rtype));
+            let again = late.iter().filter(|(answers, _)| *answers == asked);
+            for (_, reply) in again.take(ANSWERS_CAP) {
+                step.replies.push(self::reply(*reply, rtype));
             }
             let failed = failed(query, &step, rtype);
             seen.push(observation(query, Step::Lookup(step), failed));
@@ -46,11 +53,11 @@ pub(super) fn lookups(scene: &mut Scene<'_>) -> Vec<Observation> {
 
 /// The system's resolver is asked for both families at once (`ANY`): an answer is told by
 /// family, a failure is one of both, as for our own probes.
-fn types(query: &Value) -> Vec<u16> {
-    match text(&query["query_type"]) {
+fn types(query: Value<'_>) -> Vec<u16> {
+    match text(query.field("query_type")) {
         "ANY" => {
             let has = |v4: bool| {
-                let mut ips = list(&query["answers"]).iter().filter_map(answer_address);
+                let mut ips = query.field("answers").items().filter_map(answer_address);
                 ips.any(|ip| ip.is_ipv4() == v4)
             };
             match (has(true), has(false)) {
@@ -63,25 +70,25 @@ fn types(query: &Value) -> Vec<u16> {
     }
 }
 
-fn lookup(query: &Value, rtype: u16) -> Option<Lookup> {
+fn lookup(query: Value<'_>, rtype: u16) -> Option<Lookup> {
     // Our own export says whose resolver it was; OONI's engines do not.
     let plain = match tag(query, "role") {
         Some("network") => ResolverRole::Network,
         Some("non_resolver") => ResolverRole::NonResolver,
         _ => ResolverRole::Public,
     };
-    let (role, transport) = match text(&query["engine"]) {
+    let (role, transport) = match text(query.field("engine")) {
         "udp" => (plain, DnsTransport::Udp),
         "tcp" => (plain, DnsTransport::Tcp),
         "dot" => (ResolverRole::Encrypted, DnsTransport::Tls),
         "doh" | "doh3" => (ResolverRole::Encrypted, DnsTransport::Https),
         _ => (ResolverRole::System, DnsTransport::System),
     };
-    let name = super::name(text(&query["hostname"]));
+    let name = super::name(text(query.field("hostname")));
     if name.is_empty() {
         return None;
     }
-    let address = text(&query["resolver_address"]);
+    let address = text(query.field("resolver_address"));
     let resolver = address
         .parse::<SocketAddr>()
         .map(|at| at.ip())
@@ -92,7 +99,7 @@ fn lookup(query: &Value, rtype: u16) -> Option<Lookup> {
     let spoke = !first.addresses.is_empty()
         || !first.aliases.is_empty()
         || first.raw.is_some()
-        || (transport != DnsTransport::System && answered(failure(&query["failure"])));
+        || (transport != DnsTransport::System && answered(failure(query.field("failure"))));
     Some(Lookup {
         name,
         rtype,
@@ -139,15 +146,16 @@ fn rcode(failure: Failure) -> Option<u16> {
 }
 
 /// One reply as the document tells it; what only the datagram knows is read from there.
-fn reply(query: &Value, rtype: u16) -> Reply {
-    let word = failure(&query["failure"]).map(|word| words::failure(word, Layer::Dns));
-    let said = query["rcode"]
+fn reply(query: Value<'_>, rtype: u16) -> Reply {
+    let word = failure(query.field("failure")).map(|word| words::failure(word, Layer::Dns));
+    let said = query
+        .field("rcode")
         .as_u64()
         .and_then(|rcode| u16::try_from(rcode).ok());
-    let started = words::micros(&query["t0"]);
+    let started = words::micros(query.field("t0"));
     let mut reply = Reply {
-        after: match query.get("t0") {
-            Some(_) => words::micros(&query["t"]).saturating_sub(started),
+        after: match query.given("t0") {
+            Some(_) => words::micros(query.field("t")).saturating_sub(started),
             None => 0,
         },
         from: None,
@@ -167,19 +175,19 @@ fn reply(query: &Value, rtype: u16) -> Reply {
         AAAA => ip.is_ipv6(),
         _ => false,
     };
-    for answer in list(&query["answers"]).iter().take(ANSWERS_CAP) {
+    for answer in query.field("answers").items().take(ANSWERS_CAP) {
         let address = answer_address(answer).filter(of_type);
         reply.addresses.extend(address.map(Ip));
-        if text(&answer["answer_type"]) == "CNAME" {
-            let alias = text(&answer["hostname"]).trim_end_matches('.');
+        if text(answer.field("answer_type")) == "CNAME" {
+            let alias = text(answer.field("hostname")).trim_end_matches('.');
             reply.aliases.push(clip(alias, 255));
         }
-        if let Some(ttl) = answer["ttl"].as_u64() {
+        if let Some(ttl) = answer.field("ttl").as_u64() {
             let ttl = u32::try_from(ttl).unwrap_or(u32::MAX);
             reply.ttl = Some(reply.ttl.map_or(ttl, |least| least.min(ttl)));
         }
     }
-    let mut raw = base64(text(&query["raw_response"]));
+    let mut raw = base64(text(query.field("raw_response")));
     if let Ok(message) = Message::parse(&raw) {
         reply.rcode = message.rcode().0;
         reply.flags = message.header().flags();
@@ -196,8 +204,8 @@ fn reply(query: &Value, rtype: u16) -> Reply {
 
 /// How the lookup ended. An answer to `ANY` without addresses of one family, or one that
 /// holds aliases alone, is no answer.
-fn failed(query: &Value, lookup: &Lookup, rtype: u16) -> Option<Failure> {
-    let word = failure(&query["failure"]).map(|word| words::failure(word, Layer::Dns));
+fn failed(query: Value<'_>, lookup: &Lookup, rtype: u16) -> Option<Failure> {
+    let word = failure(query.field("failure")).map(|word| words::failure(word, Layer::Dns));
     let empty = matches!(rtype, A | AAAA)
         && lookup
             .replies
@@ -206,8 +214,8 @@ fn failed(query: &Value, lookup: &Lookup, rtype: u16) -> Option<Failure> {
     word.or(empty.then_some(Failure::DnsNoAnswer))
 }
 
-/// Whether a reply that came late answers the query.
-fn same_question(query: &Value, late: &Value) -> bool {
+/// By what a reply that came late belongs to a query.
+fn question(event: Value<'_>) -> [Value<'_>; 5] {
     [
         "engine",
         "hostname",
@@ -215,26 +223,26 @@ fn same_question(query: &Value, late: &Value) -> bool {
         "resolver_address",
         "transaction_id",
     ]
-    .iter()
-    .all(|field| query[field] == late[field])
+    .map(|name| event.field(name))
 }
 
 /// `whoami.v4.powerdns.org` answers with the address that the query came from: which
 /// resolver really asks.
-fn whoami(told: &Value) -> Vec<Observation> {
-    let system = (list(&told["system_v4"]), ResolverRole::System, None);
-    let public = told["udp_v4"].as_object().into_iter().flatten();
-    let public = public.map(|(resolver, told)| {
-        let at = resolver.parse::<SocketAddr>().ok();
-        (list(told), ResolverRole::Public, at.map(|at| Ip(at.ip())))
-    });
+fn whoami(told: Value<'_>) -> Vec<Observation> {
+    let system = (told.field("system_v4").items(), ResolverRole::System, None);
+    let public = told
+        .field("udp_v4")
+        .sorted()
+        .into_iter()
+        .map(|(resolver, told)| {
+            let at = resolver.parse::<SocketAddr>().ok();
+            (told.items(), ResolverRole::Public, at.map(|at| Ip(at.ip())))
+        });
     std::iter::once(system)
         .chain(public)
         .take(16)
         .filter_map(|(told, role, resolver)| {
-            let ips = told
-                .iter()
-                .filter_map(|one| text(&one["address"]).parse().ok());
+            let ips = told.filter_map(|one| text(one.field("address")).parse().ok());
             let addresses: Vec<Ip> = ips.take(ANSWERS_CAP).map(Ip).collect();
             if addresses.is_empty() {
                 return None;
@@ -251,12 +259,12 @@ fn whoami(told: &Value) -> Vec<Observation> {
                 resolver_name: None,
                 replies: vec![Reply {
                     addresses,
-                    ..reply(&Value::Null, A)
+                    ..reply(Value::default(), A)
                 }],
                 watched: 0,
                 attempt: 0,
             });
-            Some(observation(&Value::Null, step, None))
+            Some(observation(Value::default(), step, None))
         })
         .collect()
 }

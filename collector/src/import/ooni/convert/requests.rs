@@ -1,7 +1,10 @@
 //! Which pages came back? `requests` (df-001), the newest first; depths are those of the
 //! tags, or, where there are none, of the order.
 
-use super::super::document::{body, failure, list, number, tag, text};
+use super::super::{
+    document::{body, failure, number, tag, text},
+    tape::Value,
+};
 use super::{Scene, clip, observation, steps, words};
 use faultline_core::{
     failure::Layer,
@@ -9,7 +12,6 @@ use faultline_core::{
     page::title,
     value::{Blob, Ip},
 };
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -29,10 +31,11 @@ pub(super) const UNTOLD: Ip = Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
 pub(super) fn fetches(scene: &mut Scene<'_>) -> Vec<Observation> {
     let all = scene.document.list("requests");
-    scene.cut |= all.len() > REQUESTS_CAP;
+    let count = all.clone().count();
+    scene.cut |= count > REQUESTS_CAP;
     let (mut seen, mut room) = (Vec::new(), BODIES_CAP);
-    for (index, event) in all.iter().enumerate().take(REQUESTS_CAP) {
-        let from_order = all.len() - 1 - index;
+    for (index, event) in all.enumerate().take(REQUESTS_CAP) {
+        let from_order = count - 1 - index;
         let depth = tag(event, "depth").and_then(|depth| depth.parse().ok());
         let depth = depth.unwrap_or_else(|| u8::try_from(from_order).unwrap_or(u8::MAX));
         if let Some(mut fetch) = fetch(scene, event, depth) {
@@ -41,7 +44,8 @@ pub(super) fn fetches(scene: &mut Scene<'_>) -> Vec<Observation> {
                 excerpt.0.truncate(room.min(EXCERPT_CAP));
                 room -= excerpt.0.len();
             }
-            let failed = failure(&event["failure"]).map(|w| words::failure(w, Layer::Http));
+            let failed =
+                failure(event.field("failure")).map(|w| words::failure(w, Layer::Http));
             seen.push(observation(event, Step::Fetch(fetch), failed));
         }
     }
@@ -53,17 +57,17 @@ pub(super) fn fetches(scene: &mut Scene<'_>) -> Vec<Observation> {
     seen
 }
 
-fn fetch(scene: &Scene<'_>, event: &Value, depth: u8) -> Option<Fetch> {
-    let (request, response) = (&event["request"], &event["response"]);
-    let url = text(&request["url"]);
+fn fetch(scene: &Scene<'_>, event: Value<'_>, depth: u8) -> Option<Fetch> {
+    let (request, response) = (event.field("request"), event.field("response"));
+    let url = text(request.field("url"));
     if url.is_empty() {
         return None;
     }
-    let transaction = number(&event["transaction_id"]);
-    let told = super::socket(text(&event["address"]))
+    let transaction = number(event.field("transaction_id"));
+    let told = super::socket(text(event.field("address")))
         .or_else(|| scene.endpoints.get(&transaction).copied());
     let (ip, port) = told.unwrap_or((UNTOLD, super::port(url)));
-    let status = u16::try_from(number(&response["code"]))
+    let status = u16::try_from(number(response.field("code")))
         .ok()
         .filter(|code| *code > 0);
     let headers = headers(response);
@@ -75,9 +79,9 @@ fn fetch(scene: &Scene<'_>, event: &Value, depth: u8) -> Option<Fetch> {
                 .find(|h| h.name.eq_ignore_ascii_case("location"))
         })
         .map(|h| h.value.clone());
-    let page = status.map(|_| body(&response["body"]));
+    let page = status.map(|_| body(response.field("body")));
     // Documents that tie no handshake to a request come from clients that always verify.
-    let secure = url.starts_with("https://") && failure(&event["failure"]).is_none();
+    let secure = url.starts_with("https://") && failure(event.field("failure")).is_none();
     let authenticated = secure && (transaction == 0 || steps::proved(scene, transaction));
     Some(Fetch {
         url: super::url(url),
@@ -88,30 +92,31 @@ fn fetch(scene: &Scene<'_>, event: &Value, depth: u8) -> Option<Fetch> {
         headers,
         body_length: page.as_ref().map_or(0, |page| page.len() as u64),
         // Some versions set the request's flag where the response's is meant.
-        body_truncated: response["body_is_truncated"] == true
-            || request["body_is_truncated"] == true,
+        body_truncated: response.field("body_is_truncated").is_true()
+            || request.field("body_is_truncated").is_true(),
         body_sha256: page
             .as_ref()
             .map(|page| Blob(Sha256::digest(page).to_vec())),
         title: page.as_deref().and_then(title),
-        body: page.map(Blob),
+        body: page.map(|page| Blob(page.into_owned())),
         location,
         authenticated,
     })
 }
 
 /// Headers in their order where that is told, else by name.
-pub(super) fn headers(response: &Value) -> Vec<Header> {
-    let pairs: Vec<(&str, &Value)> = match (&response["headers_list"], &response["headers"]) {
-        (Value::Array(pairs), _) | (Value::Null, Value::Array(pairs)) => pairs
-            .iter()
-            .map(|pair| (text(&pair[0]), &pair[1]))
-            .collect(),
-        (_, Value::Object(map)) => map
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
-            .collect(),
-        _ => Vec::new(),
+pub(super) fn headers(response: Value<'_>) -> Vec<Header> {
+    let (ordered, named) = (response.field("headers_list"), response.field("headers"));
+    let list = if ordered.is_null() { named } else { ordered };
+    let pairs: Vec<(&str, Value<'_>)> = if list.is_list() {
+        let pairs = list.items().map(|pair| {
+            let mut parts = pair.items();
+            let mut part = || parts.next().unwrap_or_default();
+            (text(part()), part())
+        });
+        pairs.collect()
+    } else {
+        named.sorted().into_iter().collect()
     };
     pairs
         .into_iter()
@@ -125,7 +130,7 @@ pub(super) fn headers(response: &Value) -> Vec<Header> {
 }
 
 /// A value: a string, a list of them, or base64 of one that is not UTF-8.
-fn value_of(value: &Value) -> String {
-    let first = list(value).first().unwrap_or(value);
+fn value_of(value: Value<'_>) -> String {
+    let first = value.items().next().unwrap_or(value);
     String::from_utf8_lossy(&body(first)).into_owned()
 }

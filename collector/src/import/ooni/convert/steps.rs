@@ -1,7 +1,10 @@
 //! Which addresses were connected to, and how did the handshakes end? `tcp_connect` (df-005)
 //! and `tls_handshakes` (df-006).
 
-use super::super::document::{base64, failure, list, number, text};
+use super::super::{
+    document::{base64, failure, number, text},
+    tape::Value,
+};
 use super::{Scene, clip, observation, words};
 use faultline_core::{
     failure::{Failure, Layer},
@@ -10,7 +13,6 @@ use faultline_core::{
     },
     value::Blob,
 };
-use serde_json::Value;
 
 /// Certificates kept of a chain, and octets of each: as our own probes do.
 const CHAIN_CAP: usize = 8;
@@ -18,9 +20,9 @@ const CERTIFICATE_CAP: usize = 8192;
 
 pub(super) fn connects(scene: &mut Scene<'_>) -> Vec<Observation> {
     let events = scene.capped(scene.document.list("tcp_connect"));
-    let connect = |event: &Value| {
+    let connect = |event: Value<'_>| {
         let (ip, port) = super::endpoint(event)?;
-        let word = failure(&event["status"]["failure"]);
+        let word = failure(event.field("status").field("failure"));
         let step = Step::Connect(Connect {
             ip,
             port,
@@ -29,35 +31,36 @@ pub(super) fn connects(scene: &mut Scene<'_>) -> Vec<Observation> {
         let failed = word.map(|word| words::failure(word, Layer::Tcp));
         Some(observation(event, step, failed))
     };
-    events.iter().filter_map(connect).collect()
+    events.into_iter().filter_map(connect).collect()
 }
 
 pub(super) fn handshakes(scene: &mut Scene<'_>) -> Vec<Observation> {
     let events = scene.capped(scene.document.list("tls_handshakes"));
     let mut seen = Vec::new();
     for event in events {
-        let own = super::socket(text(&event["address"]));
+        let own = super::socket(text(event.field("address")));
         let tied = || {
-            let transaction = number(&event["transaction_id"]);
+            let transaction = number(event.field("transaction_id"));
             scene.endpoints.get(&transaction).copied()
         };
         let Some((ip, port)) = own.or_else(tied) else {
             continue;
         };
-        let failed = failure(&event["failure"]).map(|word| words::failure(word, Layer::Tls));
-        let (chain, cut) = chain(&event["peer_certificates"]);
+        let failed =
+            failure(event.field("failure")).map(|word| words::failure(word, Layer::Tls));
+        let (chain, cut) = chain(event.field("peer_certificates"));
         scene.cut |= cut;
         let step = Step::Handshake(Handshake {
             ip,
             port,
-            server_name: named(&super::name(text(&event["server_name"]))),
+            server_name: named(&super::name(text(event.field("server_name")))),
             role: HandshakeRole::Target,
             stage: stage(failed, &chain),
-            version: words::version(text(&event["tls_version"])),
-            cipher: words::cipher(text(&event["cipher_suite"])),
-            alpn: named(text(&event["negotiated_protocol"])),
+            version: words::version(text(event.field("tls_version"))),
+            cipher: words::cipher(text(event.field("cipher_suite"))),
+            alpn: named(text(event.field("negotiated_protocol"))),
             chain,
-            certificate: validity(failed, event["no_tls_verify"] == true),
+            certificate: validity(failed, event.field("no_tls_verify").is_true()),
             first_bytes: None,
         });
         seen.push(observation(event, step, failed));
@@ -101,13 +104,15 @@ pub(super) fn stage(failed: Option<Failure>, chain: &[Blob]) -> HandshakeStage {
 }
 
 /// Certificates as sent, and whether any were cut.
-fn chain(value: &Value) -> (Vec<Blob>, bool) {
-    let mut cut = list(value).len() > CHAIN_CAP;
-    let chain = list(value)
-        .iter()
+fn chain(value: Value<'_>) -> (Vec<Blob>, bool) {
+    let mut cut = value.items().nth(CHAIN_CAP).is_some();
+    let chain = value
+        .items()
         .take(CHAIN_CAP)
         .map(|certificate| {
-            let data = certificate.as_str().unwrap_or(text(&certificate["data"]));
+            let data = certificate
+                .as_str()
+                .unwrap_or(text(certificate.field("data")));
             let mut der = base64(data);
             cut |= der.len() > CERTIFICATE_CAP;
             der.truncate(CERTIFICATE_CAP);
@@ -120,7 +125,9 @@ fn chain(value: &Value) -> (Vec<Blob>, bool) {
 
 /// Which connections ended in a handshake that proved the name.
 pub(super) fn proved(scene: &Scene<'_>, transaction: i64) -> bool {
-    let shakes = scene.document.list("tls_handshakes").iter();
-    let mut own = shakes.filter(|event| number(&event["transaction_id"]) == transaction);
-    own.any(|event| failure(&event["failure"]).is_none() && event["no_tls_verify"] != true)
+    let shakes = scene.document.list("tls_handshakes");
+    let mut own = shakes.filter(|event| number(event.field("transaction_id")) == transaction);
+    own.any(|event| {
+        failure(event.field("failure")).is_none() && !event.field("no_tls_verify").is_true()
+    })
 }

@@ -11,7 +11,7 @@ use faultline_core::{
     verdict::{self, Context, Mechanism, Outcome, Rule, Verdict},
 };
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A document of version 0.5 about a secure page, without any steps.
 fn empty() -> Value {
@@ -73,7 +73,7 @@ fn with(changes: &[(&str, Value)]) -> Converted {
 }
 
 fn converted(document: Value) -> Converted {
-    convert(&Document::new(document), &|_| None).unwrap()
+    convert(&Document::new(&document), &|_| None).unwrap()
 }
 
 struct Networks<'a>(&'a Converted);
@@ -146,7 +146,7 @@ fn documents_that_cannot_be_used_say_why() {
     let without = |field: &str, value: Value| {
         let mut document = empty();
         document[field] = value;
-        convert(&Document::new(document), &|_| None).unwrap_err()
+        convert(&Document::new(&document), &|_| None).unwrap_err()
     };
     assert_eq!(
         without("test_name", json!("whatsapp")),
@@ -549,7 +549,7 @@ proptest! {
         for (path, kind) in damages {
             super::super::tests::damage(&mut document, &path, kind);
         }
-        if let Ok(converted) = convert(&Document::new(document), &|_| None) {
+        if let Ok(converted) = convert(&Document::new(&document), &|_| None) {
             let own = converted.measurement.observations.len();
             let there = converted.control.as_ref().map_or(0, |c| c.observations.len());
             for reason in judged(&converted).reasons {

@@ -1,11 +1,11 @@
 //! What do OONI's words mean in ours? Failures (df-007 and the test helper's own), times,
 //! cipher suites, versions, record types.
 
+use super::super::tape::Value;
 use faultline_core::{
     failure::{Failure, Layer},
     time::UnixTime,
 };
-use serde_json::Value;
 
 /// The reverse of [`Failure::ooni`]. The list that an entry stands in gives the layer; where
 /// several of ours share a word, it is the first of the layer. A word that the layer does
@@ -43,7 +43,7 @@ pub(super) fn failure(word: &str, layer: Layer) -> Failure {
 }
 
 /// Seconds as microseconds; a day at most.
-pub(super) fn micros(seconds: &Value) -> u64 {
+pub(super) fn micros(seconds: Value<'_>) -> u64 {
     // Rounded: of 0.123457 s binary makes a little less.
     (seconds.as_f64().unwrap_or(0.0).clamp(0.0, 86_400.0) * 1e6).round() as u64
 }
@@ -166,6 +166,7 @@ pub(super) fn started(text: &str) -> Option<UnixTime> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::tape;
     use super::*;
 
     #[test]
@@ -211,10 +212,11 @@ mod tests {
 
     #[test]
     fn offsets_are_bounded() {
-        assert_eq!(micros(&Value::from(0.5)), 500_000);
-        for odd in [Value::from(-1.0), Value::Null, Value::from("x")] {
-            assert_eq!(micros(&odd), 0);
+        let read = |text: &str| micros(Value::new(&tape::read(text).unwrap()));
+        assert_eq!(read("0.5"), 500_000);
+        for odd in ["-1.0", "null", "\"x\""] {
+            assert_eq!(read(odd), 0);
         }
-        assert_eq!(micros(&Value::from(1e300)), 86_400_000_000);
+        assert_eq!(read("1e300"), 86_400_000_000);
     }
 }
