@@ -1,7 +1,8 @@
 //! What of the DNS itself does a probe look at this hour?
 //!
 //! A small draw for each probe and hour: two top-level domains, one that the root does not
-//! have, one special-use name and, where the operator has a test zone, one check. The draw
+//! have, one special-use name, one public resolver to be reached over encrypted transports and,
+//! where the operator has a test zone, one check. The draw
 //! follows from the probe's identity and the hour alone, so that nothing has to be kept, a
 //! probe that asks twice measures nothing new, and all probes together see every name.
 
@@ -77,6 +78,7 @@ pub struct Lists {
     tlds: Vec<String>,
     canaries: Vec<String>,
     checks: Vec<String>,
+    resolvers: Vec<String>,
     version: String,
 }
 
@@ -87,6 +89,7 @@ impl Default for Lists {
             tlds: Vec::new(),
             canaries: Vec::new(),
             checks: Vec::new(),
+            resolvers: Vec::new(),
             version: String::new(),
         })
     }
@@ -104,7 +107,11 @@ impl Lists {
                 })?
             }
         };
-        Self::parse(&text, config.dns_test_zone.as_deref())
+        let lists = Self::parse(&text, config.dns_test_zone.as_deref())?;
+        Ok(Self {
+            resolvers: config.encrypted_resolvers.clone(),
+            ..lists
+        })
     }
 
     /// From the text of a list and the name of a test zone.
@@ -135,6 +142,7 @@ impl Lists {
         Ok(Self {
             canaries: canaries.collect(),
             checks: test_zone.map_or_else(Vec::new, checks),
+            resolvers: Vec::new(),
             version: version.chars().take(64).collect(),
             tlds,
         })
@@ -170,6 +178,7 @@ impl Lists {
             namespace,
             special: of(&special, TLDS + 1).into_iter().collect(),
             transparency: of(&self.checks, TLDS + 2).into_iter().collect(),
+            resolvers: of(&self.resolvers, TLDS + 3).map(|drawn| vec![drawn]),
         }
     }
 }
