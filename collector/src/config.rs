@@ -387,8 +387,8 @@ impl Config {
         }
         for text in &config.encrypted_resolvers {
             let service = Service::parse(text);
-            let public = |s: &Service| config.control.allow_special || !is_bogon(s.address);
-            if service.filter(public).is_none() {
+            let special = |s: &Service| is_bogon(s.address) && !config.control.allow_special;
+            if service.as_ref().is_none_or(special) {
                 return Err(ConfigError::Content(format!(
                     "encrypted_resolvers: {text:?} is no public resolver; write its name and address, as in dns.quad9.net@9.9.9.9"
                 )));

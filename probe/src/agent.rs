@@ -333,7 +333,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         let (world, plan) = (&self.world, &self.plan);
         let seen = experiment::encrypted_dns(world, plan, &target, report.as_ref());
         let seen = Box::pin(seen).await;
-        let seen = seen.ok_or_else(|| AgentError::Target(target))?;
+        let seen = seen.ok_or(AgentError::Target(target))?;
         self.finish(seen, sealed)
     }
 

@@ -142,14 +142,13 @@ impl SimNetwork {
         };
         let mut round_trip = self.link.one_way() + self.link.one_way();
         let proxy = boxes().find_map(|b| b.proxy(to.ip()));
-        let answer = match &proxy {
-            Some(proxy) => proxy.reply(&self.world, query),
-            None => {
-                let resolver = self.world.resolver_at(to.ip());
-                let resolver = resolver.filter(|_| to.port() == 53);
-                round_trip += Duration::from_millis(resolver.map_or(0, |r| r.thinks_ms));
-                resolver.and_then(|resolver| resolver.datagram(&self.world, query))
-            }
+        let answer = if let Some(proxy) = &proxy {
+            proxy.reply(&self.world, query)
+        } else {
+            let resolver = self.world.resolver_at(to.ip());
+            let resolver = resolver.filter(|_| to.port() == 53);
+            round_trip += Duration::from_millis(resolver.map_or(0, |r| r.thinks_ms));
+            resolver.and_then(|resolver| resolver.datagram(&self.world, query))
         };
         if let Some(answer) = answer.filter(|answer| arrives(&mangles, answer)) {
             replies.push((round_trip, answer));

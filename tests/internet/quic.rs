@@ -29,8 +29,11 @@ pub enum Service {
     /// HTTP/3, with one status for every request.
     Pages(u16),
     /// DNS (RFC 9250): an answer to a query, where there is one.
-    Names(Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send>),
+    Names(Reply),
 }
+
+/// What is said to a query.
+pub type Reply = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send>;
 
 impl Service {
     fn alpn(&self) -> &'static [u8] {

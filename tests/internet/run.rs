@@ -180,15 +180,17 @@ pub(crate) async fn look<N: Network, C: Clock>(
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
         Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
-        Experiment::Quic => quic(&world, plan, &wanted.target, control).await,
+        Experiment::Quic => Box::pin(quic(&world, plan, &wanted.target, control)).await,
         Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
         Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
         Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)
             .await
             .expect("a scenario names a check and its zone"),
-        Experiment::EncryptedDns => encrypted_dns(&world, plan, &wanted.target, control)
-            .await
-            .expect("a scenario names a resolver and its address"),
+        Experiment::EncryptedDns => {
+            Box::pin(encrypted_dns(&world, plan, &wanted.target, control))
+                .await
+                .expect("a scenario names a resolver and its address")
+        }
     }
 }
 

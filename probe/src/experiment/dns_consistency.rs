@@ -53,8 +53,8 @@ pub async fn ask_names<'a, N: Network, C: Clock>(
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let ears = Ears::default();
     let asked = {
-        let asking = ask(&run, &ears, &name);
-        let asking = std::pin::pin!(asking);
+        // On the heap: it is as large as all questions together.
+        let asking = Box::pin(ask(&run, &ears, &name));
         tokio::select! {
             biased;
             asked = asking => asked,

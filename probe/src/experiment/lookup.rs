@@ -73,7 +73,9 @@ pub(super) async fn lookup_by<N: Network, C: Clock>(
     tried(run, ask, attempt, way, None).await.0
 }
 
-/// Likewise, over an exchange of the caller's: what it brings is the reply.
+/// Likewise, over an exchange of the caller's with a resolver that is connected to: what it
+/// brings is the reply. As patient as for a page, since a stream sends again what was lost
+/// after one second, three and seven (RFC 6298).
 pub(super) async fn lookup_over<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
@@ -84,7 +86,7 @@ pub(super) async fn lookup_over<N: Network, C: Clock>(
     let mut inquiry = inquiry(run, ask, attempt, Way::default(), sent);
     if let Want::Send(query) = inquiry.poll(sent) {
         let query = query.to_vec();
-        let patience = run.plan.timeouts.dns;
+        let patience = run.plan.timeouts.http;
         let result = run.within(patience, exchange(&query)).await;
         take(run, ask, result, &mut inquiry);
     }
