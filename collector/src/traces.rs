@@ -225,6 +225,7 @@ pub fn zone_file(zone: &str, server: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use faultline_core::resolver::WELL_KNOWN;
     use std::collections::BTreeSet;
 
     const NOW: i64 = 1_800_000_000;
@@ -262,12 +263,32 @@ mod tests {
     }
 
     #[test]
+    fn one_resolver_an_hour_and_all_in_time() {
+        let lists = Lists::new(&Config::default()).unwrap();
+        let mut seen = BTreeSet::new();
+        for hour in 0..48 {
+            let now = UnixTime::from_secs(NOW + hour * HOUR);
+            let drawn = lists.draw(probe(1), now).resolvers.unwrap();
+            assert_eq!(drawn.len(), 1);
+            seen.extend(drawn);
+        }
+        assert_eq!(seen, WELL_KNOWN.map(str::to_owned).into());
+        let none = Config {
+            encrypted_resolvers: Vec::new(),
+            ..Config::default()
+        };
+        let lists = Lists::new(&none).unwrap();
+        assert_eq!(lists.draw(probe(1), UnixTime(0)).resolvers, None);
+    }
+
+    #[test]
     fn lists_are_ianas_and_what_the_root_has_is_no_canary() {
         let lists = Lists::parse("# Version 7\nCOM\nWALLET\nXN--P1AI\n", None).unwrap();
         assert_eq!(lists.version(), "Version 7");
         assert!(!lists.canaries.contains(&"wallet".to_owned()));
         assert_eq!(lists.tlds, ["com", "wallet", "xn--p1ai"]);
-        assert!(lists.draw(probe(1), UnixTime(0)).transparency.is_empty());
+        let drawn = lists.draw(probe(1), UnixTime(0));
+        assert!(drawn.transparency.is_empty() && drawn.resolvers.is_none());
         let wrong = Lists::parse("com\nnot a label\n", None).unwrap_err();
         assert!(wrong.to_string().contains("line 2"), "{wrong}");
         assert!(matches!(Lists::parse("#\n", None), Err(TracesError::Empty)));

@@ -243,7 +243,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     pub async fn measure(&mut self, target: &str) -> Result<Vec<Measurement>, AgentError> {
         let target = Target::parse(target)?;
         if target.is_trace() {
-            return Ok(vec![self.trace(&target).await?]);
+            return Ok(vec![Box::pin(self.trace(&target)).await?]);
         }
         let name = target.name();
         let names = target.is_named() && self.consent.allows(Group::Dns).is_ok();
@@ -265,7 +265,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         let world = &World { ..self.world };
         let plan = &self.plan.clone();
         let names = if names {
-            Some(experiment::ask_names(world, plan, name).await)
+            Some(Box::pin(experiment::ask_names(world, plan, name)).await)
         } else {
             None
         };
@@ -277,7 +277,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         let target = page.unwrap_or(name);
         let seen = seen.to_vec();
         let looking = self.control(target, name, &seen, transports.is_some());
-        let sealed = beside(names.as_ref(), looking).await;
+        let sealed = beside(names.as_ref(), Box::pin(looking)).await;
         let early = names.as_ref().map_or(0, experiment::Listening::bytes);
         self.spend(early)?;
         if let Some(url) = page {

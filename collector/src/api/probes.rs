@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     ingest::{Refusal as Upload, issue},
+    nobody,
     store::{Ledger, ProbeRecord, Source},
 };
 use axum::{
@@ -16,8 +17,7 @@ use axum::{
 };
 use faultline_core::{
     codec::{Envelope, PublicKey, Purpose, from_cbor, to_cbor},
-    id::ProbeId,
-    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, NobodyItem, Risk},
+    protocol::{CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk},
     time::Duration,
     value::{Blob, Ip},
 };
@@ -28,9 +28,6 @@ use std::{
 
 /// How long a network-epoch token is good for.
 const EPOCH: Duration = Duration::from_hours(24);
-/// Addresses without a resolver that a probe is told of on each side of a border: the rules
-/// take the silence of one for chance.
-const ON_EACH_SIDE: usize = 2;
 
 type Body = Result<Bytes, BytesRejection>;
 
@@ -102,41 +99,15 @@ pub(super) async fn check_in(
             address: address.map(Ip),
             traces: Some(service.traces.draw(asked.probe, now)),
             beat,
-            nobody: nobodies(&service, address, asked.probe),
+            nobody: nobody::choose(
+                &service.config.non_resolvers,
+                |ip| service.enricher.country_of(ip),
+                address,
+                asked.probe,
+            ),
         }))
     });
     reply(&headers, done.await)
-}
-
-/// Addresses without a resolver on each side of the border of the probe's country, as many as
-/// tell one from the other: which ones, its identity draws.
-fn nobodies(
-    service: &Service,
-    address: Option<IpAddr>,
-    probe: ProbeId,
-) -> Option<Vec<NobodyItem>> {
-    let known = &service.config.non_resolvers;
-    let geo = &service.enricher;
-    let home = address.and_then(|ip| geo.country_of(ip));
-    let first = usize::from(probe.0.first().copied().unwrap_or_default());
-    let mut chosen: Vec<NobodyItem> = Vec::new();
-    for ip in known
-        .iter()
-        .cycle()
-        .skip(first % known.len().max(1))
-        .take(known.len())
-    {
-        let there = geo.country_of(*ip);
-        let abroad = home.zip(there).map(|(home, there)| home != there);
-        if chosen.iter().filter(|item| item.abroad == abroad).count() < ON_EACH_SIDE {
-            chosen.push(NobodyItem {
-                address: Ip(*ip),
-                abroad,
-            });
-        }
-    }
-    chosen.truncate(2 * ON_EACH_SIDE);
-    (!chosen.is_empty()).then_some(chosen)
 }
 
 pub(super) async fn batch(
