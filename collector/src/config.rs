@@ -3,8 +3,9 @@
 
 use crate::{alert::Hook, export::Licence, store::Address};
 use faultline_core::{
-    dns::NameBuf,
+    dns::{NameBuf, is_bogon},
     id::Country,
+    resolver::{Service, WELL_KNOWN},
     trace::{self, Check},
 };
 use faultline_probe::config::explain;
@@ -44,6 +45,10 @@ pub struct Config {
     pub tlds: Option<PathBuf>,
     /// A zone of the operator's own, for checks of the DNS's way.
     pub dns_test_zone: Option<String>,
+    /// Public resolvers to be reached over encrypted transports: `NAME@ADDRESS`.
+    pub encrypted_resolvers: Vec<String>,
+    /// Addresses that run no resolver: probes ask there who answers all the same.
+    pub non_resolvers: Vec<IpAddr>,
     /// Names of networks, CSV.
     pub network_names: Option<PathBuf>,
     /// Users of networks, CSV.
@@ -309,6 +314,8 @@ impl Default for Config {
             services: None,
             tlds: None,
             dns_test_zone: None,
+            encrypted_resolvers: WELL_KNOWN.map(str::to_owned).into(),
+            non_resolvers: Vec::new(),
             network_names: None,
             network_users: None,
             country_names: None,
@@ -377,6 +384,21 @@ impl Config {
                     "dns_test_zone is no domain name: {zone:?}; give one that you run, such as dnstest.example"
                 )));
             }
+        }
+        for text in &config.encrypted_resolvers {
+            let service = Service::parse(text);
+            let special = |s: &Service| is_bogon(s.address) && !config.control.allow_special;
+            if service.as_ref().is_none_or(special) {
+                return Err(ConfigError::Content(format!(
+                    "encrypted_resolvers: {text:?} is no public resolver; write its name and address, as in dns.quad9.net@9.9.9.9"
+                )));
+            }
+        }
+        let special = config.non_resolvers.iter().find(|ip| is_bogon(**ip));
+        if let Some(ip) = special.filter(|_| !config.control.allow_special) {
+            return Err(ConfigError::Content(format!(
+                "non_resolvers: {ip} is an address for special purposes, and no query to it leaves a network; give addresses that are yours and answer nothing at port 53"
+            )));
         }
         let control = &config.control;
         for (key, number) in [
@@ -546,6 +568,10 @@ mod tests {
             "operator_token = 'short'",
             "[control]\nat_once = 0",
             "retention_days = 0",
+            "encrypted_resolvers = ['dns.quad9.net']",
+            "encrypted_resolvers = ['dns.home.example@192.168.1.1']",
+            "non_resolvers = ['10.0.0.1']",
+            "non_resolvers = ['nobody.example']",
             "dns_test_zone = ''",
             "dns_test_zone = 'a..b'",
             "[beats]\ninterval = 1",

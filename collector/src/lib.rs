@@ -17,6 +17,7 @@ pub mod fingerprints;
 pub mod import;
 pub mod ingest;
 pub mod names;
+mod nobody;
 pub mod rules;
 pub mod score;
 mod signature;

@@ -1,7 +1,8 @@
 //! What of the DNS itself does a probe look at this hour?
 //!
 //! A small draw for each probe and hour: two top-level domains, one that the root does not
-//! have, one special-use name and, where the operator has a test zone, one check. The draw
+//! have, one special-use name, one public resolver to be reached over encrypted transports and,
+//! where the operator has a test zone, one check. The draw
 //! follows from the probe's identity and the hour alone, so that nothing has to be kept, a
 //! probe that asks twice measures nothing new, and all probes together see every name.
 
@@ -77,6 +78,7 @@ pub struct Lists {
     tlds: Vec<String>,
     canaries: Vec<String>,
     checks: Vec<String>,
+    resolvers: Vec<String>,
     version: String,
 }
 
@@ -87,6 +89,7 @@ impl Default for Lists {
             tlds: Vec::new(),
             canaries: Vec::new(),
             checks: Vec::new(),
+            resolvers: Vec::new(),
             version: String::new(),
         })
     }
@@ -104,7 +107,11 @@ impl Lists {
                 })?
             }
         };
-        Self::parse(&text, config.dns_test_zone.as_deref())
+        let lists = Self::parse(&text, config.dns_test_zone.as_deref())?;
+        Ok(Self {
+            resolvers: config.encrypted_resolvers.clone(),
+            ..lists
+        })
     }
 
     /// From the text of a list and the name of a test zone.
@@ -135,6 +142,7 @@ impl Lists {
         Ok(Self {
             canaries: canaries.collect(),
             checks: test_zone.map_or_else(Vec::new, checks),
+            resolvers: Vec::new(),
             version: version.chars().take(64).collect(),
             tlds,
         })
@@ -170,6 +178,7 @@ impl Lists {
             namespace,
             special: of(&special, TLDS + 1).into_iter().collect(),
             transparency: of(&self.checks, TLDS + 2).into_iter().collect(),
+            resolvers: of(&self.resolvers, TLDS + 3).map(|drawn| vec![drawn]),
         }
     }
 }
@@ -216,6 +225,7 @@ pub fn zone_file(zone: &str, server: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use faultline_core::resolver::WELL_KNOWN;
     use std::collections::BTreeSet;
 
     const NOW: i64 = 1_800_000_000;
@@ -253,12 +263,32 @@ mod tests {
     }
 
     #[test]
+    fn one_resolver_an_hour_and_all_in_time() {
+        let lists = Lists::new(&Config::default()).unwrap();
+        let mut seen = BTreeSet::new();
+        for hour in 0..48 {
+            let now = UnixTime::from_secs(NOW + hour * HOUR);
+            let drawn = lists.draw(probe(1), now).resolvers.unwrap();
+            assert_eq!(drawn.len(), 1);
+            seen.extend(drawn);
+        }
+        assert_eq!(seen, WELL_KNOWN.map(str::to_owned).into());
+        let none = Config {
+            encrypted_resolvers: Vec::new(),
+            ..Config::default()
+        };
+        let lists = Lists::new(&none).unwrap();
+        assert_eq!(lists.draw(probe(1), UnixTime(0)).resolvers, None);
+    }
+
+    #[test]
     fn lists_are_ianas_and_what_the_root_has_is_no_canary() {
         let lists = Lists::parse("# Version 7\nCOM\nWALLET\nXN--P1AI\n", None).unwrap();
         assert_eq!(lists.version(), "Version 7");
         assert!(!lists.canaries.contains(&"wallet".to_owned()));
         assert_eq!(lists.tlds, ["com", "wallet", "xn--p1ai"]);
-        assert!(lists.draw(probe(1), UnixTime(0)).transparency.is_empty());
+        let drawn = lists.draw(probe(1), UnixTime(0));
+        assert!(drawn.transparency.is_empty() && drawn.resolvers.is_none());
         let wrong = Lists::parse("com\nnot a label\n", None).unwrap_err();
         assert!(wrong.to_string().contains("line 2"), "{wrong}");
         assert!(matches!(Lists::parse("#\n", None), Err(TracesError::Empty)));

@@ -5,7 +5,7 @@
 use crate::{
     budget::Budget,
     consent::{Consent, ConsentError, Group},
-    experiment::{self, Plan, Surroundings, World},
+    experiment::{self, Nobody, Plan, Surroundings, World},
     learned::{Beating, Fingerprint, Learned},
     ledger::Beats,
     net::{Clock, Network},
@@ -24,6 +24,7 @@ use faultline_core::{
         BeatTerms, CheckIn, CheckInReply, ControlRequest, Enrolled, Enrolment, Risk,
         TargetItem, Traces,
     },
+    resolver::{Service, WORD},
     trace::{CANARIES, Check, SPECIAL, bare},
     value::Blob,
 };
@@ -90,7 +91,7 @@ pub enum AgentError {
     Account(std::io::Error),
     /// Not a URL and not a name.
     #[error(
-        "{0} is neither an http(s) URL nor a domain name, nor tld:, special: or path: with a name (path:tcp.ZONE)"
+        "{0} is neither an http(s) URL nor a domain name, nor tld:, special: or path: with a name (path:tcp.ZONE), nor resolver: with a name and an address (resolver:dns.quad9.net@9.9.9.9)"
     )]
     Target(String),
 }
@@ -105,6 +106,10 @@ const NAMES: u64 = 64 << 10;
 const PAGE: u64 = 1 << 20;
 /// The same for QUIC, where every handshake fails.
 const QUIC: u64 = 128 << 10;
+/// The same for a resolver over encrypted transports, where all of them fail.
+const ENCRYPTED: u64 = 128 << 10;
+/// Addresses without a resolver that are taken from a collector.
+const MOST_NOBODIES: usize = 4;
 /// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
 /// portions, as those of a thousand other probes do.
 const EPOCHS: usize = 2000;
@@ -153,6 +158,7 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         // same all the while is it known which.
         let here = (net.attach().network == before.network).then_some(before.network);
         let token = here.and(reply.network.clone());
+        self.plan.nobody = nobodies(&reply, self.plan.contact_bogons);
         self.scrubber.learn(reply.address.map(|ip| ip.0));
         let noted = self
             .learned
@@ -216,17 +222,28 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     /// What of the DNS itself the collector asks for, if consent covers it, in the words of
     /// [`Target`].
     pub fn agreed_traces(&self, offered: &Traces) -> Vec<String> {
-        match self.consent.allows(Group::Infrastructure) {
+        let mut agreed = match self.consent.allows(Group::Infrastructure) {
             Ok(()) => held(offered),
             Err(_) => Vec::new(),
+        };
+        if self.allows_encrypted().is_ok() {
+            agreed.extend(held_resolvers(offered, self.plan.contact_bogons));
         }
+        agreed
+    }
+
+    /// Encrypted lookups at public resolvers are lookups there, and newer ways to speak: both
+    /// groups have to be agreed to.
+    fn allows_encrypted(&self) -> Result<(), ConsentError> {
+        self.consent.allows(Group::Dns)?;
+        self.consent.allows(Group::Transport)
     }
 
     /// Measures one target as far as consent goes: a name by lookups, a page by visits too.
     pub async fn measure(&mut self, target: &str) -> Result<Vec<Measurement>, AgentError> {
         let target = Target::parse(target)?;
         if target.is_trace() {
-            return Ok(vec![self.trace(&target).await?]);
+            return Ok(vec![Box::pin(self.trace(&target)).await?]);
         }
         let name = target.name();
         let names = target.is_named() && self.consent.allows(Group::Dns).is_ok();
@@ -243,40 +260,53 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         self.spool.room_for(ROOM)?;
         self.hold(LEAST, NAMES)?;
         let mut measured = Vec::new();
+        // Ports of lookups stay open while the page is measured: what an agent may change is
+        // not lent to them.
+        let world = &World { ..self.world };
+        let plan = &self.plan.clone();
         let names = if names {
-            Some(experiment::dns_consistency(&self.world, &self.plan, name).await)
+            Some(Box::pin(experiment::ask_names(world, plan, name)).await)
         } else {
             None
         };
         // Both experiments are about the same name: both carry the control's view.
-        let seen = names.as_ref().map_or(&[][..], |names| &names.observations);
+        let seen = names.as_ref().map_or(&[][..], |names| names.observations());
         let transports = page
             .filter(|url| url.starts_with("https:"))
             .filter(|_| self.consent.allows(Group::Transport).is_ok());
         let target = page.unwrap_or(name);
-        let sealed = self.control(target, name, seen, transports.is_some()).await;
-        if let Some(names) = names {
-            measured.push(self.finish(names, sealed.clone())?);
-        }
+        let seen = seen.to_vec();
+        let looking = self.control(target, name, &seen, transports.is_some());
+        let sealed = beside(names.as_ref(), Box::pin(looking)).await;
+        let early = names.as_ref().map_or(0, experiment::Listening::bytes);
+        self.spend(early)?;
         if let Some(url) = page {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
             self.hold(0, PAGE)?;
-            let page = experiment::web(&self.world, &self.plan, url, report.as_ref()).await;
+            let page = experiment::web(world, plan, url, report.as_ref());
+            let page = beside(names.as_ref(), Box::pin(page)).await;
             measured.push(self.finish(page, sealed.clone())?);
         }
         if let Some(url) = transports {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
             self.hold(0, QUIC)?;
-            let world = &self.world;
-            let seen = experiment::quic(world, &self.plan, url, report.as_ref());
-            let seen = Box::pin(seen).await;
-            measured.push(self.finish(seen, sealed)?);
+            let seen = experiment::quic(world, plan, url, report.as_ref());
+            let seen = beside(names.as_ref(), Box::pin(seen)).await;
+            measured.push(self.finish(seen, sealed.clone())?);
+        }
+        if let Some(mut names) = names {
+            names.settle().await;
+            let names = self.finish_spent(names.finish(), sealed, early)?;
+            measured.insert(0, names);
         }
         Ok(measured)
     }
 
     /// One experiment on the DNS itself. Its control is the encrypted resolvers.
     async fn trace(&mut self, target: &Target) -> Result<Measurement, AgentError> {
+        if let Target::Resolver(service) = target {
+            return self.encrypted(service).await;
+        }
         self.consent.allows(Group::Infrastructure)?;
         self.spool.room_for(ROOM)?;
         self.hold(LEAST, NAMES)?;
@@ -290,6 +320,21 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             other => experiment::namespace(world, plan, other.name()).await,
         };
         self.finish(seen, None)
+    }
+
+    /// A resolver over encrypted transports, beside the control's view of it.
+    async fn encrypted(&mut self, service: &Service) -> Result<Measurement, AgentError> {
+        self.allows_encrypted()?;
+        self.spool.room_for(ROOM)?;
+        self.hold(LEAST, ENCRYPTED)?;
+        let target = service.target();
+        let sealed = self.control(&target, "", &[], true).await;
+        let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
+        let (world, plan) = (&self.world, &self.plan);
+        let seen = experiment::encrypted_dns(world, plan, &target, report.as_ref());
+        let seen = Box::pin(seen).await;
+        let seen = seen.ok_or(AgentError::Target(target))?;
+        self.finish(seen, sealed)
     }
 
     /// Seals measurements into one batch and keeps it durably.
@@ -392,14 +437,28 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
         }
     }
 
+    fn spend(&mut self, bytes: u64) -> Result<(), AgentError> {
+        let now = self.world.clock.unix();
+        self.budget.spend(now, bytes).map_err(AgentError::Account)
+    }
+
     fn finish(
         &mut self,
         outcome: experiment::Outcome,
         control: Option<Blob>,
     ) -> Result<Measurement, AgentError> {
+        self.finish_spent(outcome, control, 0)
+    }
+
+    /// Likewise, of an outcome of which so many bytes are in the account.
+    fn finish_spent(
+        &mut self,
+        outcome: experiment::Outcome,
+        control: Option<Blob>,
+        early: u64,
+    ) -> Result<Measurement, AgentError> {
         let spent = outcome.bytes_sent + outcome.bytes_received;
-        let now = self.world.clock.unix();
-        self.budget.spend(now, spent).map_err(AgentError::Account)?;
+        self.spend(spent.saturating_sub(early))?;
         // Of the network that the measurement was in from its start to its end, or of none.
         let attached = outcome.attached.as_ref();
         let token = attached.and_then(|a| self.learned.token(a.network, outcome.started));
@@ -433,6 +492,17 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
     }
 }
 
+/// Does something while ports of lookups are listened at, if any are.
+async fn beside<N: Network, C: Clock, T>(
+    names: Option<&experiment::Listening<'_, N, C>>,
+    work: impl Future<Output = T>,
+) -> T {
+    match names {
+        Some(names) => names.beside(work).await,
+        None => work.await,
+    }
+}
+
 /// Where the collector hears beats: where it said, or beside its URL.
 async fn beating<N: Network>(
     net: &N,
@@ -462,6 +532,8 @@ const TLD: &str = "tld:";
 const RESERVED: &str = "special:";
 /// Before a name in a test zone.
 const PATH: &str = "path:";
+/// The port of the DNS.
+const DNS: u16 = 53;
 
 /// Most names of one list that are taken from a collector at a time.
 const MOST_NAMES: usize = 64;
@@ -490,6 +562,25 @@ fn held(offered: &Traces) -> Vec<String> {
     .concat()
 }
 
+/// Resolvers that a collector chose, at public addresses.
+fn held_resolvers(offered: &Traces, special: bool) -> Vec<String> {
+    let named = offered.resolvers.iter().flatten();
+    let named = named.filter_map(|text| Service::parse(text));
+    let public = named.filter(|service| special || !is_bogon(service.address));
+    public.take(MOST_NAMES).map(|s| s.target()).collect()
+}
+
+/// Addresses without a resolver that a collector vouches for: few, and none in a home.
+fn nobodies(reply: &CheckInReply, special: bool) -> Vec<Nobody> {
+    let named = reply.nobody.iter().flatten();
+    let public = named.filter(|item| special || !is_bogon(item.address.0));
+    let held = public.take(MOST_NOBODIES).map(|item| Nobody {
+        addr: SocketAddr::new(item.address.0, DNS),
+        abroad: item.abroad,
+    });
+    held.collect()
+}
+
 /// Whether a name says nothing but a top-level domain.
 fn is_top(name: &str) -> bool {
     let bare = bare(name);
@@ -514,6 +605,8 @@ pub enum Target {
     Special(String),
     /// `path:tcp.ZONE`: a check of the DNS's way, by a name in a test zone.
     Path(String),
+    /// `resolver:NAME@ADDRESS`: a public resolver over encrypted transports.
+    Resolver(Service),
 }
 
 impl Target {
@@ -521,6 +614,9 @@ impl Target {
     /// its name.
     pub fn parse(text: &str) -> Result<Self, AgentError> {
         let bad = || AgentError::Target(text.into());
+        if text.starts_with(WORD) {
+            return Service::of_target(text).map(Self::Resolver).ok_or_else(bad);
+        }
         for (word, of) in [
             (TLD, Self::Namespace as fn(String) -> Self),
             (RESERVED, Self::Special),
@@ -568,7 +664,10 @@ impl Target {
 
     /// Whether it is about the DNS itself.
     pub fn is_trace(&self) -> bool {
-        matches!(self, Self::Namespace(_) | Self::Special(_) | Self::Path(_))
+        matches!(
+            self,
+            Self::Namespace(_) | Self::Special(_) | Self::Path(_) | Self::Resolver(_)
+        )
     }
 
     /// Whether its host is a name, not an address.
@@ -591,6 +690,7 @@ impl Target {
             | Self::Namespace(name)
             | Self::Special(name)
             | Self::Path(name) => name,
+            Self::Resolver(service) => &service.name,
         }
     }
 }
@@ -625,6 +725,11 @@ mod tests {
                 "tcp.onion",
                 "tcp.a.invalid",
             ]),
+            resolvers: Some(names(&[
+                "dns.quad9.net@9.9.9.9",
+                "router.home.example@192.168.1.1",
+                "9.9.9.9",
+            ])),
         };
         let expected = [
             "tld:com",
@@ -633,10 +738,15 @@ mod tests {
             "path:tcp.test.example",
         ];
         assert_eq!(held(&offered), expected);
+        assert_eq!(
+            held_resolvers(&offered, false),
+            ["resolver:dns.quad9.net@9.9.9.9"]
+        );
         let flood = Traces {
             namespace: vec!["com".to_owned(); 10_000],
             special: Vec::new(),
             transparency: Vec::new(),
+            resolvers: None,
         };
         assert_eq!(held(&flood).len(), MOST_NAMES);
     }
@@ -690,6 +800,8 @@ mod tests {
             "tld:a..b",
             "special:.",
             "path:test.example",
+            "resolver:dns.quad9.net",
+            "resolver:9.9.9.9",
             "ftp://a.example/",
             "192.0.2.1",
             "a.example:80",

@@ -2,6 +2,7 @@
 //! `probe/probe.example.toml`.
 
 use bytesize::ByteSize;
+use faultline_core::resolver::{Service, WELL_KNOWN};
 use serde::Deserialize;
 use std::{
     fs,
@@ -48,6 +49,9 @@ pub struct Config {
     pub non_resolver: Option<SocketAddr>,
     /// Name in the neutral twin of a failed handshake.
     pub neutral_name: String,
+    /// Resolvers tried over an encrypted transport where another cannot be reached by it:
+    /// `NAME@ADDRESS`.
+    pub encrypted_references: Vec<Resolver>,
     /// Hosts known to speak QUIC, tried where a target's fails.
     pub quic_references: Vec<QuicHost>,
     /// PEM file of further roots for judging certificates (closed test networks).
@@ -74,6 +78,21 @@ pub struct Encrypted {
     pub name: String,
     /// `tls` (RFC 7858) or `https` (RFC 8484).
     pub transport: EncryptedTransport,
+}
+
+/// A public resolver, `NAME@ADDRESS`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Resolver(pub Service);
+
+impl TryFrom<String> for Resolver {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let service = Service::parse(&text);
+        service.map(Self).ok_or_else(|| {
+            format!("{text:?} is no resolver: write its name and address, as in dns.quad9.net@9.9.9.9")
+        })
+    }
 }
 
 /// A host that speaks QUIC, authenticated by name.
@@ -183,6 +202,10 @@ impl Default for Config {
             own_resolvers: false,
             non_resolver: None,
             neutral_name: "example.com".into(),
+            encrypted_references: WELL_KNOWN
+                .iter()
+                .filter_map(|known| Service::parse(known).map(Resolver))
+                .collect(),
             quic_references: [
                 ("1.1.1.1:443", "one.one.one.one"),
                 ("8.8.8.8:443", "dns.google"),

@@ -2,18 +2,20 @@
 
 use crate::link::Link;
 use crate::middlebox::address;
-use crate::middlebox::quic::{Fate, PORT};
-use crate::quic::Server;
+use crate::middlebox::quic::{Fate, NAMES, PORT};
+use crate::quic::{Server, Service};
+use crate::resolver::Speech;
 use crate::scenario::State;
 use crate::world::World;
 use faultline_probe::net::{Datagram, Flow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// `ECONNREFUSED` on Linux: ICMP port unreachable.
 const REFUSED: i32 = 111;
@@ -35,6 +37,46 @@ impl Flow for SimFlow {
         match self.back.poll_recv(context) {
             Poll::Ready(Some(came)) => Poll::Ready(came),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// What still comes to a port from which one query left.
+pub(crate) struct Later {
+    sent: Instant,
+    coming: VecDeque<Datagram>,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Later {
+    /// In order of arrival.
+    pub(crate) fn new(sent: Instant, coming: VecDeque<Datagram>) -> Self {
+        Self {
+            sent,
+            coming,
+            wait: None,
+        }
+    }
+}
+
+impl Flow for Later {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Datagram>> {
+        let Some(next) = self.coming.front() else {
+            return Poll::Pending;
+        };
+        let at = self.sent + next.after;
+        let wait = self
+            .wait
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        ready!(wait.as_mut().poll(context));
+        self.wait = None;
+        match self.coming.pop_front() {
+            Some(datagram) => Poll::Ready(Ok(datagram)),
+            None => Poll::Pending,
         }
     }
 }
@@ -146,6 +188,9 @@ impl Way {
             Some(address::Fate::Refused(errno)) => return vec![refusal(errno)],
         }
         let boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        if boxes.clone().any(|b| b.shuts(self.to)) {
+            return Vec::new();
+        }
         for middlebox in boxes {
             match middlebox.on_datagram(self.to, &payload) {
                 Fate::Pass => {}
@@ -164,13 +209,7 @@ impl Way {
     }
 
     fn server(&self) -> Option<Server> {
-        let (site, tls) = self.world.site_at(self.to.ip())?;
-        if self.to.port() != PORT || !site.http3 || site.state != State::Up {
-            return None;
-        }
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&self.world.draw().to_be_bytes());
-        Server::new(tls, seed, site.status_for(self.world.country(self.asn)))
+        serve(&self.world, self.to, self.world.country(self.asn))
     }
 
     /// What a host says that serves nothing at this port.
@@ -180,6 +219,33 @@ impl Way {
             || self.world.resolver_at(self.to.ip()).is_some();
         (there && !self.link.loses()).then(|| refusal(REFUSED))
     }
+}
+
+/// Who answers over QUIC at `to` to a client in a country.
+pub(crate) fn serve(world: &Arc<World>, to: SocketAddr, country: &str) -> Option<Server> {
+    let seed = || {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&world.draw().to_be_bytes());
+        seed
+    };
+    if let Some(resolver) = world.resolver_at(to.ip()) {
+        if to.port() != NAMES || !resolver.speaks(Speech::Quic) {
+            return None;
+        }
+        let tls = world.resolver_server(to.ip())?;
+        let seed = seed();
+        let (world, ip, answers) = (Arc::clone(world), to.ip(), resolver.answers(country));
+        let reply = move |query: &[u8]| {
+            let resolver = world.resolver_at(ip).filter(|_| answers)?;
+            resolver.reply(&world, query)
+        };
+        return Server::new(tls, seed, Service::Names(Box::new(reply)));
+    }
+    let (site, tls) = world.site_at(to.ip())?;
+    if to.port() != PORT || !site.http3 || site.state != State::Up {
+        return None;
+    }
+    Server::new(tls, seed(), Service::Pages(site.status_for(country)))
 }
 
 fn refusal(errno: i32) -> Cargo {

@@ -1,6 +1,6 @@
 //! How does a host touch the simulated world? Through the probe's own traits.
 
-use crate::flow::{Way, client};
+use crate::flow::{Later, Way, client};
 use crate::link::Link;
 use crate::middlebox::address::Fate;
 use crate::middlebox::dns_mangler::{Mangle, arrives, passes};
@@ -16,11 +16,13 @@ use faultline_core::{
 use faultline_probe::net::{
     Attachment, Datagram, Exchange, Flow, Network, Patience, from_errno,
 };
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
 
 /// `ENETUNREACH` on Linux.
 const NO_ROUTE: i32 = 101;
@@ -104,6 +106,12 @@ impl SimNetwork {
         boxes.find_map(|middlebox| middlebox.on_packet(to))
     }
 
+    /// Whether a box on the path lets nothing through to a port.
+    fn shut(&self, to: SocketAddr) -> bool {
+        let mut boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
+        boxes.any(|middlebox| middlebox.shuts(to))
+    }
+
     /// What boxes on the path do to the DNS.
     fn mangles(&self) -> Vec<Mangle> {
         let boxes = self.world.boxes.iter().filter(|b| b.asn == self.asn);
@@ -124,7 +132,7 @@ impl SimNetwork {
     fn replies(&self, to: SocketAddr, query: &[u8]) -> Vec<(Duration, Vec<u8>)> {
         let mut replies = Vec::new();
         let boxes = || self.world.boxes.iter().filter(|b| b.asn == self.asn);
-        for forged in boxes().filter_map(|b| b.inject(query)) {
+        for forged in boxes().filter_map(|b| b.inject(to.ip(), query)) {
             // Nearer than any resolver, so it wins the race.
             replies.push((self.link.one_way(), forged));
         }
@@ -132,15 +140,15 @@ impl SimNetwork {
         let Some(query) = &passes(&mangles, query) else {
             return replies;
         };
-        let round_trip = self.link.one_way() + self.link.one_way();
+        let mut round_trip = self.link.one_way() + self.link.one_way();
         let proxy = boxes().find_map(|b| b.proxy(to.ip()));
-        let answer = match &proxy {
-            Some(proxy) => proxy.reply(&self.world, query),
-            None => self
-                .world
-                .resolver_at(to.ip())
-                .filter(|_| to.port() == 53)
-                .and_then(|resolver| resolver.datagram(&self.world, query)),
+        let answer = if let Some(proxy) = &proxy {
+            proxy.reply(&self.world, query)
+        } else {
+            let resolver = self.world.resolver_at(to.ip());
+            let resolver = resolver.filter(|_| to.port() == 53);
+            round_trip += Duration::from_millis(resolver.map_or(0, |r| r.thinks_ms));
+            resolver.and_then(|resolver| resolver.datagram(&self.world, query))
         };
         if let Some(answer) = answer.filter(|answer| arrives(&mangles, answer)) {
             replies.push((round_trip, answer));
@@ -159,39 +167,53 @@ impl Network for SimNetwork {
     type Stream = SimStream;
 
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
+        self.exchange_open(to, payload, patience).await.0
+    }
+
+    async fn exchange_open(
+        &self,
+        to: SocketAddr,
+        payload: &[u8],
+        patience: Patience,
+    ) -> (Exchange, Option<Box<dyn Flow>>) {
         match self.fate(to.ip()) {
             // A RST is TCP's: datagrams pass such a box.
             None | Some(Fate::Refused(REFUSED)) => {}
             Some(Fate::Refused(errno)) => {
-                return Exchange {
+                let refused = Exchange {
                     failure: Some(from_errno(errno, Layer::Dns)),
                     ..Exchange::default()
                 };
+                return (refused, None);
             }
             Some(Fate::Dropped) => {
                 tokio::time::sleep(patience.first).await;
-                return Exchange::default();
+                return (Exchange::default(), None);
             }
         }
+        let sent = Instant::now();
         let replies = self.replies(to, payload);
-        let Some(first) = replies.first().map(|(after, _)| *after) else {
+        let first = replies.first().map(|(after, _)| *after);
+        let Some(first) = first.filter(|first| *first <= patience.first) else {
             tokio::time::sleep(patience.first).await;
-            return Exchange::default();
+            return (Exchange::default(), None);
         };
         let until = first + patience.further;
         tokio::time::sleep(until).await;
-        let seen = replies.into_iter().filter(|(after, _)| *after <= until);
-        let datagrams = seen.map(|(after, payload)| Datagram {
+        let datagrams = replies.into_iter().map(|(after, payload)| Datagram {
             after,
             from: to,
             payload,
             hop_limit: Some(56),
         });
-        Exchange {
-            datagrams: datagrams.collect(),
+        let (seen, later): (VecDeque<_>, _) =
+            datagrams.partition(|datagram| datagram.after <= until);
+        let exchange = Exchange {
+            datagrams: seen.into(),
             failure: None,
             watched: patience.further,
-        }
+        };
+        (exchange, Some(Box::new(Later::new(sent, later))))
     }
 
     async fn flow(&self, to: SocketAddr) -> io::Result<Box<dyn Flow>> {
@@ -215,6 +237,9 @@ impl Network for SimNetwork {
 
     async fn connect(&self, to: SocketAddr) -> io::Result<SimStream> {
         if to.port() == 53 && self.mangles().contains(&Mangle::DropsTcp) {
+            return std::future::pending().await;
+        }
+        if self.shut(to) {
             return std::future::pending().await;
         }
         match self.fate(to.ip()) {

@@ -7,7 +7,7 @@
 use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn_proto::{
     ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig,
-    Event, ServerConfig, StreamEvent, Transmit, TransportConfig,
+    Event, ServerConfig, StreamEvent, StreamId, Transmit, TransportConfig,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,15 +21,35 @@ pub type Sent = (SocketAddr, Vec<u8>);
 pub struct Server {
     endpoint: Endpoint,
     connections: BTreeMap<usize, Connection>,
-    status: u16,
+    service: Service,
+}
+
+/// What a host says over a connection.
+pub enum Service {
+    /// HTTP/3, with one status for every request.
+    Pages(u16),
+    /// DNS (RFC 9250): an answer to a query, where there is one.
+    Names(Reply),
+}
+
+/// What is said to a query.
+pub type Reply = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send>;
+
+impl Service {
+    fn alpn(&self) -> &'static [u8] {
+        match self {
+            Self::Pages(_) => b"h3",
+            Self::Names(_) => b"doq",
+        }
+    }
 }
 
 impl Server {
-    /// A server with the certificate of `tls` that answers every request with one status.
-    /// `None` where `tls` cannot serve QUIC, which those of this world can.
-    pub fn new(tls: &rustls::ServerConfig, seed: [u8; 32], status: u16) -> Option<Self> {
+    /// A server with the certificate of `tls`. `None` where `tls` cannot serve QUIC, which
+    /// those of this world can.
+    pub fn new(tls: &rustls::ServerConfig, seed: [u8; 32], service: Service) -> Option<Self> {
         let mut tls = tls.clone();
-        tls.alpn_protocols = vec![b"h3".to_vec()];
+        tls.alpn_protocols = vec![service.alpn().to_vec()];
         let crypto = Arc::new(QuicServerConfig::try_from(tls).ok()?);
         let mut config = ServerConfig::with_crypto(crypto);
         let mut transport = TransportConfig::default();
@@ -39,7 +59,7 @@ impl Server {
         Some(Self {
             endpoint: Endpoint::new(settings, Some(Arc::new(config)), false, Some(seed)),
             connections: BTreeMap::new(),
-            status,
+            service,
         })
     }
 
@@ -92,8 +112,26 @@ impl Server {
         let mut buffer = Vec::new();
         for (at, connection) in &mut self.connections {
             while let Some(event) = connection.poll() {
-                if let Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) = event {
-                    answer(connection, self.status);
+                match (&self.service, event) {
+                    (
+                        Service::Pages(status),
+                        Event::Stream(StreamEvent::Opened { dir: Dir::Bi }),
+                    ) => {
+                        answer(connection, *status);
+                    }
+                    (
+                        Service::Names(reply),
+                        Event::Stream(StreamEvent::Opened { dir: Dir::Bi }),
+                    ) => {
+                        // Small enough to have come with the first datagram of its stream.
+                        while let Some(stream) = connection.streams().accept(Dir::Bi) {
+                            say(connection, stream, reply);
+                        }
+                    }
+                    (Service::Names(reply), Event::Stream(StreamEvent::Readable { id })) => {
+                        say(connection, id, reply);
+                    }
+                    _ => {}
                 }
             }
             loop {
@@ -127,6 +165,29 @@ fn answer(connection: &mut Connection, status: u16) {
         let _ = sending.write(&frame);
         let _ = sending.finish();
     }
+}
+
+/// Reads a query behind its length, and answers it likewise.
+fn say(
+    connection: &mut Connection,
+    stream: StreamId,
+    reply: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+) {
+    let mut message = Vec::new();
+    let mut receiving = connection.recv_stream(stream);
+    if let Ok(mut chunks) = receiving.read(true) {
+        while let Ok(Some(chunk)) = chunks.next(usize::MAX) {
+            message.extend_from_slice(&chunk.bytes);
+        }
+        let _ = chunks.finalize();
+    }
+    let Some(answer) = message.get(2..).and_then(reply) else {
+        return;
+    };
+    let mut sending = connection.send_stream(stream);
+    let _ = sending.write(&(answer.len() as u16).to_be_bytes());
+    let _ = sending.write(&answer);
+    let _ = sending.finish();
 }
 
 fn taken(transmit: &Transmit, buffer: &[u8]) -> Sent {

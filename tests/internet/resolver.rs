@@ -37,6 +37,22 @@ pub enum Behaviour {
     RewritesNxdomain,
 }
 
+/// A transport that nobody can listen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speech {
+    /// DNS over TLS.
+    Tls,
+    /// DNS over HTTPS.
+    Https,
+    /// DNS over QUIC.
+    Quic,
+}
+
+fn streams() -> Vec<Speech> {
+    vec![Speech::Tls, Speech::Https]
+}
+
 /// A resolver.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +69,18 @@ pub struct Resolver {
     /// Whether the probe's plan names it among public resolvers.
     #[serde(default)]
     pub public: bool,
+    /// How long it takes to answer a datagram, milliseconds.
+    #[serde(default)]
+    pub thinks_ms: u64,
+    /// What it speaks beside the clear, where it has a name; all but QUIC where not given.
+    #[serde(default = "streams")]
+    pub speaks: Vec<Speech>,
+    /// Whether of HTTP it speaks version 1.1 alone.
+    #[serde(default)]
+    pub old_http: bool,
+    /// Clients from these countries get no answer to what they ask over encrypted transports.
+    #[serde(default)]
+    pub refuses_countries: Vec<String>,
     /// Whether it is asked over TLS (port 853), and not HTTPS, where it has a name.
     #[serde(default)]
     pub over_tls: bool,
@@ -101,6 +129,10 @@ impl Resolver {
             asn: Some(asn),
             name: None,
             public: false,
+            thinks_ms: 0,
+            speaks: streams(),
+            old_http: false,
+            refuses_countries: Vec::new(),
             over_tls: false,
             truncates: false,
             datagrams_only: false,
@@ -113,6 +145,19 @@ impl Resolver {
             most_octets: flag_day(),
             mangles: Vec::new(),
         }
+    }
+
+    /// Whether it speaks so to clients of a country; whether it listens is another matter.
+    pub fn answers(&self, country: &str) -> bool {
+        !self
+            .refuses_countries
+            .iter()
+            .any(|refused| refused == country)
+    }
+
+    /// Whether it listens for a transport.
+    pub fn speaks(&self, speech: Speech) -> bool {
+        self.name.is_some() && self.speaks.contains(&speech)
     }
 
     /// The reply in a datagram.

@@ -10,13 +10,15 @@ use faultline_core::{
     id::MeasurementId,
     measurement::{ControlReport, Driver, Measurement},
     observation::{DnsTransport, Observation},
+    resolver::Service,
     time::ClockQuality,
     value::Ip,
-    verdict::{Verdict, judge},
+    verdict::{Context as _, Verdict, judge},
 };
 use faultline_probe::experiment::{
-    self, CaptiveCheck, EncryptedResolver, Outcome, Plan, QuicReference, Surroundings,
-    dns_consistency, hello, measure, namespace, quic, special_names, told, transparency, web,
+    self, CaptiveCheck, EncryptedResolver, Nobody, Outcome, Plan, QuicReference, Surroundings,
+    dns_consistency, encrypted_dns, hello, measure, namespace, quic, special_names, told,
+    transparency, web,
 };
 use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
@@ -87,7 +89,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let mut clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let mut plan = clean.clone();
         clean.transports = wanted.experiment == Experiment::Quic;
-        fill(&mut plan, scenario);
+        fill(&mut plan, scenario, world);
         let start = || {
             let probe = &scenario.probe;
             SimClock::new(probe.clock_offset_days, probe.clock.into())
@@ -95,6 +97,13 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         if wanted.experiment.is_trace() {
             let seen = look(&probe, &start(), &plan, seed ^ 4, wanted, None).await;
             findings.push(traced(world, seed, Driver::Simulated, seen, Vec::new()));
+            continue;
+        }
+        if wanted.experiment == Experiment::EncryptedDns {
+            let clock = SimClock::new(0, ClockQuality::Ntp);
+            let control = view(&vantage, &clock, &clean, seed ^ 2, &wanted.target, &[]).await;
+            let seen = look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await;
+            findings.push(judged(world, seed, Driver::Simulated, seen, control));
             continue;
         }
         // A probe asks about names before it asks the control for its view of a page.
@@ -111,15 +120,26 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
             Experiment::DnsConsistency => first,
             _ => look(&probe, &start(), &plan, seed ^ 3, wanted, Some(&control)).await,
         };
-        let measurement = measure(surroundings(seed, Driver::Simulated), seen);
-        let verdict = judge(&measurement, Some(&control), &**world);
-        findings.push(Finding {
-            measurement,
-            control,
-            verdict,
-        });
+        findings.push(judged(world, seed, Driver::Simulated, seen, control));
     }
     findings
+}
+
+/// What was seen, beside what the control saw.
+pub(crate) fn judged(
+    world: &World,
+    seed: u64,
+    driver: Driver,
+    seen: Outcome,
+    control: ControlReport,
+) -> Finding {
+    let measurement = measure(surroundings(seed, driver), seen);
+    let verdict = judge(&measurement, Some(&control), world);
+    Finding {
+        measurement,
+        control,
+        verdict,
+    }
 }
 
 /// What the vantage point sees, with the code of the collector's control.
@@ -160,12 +180,17 @@ pub(crate) async fn look<N: Network, C: Clock>(
         Experiment::DnsConsistency => dns_consistency(&world, plan, &wanted.target).await,
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
         Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
-        Experiment::Quic => quic(&world, plan, &wanted.target, control).await,
+        Experiment::Quic => Box::pin(quic(&world, plan, &wanted.target, control)).await,
         Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
         Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
         Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)
             .await
             .expect("a scenario names a check and its zone"),
+        Experiment::EncryptedDns => {
+            Box::pin(encrypted_dns(&world, plan, &wanted.target, control))
+                .await
+                .expect("a scenario names a resolver and its address")
+        }
     }
 }
 
@@ -178,19 +203,13 @@ pub(crate) fn traced(
     seen: Outcome,
     trusted: Vec<Observation>,
 ) -> Finding {
-    let measurement = measure(surroundings(seed, driver), seen);
     let control = ControlReport {
-        target: measurement.target.clone(),
-        taken: measurement.started,
+        target: seen.target.clone(),
+        taken: seen.started,
         vantage: "XZ".to_owned(),
         observations: trusted,
     };
-    let verdict = judge(&measurement, Some(&control), world);
-    Finding {
-        measurement,
-        control,
-        verdict,
-    }
+    judged(world, seed, driver, seen, control)
 }
 
 /// The name that a target is about.
@@ -200,7 +219,7 @@ pub fn named(target: &str) -> &str {
 }
 
 /// The probe's plan: the resolvers of the scenario and a check for portals.
-pub fn fill(plan: &mut Plan, scenario: &Scenario) {
+pub fn fill(plan: &mut Plan, scenario: &Scenario, world: &World) {
     for resolver in &scenario.resolver {
         if resolver.public {
             plan.public_resolvers
@@ -221,6 +240,24 @@ pub fn fill(plan: &mut Plan, scenario: &Scenario) {
             });
         }
     }
+    let named = scenario.resolver.iter().filter_map(|resolver| {
+        Some(Service {
+            name: resolver.name.clone()?,
+            address: resolver.address,
+        })
+    });
+    plan.encrypted_references = named.collect();
+    let country = |asn: u32| world.country(asn).to_owned();
+    let home = country(scenario.probe.asn);
+    plan.nobody = scenario
+        .probe
+        .nobody
+        .iter()
+        .map(|ip| Nobody {
+            addr: SocketAddr::new(*ip, 53),
+            abroad: world.asn_of(*ip).map(|asn| country(asn.0) != home),
+        })
+        .collect();
     plan.own_resolvers = scenario.probe.own_resolvers;
     let non_resolver = scenario.probe.non_resolver;
     plan.non_resolver = non_resolver.map(|ip| SocketAddr::new(ip, 53));

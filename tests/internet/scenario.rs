@@ -266,6 +266,9 @@ pub struct Probe {
     pub clock: Quality,
     /// An address without a resolver to ask.
     pub non_resolver: Option<IpAddr>,
+    /// Others, by the word of an operator, who knows in which country each is.
+    #[serde(default)]
+    pub nobody: Vec<IpAddr>,
     /// Whether its owner chose the resolvers.
     #[serde(default)]
     pub own_resolvers: bool,
@@ -284,6 +287,7 @@ impl Probe {
             clock_offset_days: 0,
             clock: ntp(),
             non_resolver: None,
+            nobody: Vec::new(),
             own_resolvers: false,
         }
     }
@@ -317,6 +321,8 @@ pub enum Experiment {
     SpecialNames,
     /// Does the DNS pass as it was sent?
     DnsTransparency,
+    /// Is a resolver reached over encrypted transports?
+    EncryptedDns,
 }
 
 impl Experiment {

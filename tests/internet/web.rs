@@ -1,6 +1,7 @@
 //! What does a host do with a connection? Pages over HTTP/1.1 (RFC 9112), in the clear or
 //! over TLS, and DNS over TLS (RFC 7858) and HTTPS (RFC 8484) where a resolver runs.
 
+use crate::resolver::Speech;
 use crate::scenario::{Site, State};
 use crate::world::World;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +22,14 @@ where
     }
     if let Some(server) = world.resolver_server(to.ip()).filter(|_| to.port() != 80) {
         if let Ok(stream) = TlsAcceptor::from(Arc::clone(server)).accept(stream).await {
-            let _ = answer(&world, to, stream).await;
+            let resolver = world.resolver_at(to.ip());
+            if resolver.is_some_and(|resolver| !resolver.answers(&country)) {
+                let _ = refuse(to, stream).await;
+            } else if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let _ = Box::pin(answer_newer(&world, to, stream)).await;
+            } else {
+                let _ = answer(&world, to, stream).await;
+            }
         }
         return;
     }
@@ -60,8 +68,14 @@ pub fn listens(world: &World, to: SocketAddr) -> Option<Option<i32>> {
     if let Some(resolver) = world.resolver_at(to.ip()).filter(|_| to.port() == 53) {
         return resolver.datagrams_only.then_some(Some(111));
     }
-    if world.resolver_server(to.ip()).is_some() {
-        return (!matches!(to.port(), 443 | 853)).then_some(Some(111));
+    if let Some(resolver) = world.resolver_at(to.ip()).filter(|r| r.name.is_some()) {
+        let speech = match to.port() {
+            443 => Some(Speech::Https),
+            853 => Some(Speech::Tls),
+            _ => None,
+        };
+        let listens = speech.is_some_and(|speech| resolver.speaks(speech));
+        return (!listens).then_some(Some(111));
     }
     match world.site_at(to.ip()) {
         Some((site, _)) if site.state == State::Silent => Some(None),
@@ -164,6 +178,49 @@ async fn request<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Vec<u8
         seen.extend(&chunk[..length]);
     }
     Ok(seen)
+}
+
+/// Lets the client ask, and says that nothing is for it.
+async fn refuse<S>(to: SocketAddr, mut stream: S) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut first = [0; 4096];
+    let _ = stream.read(&mut first).await?;
+    if to.port() == 443 {
+        stream.write_all(&response(403, &[], b"")).await?;
+    }
+    stream.shutdown().await
+}
+
+/// One query over HTTP/2 (RFC 9113), by an implementation of others.
+async fn answer_newer<S>(world: &World, to: SocketAddr, stream: S) -> Result<(), h2::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = h2::server::handshake(stream).await?;
+    while let Some(asked) = connection.accept().await {
+        let (request, mut respond) = asked?;
+        let mut body = request.into_body();
+        let answered = async {
+            let mut query = Vec::new();
+            while let Some(chunk) = body.data().await {
+                query.extend_from_slice(&chunk.ok()?);
+            }
+            let resolver = world.resolver_at(to.ip())?;
+            let reply = resolver.reply(world, &query)?;
+            let head =
+                http::Response::builder().header("content-type", "application/dns-message");
+            let mut sending = respond.send_response(head.body(()).ok()?, false).ok()?;
+            sending.send_data(reply.into(), true).ok()
+        };
+        // The connection carries what is waited for.
+        tokio::select! {
+            _ = answered => {}
+            _ = std::future::poll_fn(|cx| connection.poll_closed(cx)) => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// One query over TLS or HTTPS.

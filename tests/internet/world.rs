@@ -110,7 +110,11 @@ impl World {
         for resolver in &resolvers {
             if let Some(name) = &resolver.name {
                 let server = authority.server(std::slice::from_ref(name), Certificate::Valid);
-                resolver_servers.insert(resolver.address, server.map_err(failed(name))?);
+                let mut server = ServerConfig::clone(&*server.map_err(failed(name))?);
+                if !resolver.old_http {
+                    server.alpn_protocols = vec![b"h2".to_vec(), b"dot".to_vec()];
+                }
+                resolver_servers.insert(resolver.address, Arc::new(server));
             }
         }
         let mut networks = Vec::new();

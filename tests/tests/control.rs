@@ -9,7 +9,7 @@ use faultline_collector::{
 use faultline_core::{
     failure::Failure,
     id::ProbeId,
-    observation::Step,
+    observation::{DnsTransport, Step},
     protocol::ControlRequest,
     time::{ClockQuality, Duration},
     value::Ip,
@@ -17,10 +17,11 @@ use faultline_core::{
 use faultline_internet::{
     clock::SimClock, network::SimNetwork, path::SimStream, scenario::Scenario, world::World,
 };
-use faultline_probe::net::{Attachment, Exchange, Network, Patience};
+use faultline_probe::net::{Attachment, Exchange, Flow, Network, Patience};
 use futures_util::future::join_all;
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     io,
     net::{IpAddr, SocketAddr},
     rc::Rc,
@@ -40,6 +41,9 @@ impl Network for Noted {
     type Stream = SimStream;
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
         self.inner.exchange(to, payload, patience).await
+    }
+    async fn flow(&self, to: SocketAddr) -> io::Result<Box<dyn Flow>> {
+        self.inner.flow(to).await
     }
     async fn connect(&self, to: SocketAddr) -> io::Result<SimStream> {
         self.connects.borrow_mut().push(to);
@@ -78,7 +82,9 @@ fn control(
         list.extend([format!("https://{name}/,NEWS\nhttp://{name}/,NEWS\n")]);
     }
     let world = Arc::new(World::new(&Scenario::parse(&text).unwrap()).unwrap());
-    let config = Config::parse(&format!("[control]\nenabled = true\n{settings}")).unwrap();
+    let listed = format!("encrypted_resolvers = ['{RESOLVER}']");
+    let config =
+        Config::parse(&format!("{listed}\n[control]\nenabled = true\n{settings}")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -112,6 +118,40 @@ fn request(target: &str, told: &[&str]) -> ControlRequest {
 
 const NEWS: &[(&str, &str, &str)] = &[("news.example", "21.1.0.80", "title = 'Evening news'")];
 const PAGE: &str = "https://news.example/";
+/// On the list of every control here; there, where a world has it.
+const RESOLVER: &str = "dns.public.example@20.1.1.53";
+
+#[test]
+fn listed_resolvers_are_asked_over_every_transport_and_others_are_not() {
+    let resolver = "[[resolver]]\naddress = '20.1.1.53'\nasn = 64500\n\
+        name = 'dns.public.example'\nspeaks = ['tls', 'https', 'quic']";
+    let world = [("news.example", "21.1.0.80", resolver)];
+    control("", &world, async |desk, connects| {
+        let ask = |target: &str| {
+            let request = ControlRequest {
+                transports: Some(true),
+                ..request(target, &[])
+            };
+            async move { desk.ask(ProbeId([1; 16]), &request).await }
+        };
+        let report = ask(&format!("resolver:{RESOLVER}")).await.unwrap();
+        let answered = |wanted| {
+            report.observations.iter().any(|seen| {
+                matches!(&seen.step, Step::Lookup(lookup)
+                    if lookup.transport == wanted && !lookup.replies.is_empty())
+            })
+        };
+        for transport in [DnsTransport::Tls, DnsTransport::Https, DnsTransport::Quic] {
+            assert!(answered(transport), "{transport:?}");
+        }
+        let ports: BTreeSet<u16> = connects.borrow().iter().map(SocketAddr::port).collect();
+        assert_eq!(ports, [443, 853].into());
+        connects.borrow_mut().clear();
+        let other = ask("resolver:dns.public.example@20.1.1.54").await;
+        assert_eq!(other.unwrap_err(), Denied::UnknownTarget);
+        assert!(connects.borrow().is_empty());
+    });
+}
 
 #[test]
 fn thirty_probes_at_once_cause_one_look_and_its_report_serves_for_a_while() {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     ingest::{Refusal as Upload, issue},
+    nobody,
     store::{Ledger, ProbeRecord, Source},
 };
 use axum::{
@@ -98,6 +99,12 @@ pub(super) async fn check_in(
             address: address.map(Ip),
             traces: Some(service.traces.draw(asked.probe, now)),
             beat,
+            nobody: nobody::choose(
+                &service.config.non_resolvers,
+                |ip| service.enricher.country_of(ip),
+                address,
+                asked.probe,
+            ),
         }))
     });
     reply(&headers, done.await)

@@ -9,6 +9,7 @@ use crate::config::Control;
 use faultline_core::{
     dns::is_bogon,
     protocol::{ControlRequest, TargetItem},
+    resolver::Service,
 };
 use faultline_probe::agent::Target;
 use std::{
@@ -34,6 +35,8 @@ pub struct Question {
 
 /// Addresses of a request that are considered.
 const MOST_TOLD: usize = 16;
+/// Where DNS is spoken over TLS and QUIC (RFC 7858, RFC 9250).
+const ENCRYPTED: u16 = 853;
 /// Octets of the longest target.
 const LONGEST: usize = 2048;
 
@@ -41,11 +44,20 @@ const LONGEST: usize = 2048;
 pub struct Admission {
     pages: HashSet<String>,
     hosts: HashSet<String>,
+    resolvers: HashSet<String>,
     any_target: bool,
     allow_special: bool,
 }
 
 impl Admission {
+    /// Takes resolvers, too, that probes are asked to reach: `NAME@ADDRESS`.
+    #[must_use]
+    pub fn with_resolvers(mut self, resolvers: &[String]) -> Self {
+        let named = resolvers.iter().filter_map(|text| Service::parse(text));
+        self.resolvers = named.map(|service| service.target()).collect();
+        self
+    }
+
     /// For the targets that probes are asked to measure.
     pub fn new(settings: &Control, targets: &[TargetItem]) -> Self {
         let parsed = targets.iter().filter_map(|t| Url::parse(&t.url).ok());
@@ -56,6 +68,7 @@ impl Admission {
                 .filter_map(|url| url.host_str().map(str::to_owned))
                 .collect(),
             pages: pages.into_iter().map(String::from).collect(),
+            resolvers: HashSet::new(),
             any_target: settings.any_target,
             allow_special: settings.allow_special,
         }
@@ -69,6 +82,9 @@ impl Admission {
             return bad(format!("the target is longer than {LONGEST} octets"));
         }
         let target = Target::parse(asked).map_err(|e| Denied::BadTarget(e.to_string()))?;
+        if let Target::Resolver(service) = &target {
+            return self.resolver(asked, service);
+        }
         let normal = target.url().unwrap_or_else(|| target.name());
         if normal != asked {
             // A report counts only for the very target that it names.
@@ -91,6 +107,24 @@ impl Admission {
             port,
             told: self.told(request),
             transports: request.transports == Some(true),
+        })
+    }
+
+    /// Checks a resolver: of the list alone, also where any page is welcome.
+    fn resolver(&self, asked: &str, service: &Service) -> Result<Question, Denied> {
+        if !self.resolvers.contains(asked) {
+            return Err(Denied::UnknownTarget);
+        }
+        if is_bogon(service.address) && !self.allow_special {
+            let text = "a resolver at an address for special purposes is nobody else's";
+            return Err(Denied::BadTarget(text.into()));
+        }
+        Ok(Question {
+            target: asked.to_owned(),
+            host: service.name.clone(),
+            port: Some(ENCRYPTED),
+            told: Vec::new(),
+            transports: true,
         })
     }
 
@@ -163,6 +197,40 @@ mod tests {
             let denied = admit(&settings, other, &[]).unwrap_err();
             assert_eq!(denied, Denied::UnknownTarget, "{other}");
         }
+    }
+
+    #[test]
+    fn resolvers_are_those_of_the_list() {
+        let settings = Control {
+            any_target: true,
+            ..Control::default()
+        };
+        let listed = ["dns.quad9.net@9.9.9.9", "dns.home.example@192.168.1.1"];
+        let admission =
+            Admission::new(&settings, &[]).with_resolvers(&listed.map(str::to_owned));
+        let admit = |target: &str| {
+            admission.admit(&ControlRequest {
+                probe: ProbeId([1; 16]),
+                target: target.into(),
+                addresses: Vec::new(),
+                brief: None,
+                transports: Some(true),
+            })
+        };
+        let question = admit("resolver:dns.quad9.net@9.9.9.9").unwrap();
+        assert_eq!(
+            (question.host.as_str(), question.port),
+            ("dns.quad9.net", Some(853))
+        );
+        for other in [
+            "resolver:dns.quad9.net@9.9.9.10",
+            "resolver:DNS.quad9.net@9.9.9.9",
+            "resolver:dns.google@8.8.8.8",
+        ] {
+            assert_eq!(admit(other).unwrap_err(), Denied::UnknownTarget, "{other}");
+        }
+        let home = admit("resolver:dns.home.example@192.168.1.1").unwrap_err();
+        assert_eq!(home.code(), "bad_target");
     }
 
     #[test]

@@ -36,7 +36,8 @@ impl<N: Network, C: Clock> Eyes<N, C> {
     /// By the operator's settings; `roots` are the authorities whose certificates count.
     pub fn new(config: &Config, net: N, clock: C, roots: Arc<RootCertStore>) -> Self {
         let settings = &config.control;
-        let mut plan = Plan::new(roots, "");
+        // A control shakes no hands with a neutral name; it asks resolvers for it.
+        let mut plan = Plan::new(roots, "example.com");
         plan.max_addresses = TRIED;
         plan.max_redirects = 5;
         plan.contact_bogons = settings.allow_special;

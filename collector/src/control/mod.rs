@@ -121,7 +121,7 @@ pub fn open(config: &Config, targets: &[TargetItem]) -> Result<Desk, ControlErro
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (desk, errands) = desk(Admission::new(&config.control, targets));
+    let (desk, errands) = desk(admission(config, targets));
     let config = config.clone();
     tracing::info!(
         resolvers = config.control.resolvers.len(),
@@ -163,8 +163,12 @@ pub fn over<N: Network + 'static, C: Clock + 'static>(
     targets: &[TargetItem],
     eyes: Eyes<N, C>,
 ) -> (Desk, Office<N, C>) {
-    let (desk, errands) = desk(Admission::new(&config.control, targets));
+    let (desk, errands) = desk(admission(config, targets));
     (desk, Office::new(&config.control, eyes, errands))
+}
+
+fn admission(config: &Config, targets: &[TargetItem]) -> Admission {
+    Admission::new(&config.control, targets).with_resolvers(&config.encrypted_resolvers)
 }
 
 fn desk(admission: Admission) -> (Desk, mpsc::Receiver<Errand>) {

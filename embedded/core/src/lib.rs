@@ -40,6 +40,8 @@ pub mod page;
 #[cfg(feature = "alloc")]
 pub mod protocol;
 mod registry;
+#[cfg(feature = "alloc")]
+pub mod resolver;
 pub mod time;
 #[cfg(feature = "alloc")]
 pub mod trace;

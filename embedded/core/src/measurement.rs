@@ -32,6 +32,8 @@ code! {
         5 Hello,
         /// Whether QUIC reaches the target where TLS over TCP does.
         6 Quic,
+        /// Whether a public resolver is reached over TLS, HTTPS and QUIC.
+        7 EncryptedDns,
     }
 }
 code! {

@@ -89,6 +89,11 @@ code! {
         4 NonResolver,
         /// The collector's own resolver (test helper).
         5 Helper,
+        /// An address that runs no resolver, in the country that the probe is in, by the word
+        /// of the collector that named it.
+        6 NonResolverInside,
+        /// The same in another country: a query to it leaves the probe's.
+        7 NonResolverAbroad,
     }
 }
 code! {
@@ -104,6 +109,17 @@ code! {
         3 Tls,
         /// DNS over HTTPS, RFC 8484.
         4 Https,
+        /// DNS over dedicated QUIC connections, RFC 9250.
+        5 Quic,
+    }
+}
+impl ResolverRole {
+    /// Whether no resolver runs there: any reply is an injection.
+    pub const fn is_nobody(self) -> bool {
+        matches!(
+            self,
+            Self::NonResolver | Self::NonResolverInside | Self::NonResolverAbroad
+        )
     }
 }
 fact! {
@@ -124,7 +140,8 @@ fact! {
         /// Every datagram that came in the watch window, in order of arrival; for the
         /// operating system's resolver one synthetic reply without raw bytes.
         6 replies: Vec<Reply>,
-        /// Microseconds that the watch stayed open after the first reply.
+        /// Microseconds that the watch stayed open after the first reply: at least half a
+        /// second for datagrams, and up to five where other work went on.
         7 watched: u64,
         /// The query's number among retries to the same resolver, from 0.
         8 attempt: u8,

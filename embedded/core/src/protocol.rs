@@ -84,6 +84,17 @@ fact! {
         5 traces: Option<Traces>,
         /// How to beat and where to look for the world; absent where heartbeats are not heard.
         6 beat: Option<BeatTerms>,
+        /// Addresses that the operator vouches for: they run no resolver.
+        7 nobody: Option<Vec<NobodyItem>>,
+    }
+}
+fact! {
+    /// An address that runs no resolver. Whoever answers a question to it stands on the path.
+    pub struct NobodyItem {
+        /// Where.
+        0 address: Ip,
+        /// Whether it is in another country than the probe, where the collector knows both.
+        1 abroad: Option<bool>,
     }
 }
 fact! {
@@ -96,6 +107,9 @@ fact! {
         1 special: Vec<String>,
         /// Names in the operator's own test zone, each the target of a check.
         2 transparency: Vec<String>,
+        /// Public resolvers to be reached over encrypted transports
+        /// ([`resolver::Service`](crate::resolver::Service)).
+        3 resolvers: Option<Vec<String>>,
     }
 }
 fact! {

@@ -12,7 +12,7 @@ use faultline_core::{
     dns::is_bogon,
     engine::{
         Want,
-        agenda::{A, Sourced, choose, questions, unlikely_label},
+        agenda::{A, Sourced, choose, nobody, questions, unlikely_label},
         framing::{Deframer, frame},
         handshake::{Greeting, Trial},
         lookup::{Inquiry, Question, Settings as Asking, is_answer, is_truncated},
@@ -79,7 +79,6 @@ pub async fn names(
         .iter()
         .map(|r| (*r).into())
         .collect();
-    let silent: Vec<SocketAddr> = settings.non_resolver.iter().map(|r| (*r).into()).collect();
 
     let mut seen = Vec::new();
     for (resolvers, role) in [
@@ -92,7 +91,11 @@ pub async fn names(
     }
     // Silence is what an address without a resolver owes us, and NXDOMAIN a label without a
     // record: neither is asked twice.
-    let mut once = questions(&silent, &name, &[A], ResolverRole::NonResolver);
+    let mut once = Vec::new();
+    if let Some(silent) = settings.non_resolver {
+        let neutral = &settings.neutral_name;
+        once = nobody(silent.into(), ResolverRole::NonResolver, &name, neutral);
+    }
     once.extend(questions(&announced, &nowhere, &[A], ResolverRole::Network));
     for ask in once {
         seen.push(run.lookup(&ask, 0).await);

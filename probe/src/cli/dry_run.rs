@@ -8,7 +8,10 @@ use crate::{
     experiment::Plan,
     uplink::Collector,
 };
-use faultline_core::trace::{self, Check};
+use faultline_core::{
+    resolver::Service,
+    trace::{self, Check},
+};
 use std::{io::Write, net::SocketAddr};
 
 /// What is known before anything is sent.
@@ -50,7 +53,7 @@ impl Intent<'_> {
         match (self.collector, targets.is_empty()) {
             (Some(_), true) => writeln!(
                 out,
-                "then what is said here of a URL that you name (or of tld:com, special:invalid, path:tcp.ZONE), for each that it asks for"
+                "then what is said here of a URL that you name (or of tld:com, special:invalid, path:tcp.ZONE, resolver:dns.quad9.net@9.9.9.9), for each that it asks for"
             )?,
             (None, true) => {
                 say(&"nothing to measure; name a URL, set `targets`, or set a collector");
@@ -96,7 +99,14 @@ impl Intent<'_> {
             if let Some(nobody) = plan.non_resolver {
                 writeln!(
                     out,
-                    "  {nobody} (runs no resolver: any answer is an injection), UDP, once"
+                    "  {nobody} (runs no resolver: any answer is an injection), UDP, once, and once of {}",
+                    plan.neutral_name
+                )?;
+            }
+            if self.collector.is_some() {
+                writeln!(
+                    out,
+                    "  up to four addresses that the collector vouches for as running no resolver, likewise"
                 )?;
             }
             writeln!(
@@ -177,6 +187,9 @@ impl Intent<'_> {
     /// The experiments on the DNS itself.
     fn trace(&self, target: &Target, out: &mut dyn Write) -> std::io::Result<()> {
         let (plan, name) = (self.plan, target.name());
+        if let Target::Resolver(service) = target {
+            return self.encrypted(service, out);
+        }
         if !self.agreed(Group::Infrastructure) {
             return writeln!(out, "{name}: nothing, what was agreed to does not cover it");
         }
@@ -199,6 +212,41 @@ impl Intent<'_> {
             )?;
         }
         writeln!(out, "{beside}, of those that are not encrypted")?;
+        if let Some(check) = &plan.captive {
+            writeln!(out, "{}: fetched, to notice captive portals", check.url)?;
+        }
+        Ok(())
+    }
+
+    /// A resolver over encrypted transports.
+    fn encrypted(&self, service: &Service, out: &mut dyn Write) -> std::io::Result<()> {
+        let plan = self.plan;
+        if !self.agreed(Group::Dns) || !self.agreed(Group::Transport) {
+            return writeln!(
+                out,
+                "{service}: nothing, what was agreed to does not cover it"
+            );
+        }
+        if let Some(collector) = self.collector {
+            let base = collector.base();
+            writeln!(
+                out,
+                "to {base}: {}, for the control's view",
+                service.target()
+            )?;
+        }
+        let name = &plan.neutral_name;
+        writeln!(
+            out,
+            "{service}: A of {name}, over UDP, TLS, HTTPS and QUIC; where one of the last three fails that the control could:"
+        )?;
+        writeln!(
+            out,
+            "  that again, up to three tries, and a handshake with the name {name}"
+        )?;
+        for other in &plan.encrypted_references {
+            writeln!(out, "  {other} by the same, for comparison")?;
+        }
         if let Some(check) = &plan.captive {
             writeln!(out, "{}: fetched, to notice captive portals", check.url)?;
         }

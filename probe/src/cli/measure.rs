@@ -3,6 +3,7 @@
 use super::{Exit, args::Format, output::Output, say};
 use crate::{
     agent::{Agent, AgentError},
+    consent::Group,
     net::{Clock, Network},
     spool::SpoolError,
     uplink::{UplinkError, backoff},
@@ -45,7 +46,8 @@ pub(super) async fn once<N: Network, C: Clock>(
         targets.extend(agent.own_targets.iter().cloned());
         if let Some(traces) = traces {
             let agreed = agent.agreed_traces(&traces);
-            if !agreed.is_empty() && traces.transparency.is_empty() {
+            let asked = agent.consent.allows(Group::Infrastructure).is_ok();
+            if asked && traces.transparency.is_empty() {
                 output.remark(
                     "the way of the DNS is not checked: the collector names no test zone",
                 )?;

@@ -256,6 +256,11 @@ fn plan(config: &Config) -> anyhow::Result<Plan> {
             },
         })
         .collect();
+    plan.encrypted_references = config
+        .encrypted_references
+        .iter()
+        .map(|resolver| resolver.0.clone())
+        .collect();
     plan.quic_references = config
         .quic_references
         .iter()

@@ -12,12 +12,13 @@ use super::dns_consistency::{network, system};
 use super::lookup::{addresses, persist};
 use super::quic::offer;
 use super::web::{Way, visit};
-use super::{Plan, World, run::Run};
+use super::{Plan, World, encrypted_dns, run::Run};
 use crate::net::{Clock, Network};
 use faultline_core::{
     dns::is_bogon,
     measurement::ControlReport,
     observation::{AddressSource, Observation, ResolverRole, Step},
+    resolver::Service,
     value::Ip,
 };
 use futures_util::future::join_all;
@@ -25,7 +26,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use url::{Host, Url};
 
-/// Looks at a page, or at a bare name, from the place called `vantage`. `told` are the
+/// Looks at a page, at a bare name, or at a resolver over encrypted transports, from the place called `vantage`. `told` are the
 /// addresses that the asking probe's resolvers gave.
 pub async fn control<N: Network, C: Clock>(
     world: &World<'_, N, C>,
@@ -39,9 +40,13 @@ pub async fn control<N: Network, C: Clock>(
     let parsed = Url::parse(target)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let mut observations = match &parsed {
-        Some(url) => page(run, url, told).await,
-        None => names(run, target).await,
+    let mut observations = match (&parsed, Service::of_target(target)) {
+        (Some(url), _) => page(run, url, told).await,
+        (None, Some(service)) if plan.contact_bogons || !is_bogon(service.address) => {
+            encrypted_dns::offer(run, &service).await
+        }
+        (None, Some(_)) => Vec::new(),
+        (None, None) => names(run, target).await,
     };
     for observation in &mut observations {
         if let Step::Lookup(lookup) = &mut observation.step {

@@ -192,10 +192,7 @@ fn is_coded<B>(response: &http::Response<B>) -> bool {
 }
 
 /// Drives a connection for as long as `work` on it takes.
-pub(super) async fn alongside<T>(
-    connection: impl Future<Output = hyper::Result<()>>,
-    work: impl Future<Output = T>,
-) -> T {
+pub(super) async fn alongside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     tokio::select! {
         biased;

@@ -4,8 +4,9 @@
 //! ended are [`faultline_core::engine::lookup`]'s, which a board runs too. Here are UDP, TCP
 //! (RFC 7766) and the operating system's resolver; see `encrypted` for the others.
 
+use super::late::Ears;
 use super::run::Run;
-use crate::net::{Clock, Network, Patience, at_layer};
+use crate::net::{Clock, Flow, Network, Patience, at_layer};
 use faultline_core::{
     engine::{
         Want,
@@ -69,7 +70,64 @@ pub(super) async fn lookup_by<N: Network, C: Clock>(
     attempt: u8,
     way: Way,
 ) -> Observation {
+    tried(run, ask, attempt, way, None).await.0
+}
+
+/// Likewise, over an exchange of the caller's with a resolver that is connected to: what it
+/// brings is the reply. As patient as for a page, since a stream sends again what was lost
+/// after one second, three and seven (RFC 6298).
+pub(super) async fn lookup_over<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    attempt: u8,
+    exchange: impl AsyncFnOnce(&[u8]) -> Result<Vec<u8>, Failure>,
+) -> Observation {
+    let sent = run.world.clock.now();
+    let mut inquiry = inquiry(run, ask, attempt, Way::default(), sent);
+    if let Want::Send(query) = inquiry.poll(sent) {
+        let query = query.to_vec();
+        let patience = run.plan.timeouts.http;
+        let result = run.within(patience, exchange(&query)).await;
+        take(run, ask, result, &mut inquiry);
+    }
+    inquiry.finish(run.world.clock.now())
+}
+
+/// One try. Where there are ears, the port stays open, and its number among theirs is told.
+async fn tried<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    attempt: u8,
+    way: Way,
+    ears: Option<&Ears>,
+) -> (Observation, Option<usize>) {
     let clock = run.world.clock;
+    let sent = clock.now();
+    let mut inquiry = inquiry(run, ask, attempt, way, sent);
+    let mut open = None;
+    if let Want::Send(query) = inquiry.poll(sent) {
+        let query = query.to_vec();
+        match ask.transport {
+            DnsTransport::Udp => {
+                let ears = ears.is_some();
+                open = over_udp(run, ask, &query, sent, &mut inquiry, ears).await;
+            }
+            _ => over_stream(run, ask, &query, &mut inquiry).await,
+        }
+    }
+    let number = ears
+        .zip(open)
+        .map(|(ears, flow)| ears.open(inquiry.clone(), flow, sent));
+    (inquiry.finish(clock.now()), number)
+}
+
+fn inquiry<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    attempt: u8,
+    way: Way,
+    sent: Instant,
+) -> Inquiry {
     let settings = Settings {
         first: run.plan.timeouts.dns,
         further: run.plan.timeouts.watch,
@@ -78,17 +136,8 @@ pub(super) async fn lookup_by<N: Network, C: Clock>(
         total_cap: way.total_cap,
         ..Settings::default()
     };
-    let sent = clock.now();
     let entropy = run.random();
-    let mut inquiry = Inquiry::new(ask.clone(), settings, attempt, run.start, sent, &entropy);
-    if let Want::Send(query) = inquiry.poll(sent) {
-        let query = query.to_vec();
-        match ask.transport {
-            DnsTransport::Udp => over_udp(run, ask, &query, sent, &mut inquiry).await,
-            _ => over_stream(run, ask, &query, &mut inquiry).await,
-        }
-    }
-    inquiry.finish(clock.now())
+    Inquiry::new(ask.clone(), settings, attempt, run.start, sent, &entropy)
 }
 
 /// Asks, and asks again where no answer came: up to the plan's number of attempts.
@@ -105,18 +154,31 @@ pub(super) async fn persist_by<N: Network, C: Clock>(
     ask: &Ask,
     way: Way,
 ) -> Vec<Observation> {
+    let seen = persist_with(run, ask, way, None).await;
+    seen.into_iter()
+        .map(|(observation, _)| observation)
+        .collect()
+}
+
+/// Likewise, with ports that stay open to what comes late.
+pub(super) async fn persist_with<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    way: Way,
+    ears: Option<&Ears>,
+) -> Vec<(Observation, Option<usize>)> {
     let mut seen = Vec::new();
     for attempt in 0..run.plan.attempts.max(1) {
-        let observation = lookup_by(run, ask, attempt, way).await;
+        let (observation, number) = tried(run, ask, attempt, way, ears).await;
         let answered = is_answer(observation.failure);
         let truncated = ask.transport == DnsTransport::Udp && is_truncated(&observation);
-        seen.push(observation);
+        seen.push((observation, number));
         if truncated {
             let ask = Ask {
                 transport: DnsTransport::Tcp,
                 ..ask.clone()
             };
-            seen.push(lookup_by(run, &ask, attempt, way).await);
+            seen.push((lookup_by(run, &ask, attempt, way).await, None));
         }
         // What was cut short would be cut short again.
         if answered || truncated {
@@ -170,23 +232,29 @@ pub(super) async fn ask_system<N: Network, C: Clock>(
     types.iter().map(|rtype| observe(*rtype)).collect()
 }
 
-/// Everything that comes back goes through the inquiry, at the time at which it came.
+/// Everything that comes back goes through the inquiry, at the time at which it came. The port,
+/// if it is to stay open.
 async fn over_udp<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     ask: &Ask,
     query: &[u8],
     sent: Instant,
     inquiry: &mut Inquiry,
-) {
+    open: bool,
+) -> Option<Box<dyn Flow>> {
     let timeouts = run.plan.timeouts;
     let patience = Patience {
         first: timeouts.dns,
         further: timeouts.watch,
     };
-    let headers = UDP_HEADERS + if ask.resolver.is_ipv6() { 20 } else { 0 };
+    let headers = headers(ask);
     run.traffic.add_sent(query.len() + headers);
     let net = run.world.net;
-    let exchange = net.exchange(ask.resolver, query, patience).await;
+    let (exchange, flow) = if open {
+        net.exchange_open(ask.resolver, query, patience).await
+    } else {
+        (net.exchange(ask.resolver, query, patience).await, None)
+    };
     for datagram in &exchange.datagrams {
         run.traffic.add_received(datagram.payload.len() + headers);
         let at = sent + datagram.after;
@@ -198,6 +266,12 @@ async fn over_udp<N: Network, C: Clock>(
         let watched = exchange.watched.as_micros() as u64;
         inquiry.fail(Instant(now.0.saturating_sub(watched)), failure);
     }
+    flow
+}
+
+/// Octets of the headers of a datagram to or from a resolver.
+pub(super) fn headers(ask: &Ask) -> usize {
+    UDP_HEADERS + if ask.resolver.is_ipv6() { 20 } else { 0 }
 }
 
 /// One message over a connection of its own.
@@ -214,6 +288,16 @@ async fn over_stream<N: Network, C: Clock>(
         }
     };
     let result = run.within(run.plan.timeouts.dns, exchange).await;
+    take(run, ask, result, inquiry);
+}
+
+/// What came over a stream, or did not in time.
+fn take<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    ask: &Ask,
+    result: Option<Result<Vec<u8>, Failure>>,
+    inquiry: &mut Inquiry,
+) {
     let now = run.world.clock.now();
     match result.unwrap_or(Err(Failure::DnsTimeout)) {
         Ok(message) => inquiry.handle(now, ask.resolver, &message, None),

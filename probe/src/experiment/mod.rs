@@ -13,6 +13,7 @@
 //! | [`transparency`] | does the DNS pass as it was sent? | RFC 3597, RFC 6891, RFC 7766 |
 //! | [`hello`] | does the target's name pass in a ClientHello? | TSPU (IMC 2022), with a neutral twin |
 //! | [`quic`] | does QUIC reach the target where TLS over TCP does? | IMC 2021, OONI quicping |
+//! | [`encrypted_dns`] | is a public resolver reached over TLS, HTTPS, QUIC? | RFC 7858, 8484, 9250; OONI dnscheck |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -21,9 +22,11 @@ mod captive;
 mod control;
 mod dns_consistency;
 mod encrypted;
+mod encrypted_dns;
 mod fetch;
 mod handshake;
 mod hello;
+mod late;
 mod lookup;
 mod namespace;
 mod outcome;
@@ -39,11 +42,12 @@ mod web;
 
 pub use captive::behind_captive_portal;
 pub use control::{control, told};
-pub use dns_consistency::dns_consistency;
+pub use dns_consistency::{Listening, ask_names, dns_consistency};
+pub use encrypted_dns::encrypted_dns;
 pub use hello::hello;
 pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};
-pub use plan::{CaptiveCheck, EncryptedResolver, Plan, QuicReference, Timeouts};
+pub use plan::{CaptiveCheck, EncryptedResolver, Nobody, Plan, QuicReference, Timeouts};
 pub use quic::quic;
 pub use run::World;
 pub use special_names::special_names;

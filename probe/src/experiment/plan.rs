@@ -1,6 +1,6 @@
 //! Who is asked, and how long do we wait?
 
-use faultline_core::{observation::DnsTransport, time::Duration};
+use faultline_core::{observation::DnsTransport, resolver::Service, time::Duration};
 use rustls::RootCertStore;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub struct Plan {
     pub encrypted: Vec<EncryptedResolver>,
     /// An address that runs no resolver; whatever answers is an injector (GFWatch).
     pub non_resolver: Option<SocketAddr>,
+    /// Others, by the word of the collector's operator.
+    pub nobody: Vec<Nobody>,
     /// The authorities whose certificates count.
     pub roots: Arc<RootCertStore>,
     /// A name that nobody filters, for a handshake's twin.
@@ -52,6 +54,9 @@ pub struct Plan {
     pub captive: Option<CaptiveCheck>,
     /// Hosts known to speak QUIC: where none answers, QUIC passes to nobody.
     pub quic_references: Vec<QuicReference>,
+    /// Resolvers that are reached over encrypted transports for comparison, where a target is
+    /// not.
+    pub encrypted_references: Vec<Service>,
     /// Whether a control tries QUIC, too.
     pub transports: bool,
 }
@@ -64,6 +69,7 @@ impl Plan {
             public_resolvers: Vec::new(),
             encrypted: Vec::new(),
             non_resolver: None,
+            nobody: Vec::new(),
             roots,
             neutral_name: neutral_name.to_owned(),
             timeouts: Timeouts::default(),
@@ -80,9 +86,19 @@ impl Plan {
             line_is_tunnel: false,
             captive: None,
             quic_references: Vec::new(),
+            encrypted_references: Vec::new(),
             transports: false,
         }
     }
+}
+
+/// An address that runs no resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nobody {
+    /// Where.
+    pub addr: SocketAddr,
+    /// Whether it is in another country than the probe, where that is known.
+    pub abroad: Option<bool>,
 }
 
 /// A host that speaks QUIC.
@@ -120,6 +136,9 @@ pub struct Timeouts {
     pub quic: Duration,
     /// How long a UDP lookup listens on after the first reply, for a second, truer one.
     pub watch: Duration,
+    /// How long its port stays open after that reply, while other work goes on or what came
+    /// is suspicious.
+    pub late: Duration,
 }
 
 impl Default for Timeouts {
@@ -132,6 +151,7 @@ impl Default for Timeouts {
             http: ten,
             quic: ten,
             watch: Duration::from_millis(500),
+            late: Duration::from_secs(5),
         }
     }
 }

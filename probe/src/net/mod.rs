@@ -69,7 +69,7 @@ pub struct Exchange {
     pub watched: Duration,
 }
 
-/// Datagrams to one host and whatever comes back, from one fresh port.
+/// Datagrams to one host and whatever comes back, from one port.
 pub trait Flow {
     /// Sends one datagram at once or not at all: `WouldBlock` where there is no room.
     fn send(&mut self, payload: &[u8]) -> std::io::Result<()>;
@@ -101,6 +101,17 @@ pub trait Network {
     /// Sends one datagram from a fresh port and gathers everything that comes back to it,
     /// whatever its source: an answer from elsewhere is evidence.
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange;
+
+    /// Likewise, and gives the port back open, to listen on for what comes later. Networks
+    /// that cannot give none.
+    async fn exchange_open(
+        &self,
+        to: SocketAddr,
+        payload: &[u8],
+        patience: Patience,
+    ) -> (Exchange, Option<Box<dyn Flow>>) {
+        (self.exchange(to, payload, patience).await, None)
+    }
 
     /// Opens a flow of datagrams. Networks without one say so, and nothing is measured.
     async fn flow(&self, _: SocketAddr) -> std::io::Result<Box<dyn Flow>> {

@@ -137,30 +137,39 @@ impl Network for OsNetwork {
     type Stream = TcpStream;
 
     async fn exchange(&self, to: SocketAddr, payload: &[u8], patience: Patience) -> Exchange {
+        self.exchange_open(to, payload, patience).await.0
+    }
+
+    async fn exchange_open(
+        &self,
+        to: SocketAddr,
+        payload: &[u8],
+        patience: Patience,
+    ) -> (Exchange, Option<Box<dyn Flow>>) {
         let mut seen = Exchange::default();
         let sent = async {
             let socket = open(to).await?;
             socket.send_to(payload, to).await?;
             Ok::<_, io::Error>(socket)
         };
-        let start = instant();
+        let opened = instant();
         match sent.await {
-            Ok(socket) => listen(&socket, start, patience, &mut seen).await,
-            Err(error) => seen.failure = Some(failure(&error)),
+            Ok(socket) => {
+                listen(&socket, opened, patience, &mut seen).await;
+                (seen, Some(Box::new(OsFlow::new(socket, to, opened))))
+            }
+            Err(error) => {
+                seen.failure = Some(failure(&error));
+                (seen, None)
+            }
         }
-        seen
     }
 
     async fn flow(&self, to: SocketAddr) -> io::Result<Box<dyn Flow>> {
         let socket = open(to).await?;
         // The runtime has yet to learn that there is room.
         socket.writable().await?;
-        Ok(Box::new(OsFlow {
-            socket,
-            to,
-            opened: instant(),
-            buffer: vec![0; DATAGRAM],
-        }))
+        Ok(Box::new(OsFlow::new(socket, to, instant())))
     }
 
     async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
@@ -215,12 +224,26 @@ struct OsFlow {
     buffer: Vec<u8>,
 }
 
+impl OsFlow {
+    fn new(socket: UdpSocket, to: SocketAddr, opened: Instant) -> Self {
+        Self {
+            socket,
+            to,
+            opened,
+            buffer: Vec::new(),
+        }
+    }
+}
+
 impl Flow for OsFlow {
     fn send(&mut self, payload: &[u8]) -> io::Result<()> {
         self.socket.try_send_to(payload, self.to).map(drop)
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Datagram>> {
+        // Most ports that are listened at hear nothing more, and need no room for it.
+        ready!(self.socket.poll_recv_ready(context))?;
+        self.buffer.resize(DATAGRAM, 0);
         let mut buffer = ReadBuf::new(&mut self.buffer);
         let from = ready!(self.socket.poll_recv_from(context, &mut buffer))?;
         Poll::Ready(Ok(Datagram {

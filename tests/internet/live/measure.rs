@@ -4,16 +4,15 @@
 
 use super::{HostSpec, Internet, LiveError};
 use crate::clock::SimClock;
-use crate::run::{Finding, fill, look, named, surroundings, traced, view};
+use crate::run::{Finding, fill, judged, look, named, traced, view};
 use crate::scenario::{Experiment, Measure, Scenario};
 use crate::world::{NEUTRAL, VANTAGE, World, WorldError};
 use faultline_core::{
     measurement::{ControlReport, Driver},
     time::ClockQuality,
     value::Ip,
-    verdict::judge,
 };
-use faultline_probe::experiment::{Outcome, Plan, Timeouts, measure, told};
+use faultline_probe::experiment::{Outcome, Plan, Timeouts, told};
 use faultline_probe::net::OsNetwork;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +48,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     http: Duration::from_secs(8),
     quic: Duration::from_secs(4),
     watch: Duration::from_millis(500),
+    late: Duration::from_secs(5),
 };
 
 /// Why this rung cannot run a scenario here; `None` where it can.
@@ -85,7 +85,7 @@ pub fn run(scenario: &Scenario) -> Result<LiveRun, LiveRunError> {
     let mut findings = Vec::new();
     let control = plan(&world);
     let mut full = control.clone();
-    fill(&mut full, scenario);
+    fill(&mut full, scenario, &world);
     let clock = (probe.clock_offset_days, probe.clock.into());
     for (at, wanted) in (0u64..).zip(&scenario.measure) {
         let seed = scenario.seed ^ at << 16;
@@ -149,6 +149,12 @@ pub fn find(
         transports: wanted.experiment == Experiment::Quic,
         ..control.clone()
     };
+    if wanted.experiment == Experiment::EncryptedDns {
+        let control = view_from(internet, control, seed ^ 2, &wanted.target, Vec::new())?;
+        let known = Some(control.clone());
+        let seen = on(internet, "probe", clock, full, seed ^ 3, wanted, known)?;
+        return Ok(judged(world, seed, Driver::Sockets, seen, control));
+    }
     let name = named(&wanted.target).to_owned();
     let names = Measure {
         experiment: Experiment::DnsConsistency,
@@ -162,13 +168,7 @@ pub fn find(
         Experiment::DnsConsistency => first,
         _ => on(internet, "probe", clock, full, seed ^ 3, wanted, known)?,
     };
-    let measurement = measure(surroundings(seed, Driver::Sockets), seen);
-    let verdict = judge(&measurement, Some(&control), world);
-    Ok(Finding {
-        measurement,
-        control,
-        verdict,
-    })
+    Ok(judged(world, seed, Driver::Sockets, seen, control))
 }
 
 fn on(

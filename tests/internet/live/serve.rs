@@ -6,7 +6,9 @@
 
 use super::LiveError;
 use crate::captive;
+use crate::flow::serve;
 use crate::middlebox::Action;
+use crate::middlebox::quic::{NAMES, PORT};
 use crate::middlebox::sni::server_name;
 use crate::quic::Server;
 use crate::resolver::below;
@@ -18,6 +20,7 @@ use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle};
@@ -85,12 +88,12 @@ pub(super) async fn world(world: Arc<World>) -> io::Result<()> {
                 tokio::spawn(framed(Arc::clone(&world), ip, listener));
             }
         }
-        if let Some((site, _)) = world.site_at(ip)
-            && site.http3
-            && site.state == State::Up
-        {
-            let socket = UdpSocket::bind((ip, 443)).await?;
-            tokio::spawn(quic(Arc::clone(&world), ip, socket));
+        for port in [PORT, NAMES] {
+            let at = SocketAddr::new(ip, port);
+            if serve(&world, at, "ZZ").is_some() {
+                let socket = UdpSocket::bind(at).await?;
+                tokio::spawn(quic(Arc::clone(&world), at, socket));
+            }
         }
         for port in [80, 443, 853] {
             let at = SocketAddr::new(ip, port);
@@ -104,6 +107,7 @@ pub(super) async fn world(world: Arc<World>) -> io::Result<()> {
 }
 
 async fn datagrams(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
+    let socket = Arc::new(socket);
     let mut query = [0; 4096];
     loop {
         // An error tells of an earlier answer that nobody took.
@@ -111,17 +115,21 @@ async fn datagrams(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
             continue;
         };
         let query = query.get(..length).unwrap_or_default();
-        let reply = world
-            .resolver_at(ip)
-            .and_then(|resolver| resolver.datagram(&world, query));
+        let resolver = world.resolver_at(ip);
+        let reply = resolver.and_then(|resolver| resolver.datagram(&world, query));
+        let thinks = Duration::from_millis(resolver.map_or(0, |resolver| resolver.thinks_ms));
         if let Some(reply) = reply {
-            let _ = socket.send_to(&reply, from).await;
+            let socket = Arc::clone(&socket);
+            tokio::spawn(async move {
+                tokio::time::sleep(thinks).await;
+                socket.send_to(&reply, from).await
+            });
         }
     }
 }
 
 /// QUIC: a server for each visitor's address, since each country gets a status of its own.
-async fn quic(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
+async fn quic(world: Arc<World>, at: SocketAddr, socket: UdpSocket) {
     let mut servers: HashMap<IpAddr, Server> = HashMap::new();
     let mut datagram = [0; 4096];
     loop {
@@ -140,7 +148,7 @@ async fn quic(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
                 let now = std::time::Instant::now();
                 let server = match servers.entry(from.ip()) {
                     Entry::Occupied(known) => Some(known.into_mut()),
-                    Entry::Vacant(new) => start(&world, ip, from).map(|server| new.insert(server)),
+                    Entry::Vacant(new) => start(&world, at, from).map(|server| new.insert(server)),
                 };
                 server.map(|server| server.handle(now, from, payload)).unwrap_or_default()
             }
@@ -155,12 +163,9 @@ async fn quic(world: Arc<World>, ip: IpAddr, socket: UdpSocket) {
     }
 }
 
-fn start(world: &World, ip: IpAddr, visitor: SocketAddr) -> Option<Server> {
-    let (site, tls) = world.site_at(ip)?;
+fn start(world: &Arc<World>, at: SocketAddr, visitor: SocketAddr) -> Option<Server> {
     let asn = world.asn_of(visitor.ip()).map_or(0, |asn| asn.0);
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&world.draw().to_be_bytes());
-    Server::new(tls, seed, site.status_for(world.country(asn)))
+    serve(world, at, world.country(asn))
 }
 
 /// DNS over TCP (RFC 7766), one question a connection.

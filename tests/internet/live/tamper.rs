@@ -92,11 +92,16 @@ impl Tamper {
         if let Some(fate) = own.iter().find_map(|b| b.on_packet(packet.dst())) {
             return refuse(fate, packet);
         }
+        let to = packet.datagram().map(|datagram| datagram.to);
+        let to = to.or_else(|| packet.segment().map(|segment| segment.to));
+        if to.is_some_and(|to| own.iter().any(|b| b.shuts(to))) {
+            return lost(None, None);
+        }
         if let Some(datagram) = packet.datagram() {
             return match datagram.to.port() {
                 53 => question(world, &own, &datagram),
-                quic::PORT if captive => lost(None, None),
-                quic::PORT => self.datagram(&own, &datagram),
+                quic::PORT | quic::NAMES if captive => lost(None, None),
+                quic::PORT | quic::NAMES => self.datagram(&own, &datagram),
                 _ => Outcome::default(),
             };
         }
@@ -284,7 +289,7 @@ fn question(world: &World, boxes: &[&Middlebox], datagram: &Datagram<'_>) -> Out
     let mangles: Vec<Mangle> = boxes.iter().flat_map(|b| b.mangles.clone()).collect();
     let mut to_client: Vec<Packet> = boxes
         .iter()
-        .filter_map(|b| forge(b.inject(query)?))
+        .filter_map(|b| forge(b.inject(datagram.to.ip(), query)?))
         .collect();
     let proxy = boxes.iter().find_map(|b| b.proxy(datagram.to.ip()));
     let mut to_server = Vec::new();

@@ -6,11 +6,14 @@
 use super::{Kind, Middlebox};
 use crate::resolver::{asked, below, compose};
 use faultline_core::dns::Rcode;
+use std::net::IpAddr;
 
 impl Middlebox {
-    /// The forged reply to a query, if the box cares.
-    pub fn inject(&self, query: &[u8]) -> Option<Vec<u8>> {
-        if self.kind != Kind::DnsInjector || !below(&self.names, &asked(query)?) {
+    /// The forged reply to a query to `to`, if the box cares: one at a border sees only what
+    /// leaves.
+    pub fn inject(&self, to: IpAddr, query: &[u8]) -> Option<Vec<u8>> {
+        let passes = self.addresses.is_empty() || self.addresses.contains(&to);
+        if !passes || self.kind != Kind::DnsInjector || !below(&self.names, &asked(query)?) {
             return None;
         }
         let rcode = if self.answers.is_empty() {

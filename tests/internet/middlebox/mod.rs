@@ -14,6 +14,7 @@
 //! | `quic_version_drop` | Russia: TSPU, March 2022: Xue et al., IMC 2022, section 5.2; OONI, 2022 |
 //! | `quic_version_forge`, `quic_close` | RFC 9000 section 21.12 and RFC 9001 section 7: what anybody on the path can write |
 //! | `udp_drop` | Elmenhorst et al., IMC 2021 (Iran: UDP by address); firewalls of companies |
+//! | `port_drop` | Basso, Measuring DoT/DoH Blocking, DNS Privacy Workshop 2021; firewalls of companies |
 //! | `tls_mitm` | Kazakhstan: Raman et al., IMC 2020 |
 
 pub mod address;
@@ -70,6 +71,8 @@ pub enum Kind {
     QuicClose,
     /// Drops datagrams to port 443, of listed destinations where there are any.
     UdpDrop,
+    /// Drops packets to listed ports, of listed destinations where there are any.
+    PortDrop,
     /// Shakes hands in the place of listed names with certificates of its own root.
     TlsMitm,
 }
@@ -88,9 +91,13 @@ pub struct Middlebox {
     /// Names that pass a box that reads ClientHellos and stops all others, where there are any.
     #[serde(default)]
     pub spares: Vec<String>,
-    /// Which destinations it looks for; for a DNS proxy, all where none are given.
+    /// Which destinations it looks for; for boxes that read queries or go by ports, all where
+    /// none are given.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
+    /// Which ports it shuts.
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// What a DNS box answers; NXDOMAIN where not given.
     #[serde(default)]
     pub answers: Vec<IpAddr>,

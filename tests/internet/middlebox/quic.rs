@@ -12,8 +12,9 @@ use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::quic::{DirectionalKeys, Keys, Version};
 use std::net::SocketAddr;
 
-/// The port that boxes watch.
+/// The ports that boxes watch: of pages, and of names (RFC 9250 section 4.1.1).
 pub const PORT: u16 = 443;
+pub const NAMES: u16 = 853;
 /// What a forged Version Negotiation packet offers instead: draft 29, which nobody speaks now.
 const DRAFT_29: u32 = 0xff00_001d;
 /// `CONNECTION_REFUSED` (RFC 9000 section 20.1).
@@ -34,7 +35,7 @@ impl Middlebox {
     /// What becomes of a client's datagram to `to`.
     pub fn on_datagram(&self, to: SocketAddr, datagram: &[u8]) -> Fate {
         let here = self.addresses.is_empty() || self.addresses.contains(&to.ip());
-        if to.port() != PORT || !here {
+        if !matches!(to.port(), PORT | NAMES) || !here {
             return Fate::Pass;
         }
         let named = || server_name(datagram).is_some_and(|name| below(&self.names, &name));

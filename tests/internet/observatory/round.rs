@@ -52,7 +52,7 @@ impl Setting {
         let world = Arc::new(World::new(&scenario)?);
         let clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let mut plan = clean.clone();
-        fill(&mut plan, &scenario);
+        fill(&mut plan, &scenario, &world);
         Ok(Self {
             scenario,
             world,

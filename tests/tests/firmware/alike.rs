@@ -136,7 +136,7 @@ impl Stage {
         let internet = Internet::start(&world, hosts).map_err(|error| chain(&error))?;
         let clean = live::plan(&world);
         let mut full = clean.clone();
-        fill(&mut full, &scenario);
+        fill(&mut full, &scenario, &world);
         full.system = false;
         full.encrypted.clear();
         let settings = settings(&full);

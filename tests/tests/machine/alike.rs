@@ -48,7 +48,7 @@ fn alike(emulator: &Emulator, scenario: &str) -> Result<(), Failed> {
     let collector = Collector::start(&place, &papers)?;
     let clean = live::plan(&place.world);
     let mut full = clean.clone();
-    fill(&mut full, &place.scenario);
+    fill(&mut full, &place.scenario, &place.world);
     // As for the firmware as a process: boards ask no system's resolver and no encrypted one.
     full.system = false;
     full.encrypted.clear();

@@ -16,7 +16,8 @@ use faultline_core::{
     },
     protocol::{
         AnchorItem, AnchorMethod, Beat, BeatAck, BeatTerms, CheckIn, CheckInReply,
-        ControlRequest, Enrolled, Enrolment, Receipt, Refusal, Risk, TargetItem, Traces,
+        ControlRequest, Enrolled, Enrolment, NobodyItem, Receipt, Refusal, Risk, TargetItem,
+        Traces,
     },
     time::{ClockQuality, UnixTime},
     value::{Blob, Ip},
@@ -133,8 +134,10 @@ impl Draw {
                 R::Encrypted,
                 R::NonResolver,
                 R::Helper,
+                R::NonResolverInside,
+                R::NonResolverAbroad,
             ]),
-            transport: self.pick(&[T::System, T::Udp, T::Tcp, T::Tls, T::Https]),
+            transport: self.pick(&[T::System, T::Udp, T::Tcp, T::Tls, T::Https, T::Quic]),
             resolver: self.option(Self::ip),
             resolver_name: self.option(Self::text),
             replies: self.list(Self::reply),
@@ -244,6 +247,7 @@ impl Draw {
                 Experiment::DnsTransparency,
                 Experiment::Hello,
                 Experiment::Quic,
+                Experiment::EncryptedDns,
             ]),
             target: self.text(),
             started: self.time(),
@@ -451,8 +455,15 @@ impl Draw {
                 namespace: draw.list(Self::text),
                 special: draw.list(Self::text),
                 transparency: draw.list(Self::text),
+                resolvers: draw.option(|draw| draw.list(Self::text)),
             }),
             beat: self.option(Self::beat_terms),
+            nobody: self.option(|draw| {
+                draw.list(|draw| NobodyItem {
+                    address: draw.ip(),
+                    abroad: draw.option(Self::flag),
+                })
+            }),
         }
     }
 

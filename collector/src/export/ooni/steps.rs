@@ -88,6 +88,7 @@ fn lookups(
         (_, DnsTransport::Tcp) => ("tcp", role(step.role)),
         (_, DnsTransport::Tls) => ("dot", None),
         (_, DnsTransport::Https) => ("doh", None),
+        (_, DnsTransport::Quic) => ("doq", None),
         _ => ("getaddrinfo", None),
     };
     let resolver = resolver(step, engine);
@@ -129,6 +130,8 @@ fn role(role: ResolverRole) -> Option<String> {
     let word = match role {
         ResolverRole::Network => "network",
         ResolverRole::NonResolver => "non_resolver",
+        ResolverRole::NonResolverInside => "non_resolver_inside",
+        ResolverRole::NonResolverAbroad => "non_resolver_abroad",
         _ => return None,
     };
     Some(format!("role={word}"))
@@ -138,8 +141,8 @@ fn resolver(step: &Lookup, engine: &str) -> String {
     let at = |ip: IpAddr, port| SocketAddr::new(ip, port).to_string();
     match (engine, &step.resolver_name, step.resolver) {
         ("doh", Some(name), _) => format!("https://{name}/dns-query"),
-        ("dot", Some(name), _) => format!("{name}:853"),
-        ("dot" | "doh", None, Some(ip)) => at(ip.0, 853),
+        ("dot" | "doq", Some(name), _) => format!("{name}:853"),
+        ("dot" | "doh" | "doq", None, Some(ip)) => at(ip.0, 853),
         (_, _, Some(ip)) => at(ip.0, 53),
         _ => String::new(),
     }

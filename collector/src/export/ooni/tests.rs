@@ -74,10 +74,13 @@ fn lookup() -> impl Strategy<Value = (Step, Option<Failure>, Option<u64>)> {
         Just((ResolverRole::System, DnsTransport::System)),
         Just((ResolverRole::Network, DnsTransport::Udp)),
         Just((ResolverRole::NonResolver, DnsTransport::Udp)),
+        Just((ResolverRole::NonResolverInside, DnsTransport::Udp)),
+        Just((ResolverRole::NonResolverAbroad, DnsTransport::Udp)),
         Just((ResolverRole::Public, DnsTransport::Udp)),
         Just((ResolverRole::Public, DnsTransport::Tcp)),
         Just((ResolverRole::Encrypted, DnsTransport::Tls)),
         Just((ResolverRole::Encrypted, DnsTransport::Https)),
+        Just((ResolverRole::Encrypted, DnsTransport::Quic)),
     ];
     let end = prop_oneof![
         4 => Just(None),

@@ -41,6 +41,21 @@ pub fn questions(
     asks
 }
 
+/// What an address that runs no resolver is asked: the name, and a neutral one. Whoever answers
+/// both is no injector of this name.
+pub fn nobody(
+    address: SocketAddr,
+    role: ResolverRole,
+    name: &str,
+    neutral: &str,
+) -> Vec<Question> {
+    let mut asks = questions(&[address], name, &[A], role);
+    if !neutral.eq_ignore_ascii_case(name) {
+        asks.extend(questions(&[address], neutral, &[A], role));
+    }
+    asks
+}
+
 /// Twelve letters that nobody has registered.
 pub fn unlikely_label(random: [u8; 12]) -> String {
     random

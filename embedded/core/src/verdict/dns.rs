@@ -1,31 +1,41 @@
 //! Do the network's resolvers tell the same story as the control?
 
-use super::{Case, Finding, Mechanism, Outcome, Reason, Rule};
+use super::{Case, Finding, Mechanism, Outcome, Reason, Rule, injection};
 use crate::{
     dns::is_bogon,
     failure::Failure,
-    observation::{
-        DnsTransport, Handshake, HandshakeRole, Lookup, Observation, Reply, ResolverRole, Step,
-    },
+    observation::{Handshake, HandshakeRole, Lookup, Observation, Reply, ResolverRole, Step},
 };
 use alloc::{collections::BTreeMap, collections::BTreeSet, format, string::String, vec::Vec};
 use core::net::IpAddr;
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
-const NXDOMAIN: u16 = 3;
 /// RFC 1035 section 4.1.1.
 const TC: u16 = 0x0200;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let name = case.name();
     let control = ControlView::new(case, &name);
-    if let Some(injected) = injection(case, &name, &control) {
+    if let Some(injected) = injection::judge(case, &name, &control) {
         return injected;
     }
+    let finding = stories(case, &name, &control);
+    match injection::spoiled(case, &name) {
+        spoiled if spoiled.is_empty() => finding,
+        spoiled => finding.because(Rule::NobodyAnswersAll, spoiled),
+    }
+}
+
+/// What the resolvers that the user gets say beside the control.
+fn stories(case: &Case<'_>, name: &str, control: &ControlView) -> Finding {
     if !control.resolved() && !control.denied {
         return if control.failed && control.asked_helper {
-            let reason = Reason::new(Rule::ControlFails, control.here, control.there);
+            let reason = Reason::new(
+                Rule::ControlFails,
+                control.here.clone(),
+                control.there.clone(),
+            );
             Finding::new(Outcome::Down, reason)
         } else {
             Finding::inconclusive(Rule::NoControl, Vec::new())
@@ -33,8 +43,8 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     }
     let (mut groups, mut six) = (Groups::default(), Groups::default());
     let mut public = (Vec::new(), Vec::new());
-    for (at, lookup, failure) in lookups(case, &name) {
-        let story = story(case, &control, &name, lookup, failure);
+    for (at, lookup, failure) in lookups(case, name) {
+        let story = story(case, control, name, lookup, failure);
         match lookup.role {
             ResolverRole::System | ResolverRole::Network if lookup.rtype == AAAA => {
                 six.add(at, lookup, story);
@@ -48,10 +58,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             _ => {}
         }
     }
-    let (four, six) = (
-        groups.conclude(case, &control),
-        six.conclude(case, &control),
-    );
+    let (four, six) = (groups.conclude(case, control), six.conclude(case, control));
     let nothing = |f: &Finding| f.reasons.iter().all(|r| r.rule == Rule::NothingSeen);
     let finding = if four.outcome != Outcome::Anomaly
         && (six.outcome == Outcome::Anomaly || nothing(&four))
@@ -73,14 +80,14 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
 }
 
 /// What the control says of the name.
-struct ControlView {
+pub(super) struct ControlView {
     name: String,
-    addresses: BTreeSet<IpAddr>,
+    pub(super) addresses: BTreeSet<IpAddr>,
     denied: bool,
     failed: bool,
     asked_helper: bool,
-    here: Vec<u16>,
-    there: Vec<u16>,
+    pub(super) here: Vec<u16>,
+    pub(super) there: Vec<u16>,
 }
 
 impl ControlView {
@@ -124,7 +131,7 @@ impl ControlView {
         view
     }
 
-    fn resolved(&self) -> bool {
+    pub(super) fn resolved(&self) -> bool {
         !self.addresses.is_empty()
     }
 }
@@ -298,78 +305,6 @@ fn target_handshakes<'a>(
     })
 }
 
-/// Answers from where none can come: two different ones to one query, or one from an
-/// address that runs no resolver. A transparent proxy that answers truly is interception,
-/// but this name is not blocked by it: only what the control does not see is forged.
-fn injection(case: &Case<'_>, name: &str, control: &ControlView) -> Option<Finding> {
-    let (mut at, mut forged, mut denied) = (Vec::new(), BTreeSet::new(), false);
-    for (index, lookup, _) in lookups(case, name) {
-        let watched = match lookup.role {
-            ResolverRole::NonResolver => true,
-            _ => lookup.transport == DnsTransport::Udp,
-        };
-        let told: BTreeSet<BTreeSet<IpAddr>> = lookup
-            .replies
-            .iter()
-            .filter(|r| r.failure.is_none())
-            .filter(|r| r.rcode == NXDOMAIN || (r.rcode == 0 && !r.addresses.is_empty()))
-            .map(|r| r.addresses.iter().map(|ip| ip.0).collect())
-            .collect();
-        let enough = if lookup.role == ResolverRole::NonResolver {
-            1
-        } else {
-            2
-        };
-        if !watched || told.len() < enough {
-            continue;
-        }
-        let apart = told.iter().any(|one| {
-            told.iter()
-                .any(|other| one.is_disjoint(other) && !related(case, one, other))
-        });
-        let alien: BTreeSet<IpAddr> = told
-            .iter()
-            .filter(|set| set.is_disjoint(&control.addresses))
-            .filter(|set| !related(case, set, &control.addresses))
-            .flatten()
-            .copied()
-            .filter(|ip| control.resolved() || is_bogon(*ip))
-            .collect();
-        let denial = control.resolved() && told.contains(&BTreeSet::new());
-        if (enough == 1 || apart) && (!alien.is_empty() || denial) {
-            at.push(index);
-            forged.extend(alien);
-            denied |= denial;
-        }
-    }
-    if at.is_empty() {
-        return None;
-    }
-    let mechanism = if forged
-        .iter()
-        .any(|ip| case.context.is_blockpage_address(*ip))
-    {
-        Mechanism::DnsInjectionBlockpage
-    } else if !denied && forged.iter().all(|ip| is_bogon(*ip)) {
-        Mechanism::DnsInjectionBogon
-    } else {
-        Mechanism::DnsInjectionOther
-    };
-    let at = [at, control.here.clone()].concat();
-    Some(Finding::anomaly(
-        mechanism,
-        Reason::new(Rule::Injected, at, control.there.clone()),
-    ))
-}
-
-fn related(case: &Case<'_>, one: &BTreeSet<IpAddr>, other: &BTreeSet<IpAddr>) -> bool {
-    let networks = |set: &BTreeSet<IpAddr>| -> BTreeSet<u32> {
-        let known = set.iter().filter_map(|ip| case.context.asn_of(*ip));
-        known.map(|asn| asn.0).filter(|asn| *asn != 0).collect()
-    };
-    !networks(one).is_disjoint(&networks(other))
-}
-
 /// The stories of the resolvers that the user gets, by resolver; one record type.
 #[derive(Default)]
 struct Groups(BTreeMap<Resolver, Vec<(u16, Story)>>);
@@ -490,7 +425,7 @@ fn lied(story: Story, at: Vec<u16>, control: &ControlView) -> Finding {
     Finding::anomaly(mechanism, Reason::new(rule, at, control.there.clone()))
 }
 
-fn lookups<'a>(
+pub(super) fn lookups<'a>(
     case: &Case<'a>,
     name: &str,
 ) -> impl Iterator<Item = (u16, &'a Lookup, Option<Failure>)> {
@@ -501,7 +436,7 @@ fn lookups<'a>(
 }
 
 /// The lookup, if it asks for addresses of `name`.
-fn about<'a>(seen: &'a Observation, name: &str) -> Option<&'a Lookup> {
+pub(super) fn about<'a>(seen: &'a Observation, name: &str) -> Option<&'a Lookup> {
     match &seen.step {
         Step::Lookup(lookup)
             if matches!(lookup.rtype, A | AAAA)

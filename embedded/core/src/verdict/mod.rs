@@ -8,6 +8,9 @@
 //! blockpages live inside ISPs that also host caches.
 
 mod dns;
+#[cfg(feature = "transports")]
+mod encrypted;
+mod injection;
 mod mechanism;
 mod namespace;
 #[cfg(feature = "transports")]
@@ -137,8 +140,12 @@ pub fn judge(
         Experiment::Hello => web::hello(&case).verdict(),
         #[cfg(feature = "transports")]
         Experiment::Quic => quic::judge(&case).verdict(),
+        #[cfg(feature = "transports")]
+        Experiment::EncryptedDns => encrypted::judge(&case).verdict(),
         #[cfg(not(feature = "transports"))]
-        Experiment::Quic => Finding::inconclusive(Rule::NothingSeen, Vec::new()).verdict(),
+        Experiment::Quic | Experiment::EncryptedDns => {
+            Finding::inconclusive(Rule::NothingSeen, Vec::new()).verdict()
+        }
     }
 }
 

@@ -1,4 +1,7 @@
 #[cfg(feature = "transports")]
+mod encrypted;
+mod injection;
+#[cfg(feature = "transports")]
 mod quic;
 mod traces;
 

@@ -80,15 +80,26 @@ pub(super) async fn dial<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     call: &Call<'_>,
 ) -> Observation {
+    shake_hands(run, call, http3::ALPN).await.0
+}
+
+/// One handshake of version 1 with some protocol; where it comes to its end with a valid
+/// certificate, the connection is left open to the caller.
+pub(super) async fn shake_hands<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    call: &Call<'_>,
+    alpn: &[u8],
+) -> (Observation, Option<Box<Talk>>) {
     let started = run.elapsed();
     let mut fact = call.fact(V1);
     let bare = call.server.trim_matches(['[', ']']).to_owned();
     let prepared = ServerName::try_from(bare.clone()).ok().and_then(|name| {
-        let (config, recorder) = prepare(run, name.clone(), http3::ALPN)?;
+        let (config, recorder) = prepare(run, name.clone(), alpn)?;
         Some((config, recorder, name))
     });
     let Some((config, recorder, name)) = prepared else {
-        return run.ended(started, Step::Quic(fact), Some(Failure::LocalError));
+        let step = Step::Quic(fact);
+        return (run.ended(started, step, Some(Failure::LocalError)), None);
     };
     if let ServerName::DnsName(dns) = &name {
         fact.server_name = Some(dns.as_ref().to_owned());
@@ -99,7 +110,7 @@ pub(super) async fn dial<N: Network, C: Clock>(
     };
     let mut talk = match talk {
         Ok(talk) => talk,
-        Err(failure) => return run.ended(started, Step::Quic(fact), Some(failure)),
+        Err(failure) => return (run.ended(started, Step::Quic(fact), Some(failure)), None),
     };
     let patience = run.plan.timeouts.quic;
     let in_time = run.within(patience, talk.shake(run)).await.is_some();
@@ -123,7 +134,6 @@ pub(super) async fn dial<N: Network, C: Clock>(
             let status = run.within(patience, talk.request(run, page)).await;
             fact.status = status.flatten();
         }
-        talk.hang_up(run);
     }
     fact.versions.clone_from(&talk.versions);
     (fact.sent, fact.received) = (talk.sent, talk.received);
@@ -139,7 +149,15 @@ pub(super) async fn dial<N: Network, C: Clock>(
     if call.role != HandshakeRole::NeutralName {
         failure = failure.or(wrong);
     }
-    run.ended(started, Step::Quic(fact), failure)
+    let connected = talk.connected;
+    let seen = run.ended(started, Step::Quic(fact), failure);
+    if connected && valid && alpn != http3::ALPN {
+        return (seen, Some(talk));
+    }
+    if connected {
+        talk.hang_up(run, http3::NO_ERROR);
+    }
+    (seen, None)
 }
 
 /// Whether anybody answers a datagram of a version that nobody speaks (RFC 9000 section 6.1).
@@ -181,7 +199,7 @@ pub(super) async fn other_version<N: Network, C: Clock>(
 }
 
 /// A connection and the flow that carries it.
-struct Talk {
+pub(super) struct Talk {
     flow: Box<dyn Flow>,
     to: SocketAddr,
     endpoint: Endpoint,
@@ -297,9 +315,30 @@ impl Talk {
         ended || into.len() > WINDOW as usize
     }
 
-    fn hang_up<N: Network, C: Clock>(&mut self, run: &Run<'_, N, C>) {
+    /// One message and the answer to it, on a stream of their own; `None` where the stream or
+    /// the connection ends without one.
+    pub(super) async fn exchange<N: Network, C: Clock>(
+        &mut self,
+        run: &Run<'_, N, C>,
+        message: &[u8],
+    ) -> Option<Vec<u8>> {
+        let stream = self.connection.streams().open(Dir::Bi)?;
+        let mut sending = self.connection.send_stream(stream);
+        (sending.write(message).ok()? == message.len()).then_some(())?;
+        sending.finish().ok()?;
+        let mut answer = Vec::new();
+        loop {
+            self.step(run).await;
+            let ended = self.read(stream, &mut answer);
+            if ended || self.lost.is_some() {
+                return (!answer.is_empty()).then_some(answer);
+            }
+        }
+    }
+
+    pub(super) fn hang_up<N: Network, C: Clock>(&mut self, run: &Run<'_, N, C>, code: u32) {
         let now = self.now(run);
-        let code = VarInt::from_u32(http3::NO_ERROR);
+        let code = VarInt::from_u32(code);
         self.connection.close(now, code, Bytes::new());
         self.send(run);
     }

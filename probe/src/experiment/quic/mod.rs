@@ -9,7 +9,10 @@
 //! QUIC is not tried: it offers none.
 
 mod dial;
+mod dns;
 mod http3;
+
+pub(super) use dns::{ask as ask_over_quic, dial_resolver};
 
 use super::addresses::{Sourced, port, resolve, sought};
 use super::dns_consistency::controlled;

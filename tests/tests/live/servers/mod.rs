@@ -11,14 +11,14 @@ use faultline_internet::live::{find, plan};
 use faultline_internet::run::{Finding, differences};
 use faultline_internet::scenario::{Expect, Experiment, Measure};
 use libtest_mimic::{Failed, Trial};
-use stage::{BLOCKPAGE, Stage, ZONE};
+use stage::{BLOCKPAGE, HONEST, RESOLVER, Stage, ZONE};
 use std::sync::Arc;
 
 type Check = fn() -> Result<(), Failed>;
 
 /// All trials.
 pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
-    let checks: [(&str, Check); 10] = [
+    let checks: [(&str, Check); 11] = [
         ("an_honest_world_is_ok", an_honest_world_is_ok),
         ("unbound_denies_a_name", unbound_denies),
         ("unbound_redirects_to_a_blockpage", unbound_redirects),
@@ -31,6 +31,7 @@ pub(crate) fn trials(entered: &Entered) -> Vec<Trial> {
         ("a_truncated_answer_is_asked_again_over_tcp", truncated),
         ("the_zone_that_is_printed_passes_unbound", zone_passes),
         ("unbound_has_a_namespace_of_its_own", own_namespace),
+        ("unbound_is_reached_over_tls_and_http_2", encrypted),
         (
             "messages_are_read_as_another_witness_reads_them",
             messages::check,
@@ -166,6 +167,35 @@ fn own_namespace() -> Result<(), Failed> {
     expect(&stage, names, "geek.", "anomaly", Some("namespace.added"))?;
     expect(&stage, special, "alt.", "anomaly", Some("special.answered"))?;
     expect(&stage, special, "invalid.", "ok", None)
+}
+
+/// Unbound speaks no HTTP older than version 2.
+fn encrypted() -> Result<(), Failed> {
+    let stage = Stage::new("")?;
+    let target = format!("resolver:{RESOLVER}@{HONEST}");
+    let finding = measure(&stage, Experiment::EncryptedDns, &target)?;
+    let both = [
+        &finding.control.observations,
+        &finding.measurement.observations,
+    ];
+    for seen in both {
+        for (transport, port, protocol) in [
+            (DnsTransport::Tls, 853, None),
+            (DnsTransport::Https, 443, Some("h2")),
+        ] {
+            let answered = |seen: &Observation| {
+                matches!(&seen.step, Step::Lookup(lookup)
+                    if lookup.transport == transport && !lookup.replies.is_empty())
+            };
+            assert!(seen.iter().any(answered), "{transport:?}: {seen:?}");
+            let agreed = |seen: &Observation| {
+                matches!(&seen.step, Step::Handshake(shake)
+                    if shake.port == port && shake.alpn.as_deref() == protocol)
+            };
+            assert!(seen.iter().any(agreed), "{transport:?}: {seen:?}");
+        }
+    }
+    expect(&stage, Experiment::EncryptedDns, &target, "ok", None)
 }
 
 /// How many addresses an answer about `many.example` held.

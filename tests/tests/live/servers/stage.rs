@@ -32,6 +32,8 @@ pub(super) const NATIONAL: Ipv4Addr = Ipv4Addr::new(20, 1, 0, 53);
 pub(super) const HONEST: Ipv4Addr = Ipv4Addr::new(24, 255, 0, 54);
 /// The zone for checks of the DNS's way.
 pub(super) const ZONE: &str = "dnstest.example";
+/// What every resolver is called that speaks TLS.
+pub(super) const RESOLVER: &str = "unbound.example";
 /// Whom a lying resolver names.
 pub(super) const BLOCKPAGE: Ipv4Addr = Ipv4Addr::new(20, 1, 9, 9);
 
@@ -175,10 +177,17 @@ impl Stage {
             folder.join("hints"),
             format!(". 3600 NS a.root.\na.root. 3600 A {AUTHORITY}\n"),
         )?;
+        let (chain, key) = self.world.authority.files(&[RESOLVER.to_owned()])?;
+        fs::write(folder.join("pem"), chain)?;
+        fs::write(folder.join("key"), key)?;
+        let encrypted = format!(
+            "  interface: {address}@853\n  interface: {address}@443\n  \
+             tls-service-pem: pem\n  tls-service-key: key\n"
+        );
         let settings = format!(
             "server:\n  directory: \"{run}\"\n  chroot: \"\"\n  username: \"\"\n  \
              pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  verbosity: 1\n  \
-             do-daemonize: no\n  num-threads: 1\n  do-ip6: no\n  interface: {address}\n  \
+             do-daemonize: no\n  num-threads: 1\n  do-ip6: no\n  interface: {address}\n{encrypted}  \
              access-control: 0.0.0.0/0 allow\n  root-hints: hints\n  ede: yes\n  \
              nsid: ascii_unbound-1\n  trust-anchor: \"{anchor}\"\n  \
              module-config: \"validator iterator\"\n{lies}\nremote-control:\n  \

@@ -75,6 +75,8 @@ fn lookup(query: Value<'_>, rtype: u16) -> Option<Lookup> {
     let plain = match tag(query, "role") {
         Some("network") => ResolverRole::Network,
         Some("non_resolver") => ResolverRole::NonResolver,
+        Some("non_resolver_inside") => ResolverRole::NonResolverInside,
+        Some("non_resolver_abroad") => ResolverRole::NonResolverAbroad,
         _ => ResolverRole::Public,
     };
     let (role, transport) = match text(query.field("engine")) {
@@ -82,6 +84,7 @@ fn lookup(query: Value<'_>, rtype: u16) -> Option<Lookup> {
         "tcp" => (plain, DnsTransport::Tcp),
         "dot" => (ResolverRole::Encrypted, DnsTransport::Tls),
         "doh" | "doh3" => (ResolverRole::Encrypted, DnsTransport::Https),
+        "doq" => (ResolverRole::Encrypted, DnsTransport::Quic),
         _ => (ResolverRole::System, DnsTransport::System),
     };
     let name = super::name(text(query.field("hostname")));

@@ -190,6 +190,18 @@ impl Inquiry {
         self.watch(now);
     }
 
+    /// Listens on until so long after the first thing that came: a true reply may come
+    /// seconds after a forged one. Returns until when; `None` where nothing came, or no more
+    /// is kept.
+    pub fn listen_on(&mut self, further: Duration) -> Option<Instant> {
+        let first = self
+            .first
+            .filter(|_| self.question.transport == DnsTransport::Udp)
+            .filter(|_| self.replies.len() < self.settings.most_replies)?;
+        self.deadline = self.deadline.max(first + further);
+        Some(self.deadline)
+    }
+
     /// What was seen, and how it ended: by the first reply that can be an answer.
     pub fn finish(self, now: Instant) -> Observation {
         let offset = |at: Instant| at.since(self.origin).as_micros() as u64;

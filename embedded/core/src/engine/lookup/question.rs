@@ -48,8 +48,9 @@ impl Asked {
         let drawn = u16::from_be_bytes([*high, *low]);
         let (id, name) = match question.transport {
             DnsTransport::Udp | DnsTransport::Tcp => (drawn, encode_0x20(&name, case)),
-            // RFC 8484 section 4.1: zero, so that caches can work.
-            DnsTransport::Https => (0, name),
+            // RFC 8484 section 4.1: zero, so that caches can work. RFC 9250 section 4.2.1: the
+            // stream tells questions apart.
+            DnsTransport::Https | DnsTransport::Quic => (0, name),
             _ => (drawn, name),
         };
         let rtype = RecordType(question.rtype);
