@@ -105,6 +105,8 @@ const NAMES: u64 = 64 << 10;
 const PAGE: u64 = 1 << 20;
 /// The same for QUIC, where every handshake fails.
 const QUIC: u64 = 128 << 10;
+/// The same for ECH, where every handshake is answered by a chain of certificates.
+const ECH: u64 = 128 << 10;
 /// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
 /// portions, as those of a thousand other probes do.
 const EPOCHS: usize = 2000;
@@ -269,6 +271,10 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             self.hold(0, QUIC)?;
             let world = &self.world;
             let seen = experiment::quic(world, &self.plan, url, report.as_ref());
+            let seen = Box::pin(seen).await;
+            measured.push(self.finish(seen, sealed.clone())?);
+            self.hold(0, ECH)?;
+            let seen = experiment::ech(&self.world, &self.plan, url, report.as_ref());
             let seen = Box::pin(seen).await;
             measured.push(self.finish(seen, sealed)?);
         }

@@ -16,7 +16,8 @@ use faultline_core::{
 };
 use faultline_probe::experiment::{
     self, CaptiveCheck, EncryptedResolver, Outcome, Plan, QuicReference, Surroundings,
-    dns_consistency, hello, measure, namespace, quic, special_names, told, transparency, web,
+    dns_consistency, ech, hello, measure, namespace, quic, special_names, told, transparency,
+    web,
 };
 use faultline_probe::net::{Clock, Network};
 use std::cell::RefCell;
@@ -86,7 +87,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let probe = SimNetwork::probe(world, &scenario.probe, seed);
         let mut clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let mut plan = clean.clone();
-        clean.transports = wanted.experiment == Experiment::Quic;
+        clean.transports = wanted.experiment.is_transport();
         fill(&mut plan, scenario);
         let start = || {
             let probe = &scenario.probe;
@@ -161,6 +162,7 @@ pub(crate) async fn look<N: Network, C: Clock>(
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
         Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
         Experiment::Quic => quic(&world, plan, &wanted.target, control).await,
+        Experiment::Ech => ech(&world, plan, &wanted.target, control).await,
         Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
         Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
         Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)

@@ -162,6 +162,7 @@ fn experiment_name(experiment: Experiment) -> &'static str {
         Experiment::DnsTransparency => "dns_transparency",
         Experiment::Hello => "hello",
         Experiment::Quic => "quic",
+        Experiment::Ech => "ech",
         _ => "other",
     }
 }
@@ -180,6 +181,7 @@ pub(super) fn intern(word: &str) -> &'static str {
         "dns_transparency",
         "hello",
         "quic",
+        "ech",
     ];
     WORDS
         .iter()

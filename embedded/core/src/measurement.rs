@@ -32,6 +32,8 @@ code! {
         5 Hello,
         /// Whether QUIC reaches the target where TLS over TCP does.
         6 Quic,
+        /// Whether a ClientHello whose name is encrypted comes through.
+        8 Ech,
     }
 }
 code! {

@@ -13,6 +13,7 @@
 //! | [`transparency`] | does the DNS pass as it was sent? | RFC 3597, RFC 6891, RFC 7766 |
 //! | [`hello`] | does the target's name pass in a ClientHello? | TSPU (IMC 2022), with a neutral twin |
 //! | [`quic`] | does QUIC reach the target where TLS over TCP does? | IMC 2021, OONI quicping |
+//! | [`ech`] | does a ClientHello pass whose name is encrypted? | RFC 9849, with two near misses |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -20,6 +21,7 @@ mod addresses;
 mod captive;
 mod control;
 mod dns_consistency;
+mod ech;
 mod encrypted;
 mod fetch;
 mod handshake;
@@ -40,6 +42,7 @@ mod web;
 pub use captive::behind_captive_portal;
 pub use control::{control, told};
 pub use dns_consistency::dns_consistency;
+pub use ech::ech;
 pub use hello::hello;
 pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};

@@ -17,6 +17,7 @@ pub fn human(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
         Experiment::DnsTransparency => "way of the DNS",
         Experiment::Hello => "hello",
         Experiment::Quic => "QUIC",
+        Experiment::Ech => "ECH",
         _ => "name",
     };
     writeln!(

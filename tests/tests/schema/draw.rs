@@ -31,6 +31,7 @@ const ROLES: &[HandshakeRole] = &[
     HandshakeRole::GreaseEch,
     HandshakeRole::Ech,
     HandshakeRole::PublicName,
+    HandshakeRole::LongHello,
 ];
 const STAGES: &[HandshakeStage] = &[
     HandshakeStage::Connected,
@@ -244,6 +245,7 @@ impl Draw {
                 Experiment::DnsTransparency,
                 Experiment::Hello,
                 Experiment::Quic,
+                Experiment::Ech,
             ]),
             target: self.text(),
             started: self.time(),

@@ -8,6 +8,8 @@
 //! blockpages live inside ISPs that also host caches.
 
 mod dns;
+#[cfg(feature = "transports")]
+mod ech;
 mod mechanism;
 mod namespace;
 #[cfg(feature = "transports")]
@@ -137,8 +139,12 @@ pub fn judge(
         Experiment::Hello => web::hello(&case).verdict(),
         #[cfg(feature = "transports")]
         Experiment::Quic => quic::judge(&case).verdict(),
+        #[cfg(feature = "transports")]
+        Experiment::Ech => ech::judge(&case).verdict(),
         #[cfg(not(feature = "transports"))]
-        Experiment::Quic => Finding::inconclusive(Rule::NothingSeen, Vec::new()).verdict(),
+        Experiment::Quic | Experiment::Ech => {
+            Finding::inconclusive(Rule::NothingSeen, Vec::new()).verdict()
+        }
     }
 }
 
