@@ -110,6 +110,8 @@ const QUIC: u64 = 128 << 10;
 const ENCRYPTED: u64 = 128 << 10;
 /// Addresses without a resolver that are taken from a collector.
 const MOST_NOBODIES: usize = 4;
+/// The same for ECH, where every handshake is answered by a chain of certificates.
+const ECH: u64 = 128 << 10;
 /// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
 /// portions, as those of a thousand other probes do.
 const EPOCHS: usize = 2000;
@@ -291,6 +293,10 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
             self.hold(0, QUIC)?;
             let seen = experiment::quic(world, plan, url, report.as_ref());
+            let seen = beside(names.as_ref(), Box::pin(seen)).await;
+            measured.push(self.finish(seen, sealed.clone())?);
+            self.hold(0, ECH)?;
+            let seen = experiment::ech(world, plan, url, report.as_ref());
             let seen = beside(names.as_ref(), Box::pin(seen)).await;
             measured.push(self.finish(seen, sealed.clone())?);
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
 /// Version of [`TEXT`]. A change of meaning takes a new number, and asks again.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// What the owner reads before agreeing.
 pub const TEXT: &str = "\
@@ -30,9 +30,9 @@ Groups:
   dns    looks up names at your network's resolvers and at public ones
   web    opens the pages themselves; implies traffic to every listed site
   transport
-         tries the newer ways to speak to the sites of `web`: QUIC and HTTP/3, as browsers do;
-         where one fails, the same with another name and with what no browser sends, and QUIC to
-         a large public resolver for comparison
+         tries the newer ways to speak to the sites of `web`: QUIC and HTTP/3, and TLS with the
+         site's name encrypted (ECH), as browsers do; where one fails, the same with another name
+         and with what no browser sends, and QUIC to a large public resolver for comparison
   infrastructure
          asks the same resolvers for what holds the Internet's names together: top-level
          domains, names that must not exist, and names of a test zone; opens no page
@@ -53,7 +53,7 @@ pub enum Group {
     Dns,
     /// Page fetches.
     Web,
-    /// QUIC and HTTP/3.
+    /// QUIC and HTTP/3, and encrypted names in TLS.
     Transport,
     /// Lookups of top-level domains, special-use names and a test zone.
     Infrastructure,

@@ -11,6 +11,7 @@ pub mod alike;
 pub mod authority;
 pub mod captive;
 pub mod clock;
+pub mod ech;
 pub mod entropy;
 #[path = "../evaluation/mod.rs"]
 pub mod evaluation;

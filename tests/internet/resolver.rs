@@ -114,6 +114,9 @@ pub struct Resolver {
     /// What it does to queries and replies beside (RFC 5625: forwarders in routers).
     #[serde(default)]
     pub mangles: Vec<Mangle>,
+    /// Whether it leaves HTTPS records out, as resolvers before RFC 9460 do behind some routers.
+    #[serde(default)]
+    pub strips_services: bool,
 }
 
 fn flag_day() -> usize {
@@ -144,6 +147,7 @@ impl Resolver {
             validates: false,
             most_octets: flag_day(),
             mangles: Vec::new(),
+            strips_services: false,
         }
     }
 
@@ -206,7 +210,8 @@ impl Resolver {
         if self.validates && tld.is_some_and(|tld| tld.broken) {
             return compose(query, Rcode::SERV_FAIL, &[], &[]);
         }
-        let infrastructure = zone::answer(world, query, &name);
+        let infrastructure = zone::answer(world, query, &name)
+            .or_else(|| zone::service(world, query, &name).filter(|_| !self.strips_services));
         let forged = || Some(vec![self.answer?]);
         match self.behaviour {
             Behaviour::Silent if listed || self.names.is_empty() => None,

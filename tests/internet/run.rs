@@ -17,7 +17,7 @@ use faultline_core::{
 };
 use faultline_probe::experiment::{
     self, CaptiveCheck, EncryptedResolver, Nobody, Outcome, Plan, QuicReference, Surroundings,
-    dns_consistency, encrypted_dns, hello, measure, namespace, quic, special_names, told,
+    dns_consistency, ech, encrypted_dns, hello, measure, namespace, quic, special_names, told,
     transparency, web,
 };
 use faultline_probe::net::{Clock, Network};
@@ -88,7 +88,7 @@ async fn findings(scenario: &Scenario, world: &Arc<World>) -> Vec<Finding> {
         let probe = SimNetwork::probe(world, &scenario.probe, seed);
         let mut clean = Plan::new(Arc::clone(&world.roots), NEUTRAL);
         let mut plan = clean.clone();
-        clean.transports = wanted.experiment == Experiment::Quic;
+        clean.transports = wanted.experiment.is_transport();
         fill(&mut plan, scenario, world);
         let start = || {
             let probe = &scenario.probe;
@@ -181,6 +181,7 @@ pub(crate) async fn look<N: Network, C: Clock>(
         Experiment::Web => web(&world, plan, &wanted.target, control).await,
         Experiment::Hello => hello(&world, plan, &wanted.target, control).await,
         Experiment::Quic => Box::pin(quic(&world, plan, &wanted.target, control)).await,
+        Experiment::Ech => Box::pin(ech(&world, plan, &wanted.target, control)).await,
         Experiment::Namespace => namespace(&world, plan, &wanted.target).await,
         Experiment::SpecialNames => special_names(&world, plan, &wanted.target).await,
         Experiment::DnsTransparency => transparency(&world, plan, &wanted.target)

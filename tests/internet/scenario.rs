@@ -185,9 +185,42 @@ pub struct Site {
     /// Whether its hosts speak QUIC.
     #[serde(default)]
     pub http3: bool,
+    /// The key for ECH in its HTTPS record, where it has one.
+    pub ech: Option<Ech>,
+}
+
+/// What a site does with ECH (RFC 9849).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ech {
+    /// The name that its key shows.
+    pub public_name: String,
+    /// What its hosts do.
+    #[serde(default)]
+    pub hosts: EchHosts,
+}
+
+/// What hosts do whose record has a key for ECH.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EchHosts {
+    /// They do not have the key, and prove the name that it shows: a record out of date.
+    #[default]
+    Reject,
+    /// They do not have the key, and cannot prove the name that it shows.
+    Ignore,
+    /// They accept it.
+    Accept,
 }
 
 impl Site {
+    /// The names that its hosts prove.
+    pub fn proves(&self) -> Vec<String> {
+        let shown = self.ech.iter().filter(|ech| ech.hosts != EchHosts::Ignore);
+        let shown = shown.map(|ech| ech.public_name.clone());
+        self.names.iter().cloned().chain(shown).collect()
+    }
+
     /// The status of its page for a visitor from a country.
     pub fn status_for(&self, country: &str) -> u16 {
         let refused = self.refuses_countries.iter().any(|c| c == country);
@@ -315,6 +348,8 @@ pub enum Experiment {
     Hello,
     /// Does QUIC reach it?
     Quic,
+    /// Does an encrypted ClientHello come through?
+    Ech,
     /// Is the top-level domain where it is for everybody?
     Namespace,
     /// Does the special-use name lead nowhere?
@@ -326,6 +361,11 @@ pub enum Experiment {
 }
 
 impl Experiment {
+    /// Whether a control looks by other transports than pages need.
+    pub const fn is_transport(self) -> bool {
+        matches!(self, Self::Quic | Self::Ech)
+    }
+
     /// Whether it is about the DNS itself: the probe's encrypted resolvers are its control.
     pub const fn is_trace(self) -> bool {
         matches!(

@@ -1,6 +1,7 @@
 //! What is there? Countries, networks, sites, resolvers and boxes, built from a scenario.
 
 use crate::authority::{Authority, AuthorityError, Certificate};
+use crate::ech;
 use crate::entropy::Seeded;
 use crate::middlebox::Middlebox;
 use crate::resolver::Resolver;
@@ -101,7 +102,7 @@ impl World {
         let mut servers = Vec::new();
         for site in &sites {
             let name = site.names.first().map_or("", String::as_str);
-            let server = authority.server(&site.names, site.certificate);
+            let server = authority.server(&site.proves(), site.certificate);
             servers.push(server.map_err(failed(name))?);
         }
         let mut resolvers = scenario.resolver.clone();
@@ -208,6 +209,16 @@ impl World {
     pub fn aliases(&self, name: &str) -> &[String] {
         let is = |site: &&Site| site.names.first().is_some_and(|first| first == name);
         self.sites.iter().find(is).map_or(&[], |site| &site.aliases)
+    }
+
+    /// The data of a name's HTTPS record, where it has one.
+    pub fn service(&self, name: &str) -> Option<Vec<u8>> {
+        let is = |site: &&Site| {
+            site.names
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        };
+        ech::record(self.sites.iter().find(is)?.ech.as_ref()?)
     }
 
     /// A network by its number.
@@ -359,5 +370,6 @@ fn check_site() -> Site {
         pace_ms: 0,
         thinks_ms: 0,
         http3: true,
+        ech: None,
     }
 }

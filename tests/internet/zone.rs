@@ -35,6 +35,13 @@ pub fn answer(world: &World, query: &[u8], name: &str) -> Option<Vec<u8>> {
     reply(query, &[data])
 }
 
+/// The HTTPS record of a site, where it is asked for (RFC 9460).
+pub fn service(world: &World, query: &[u8], name: &str) -> Option<Vec<u8>> {
+    let asked = Message::parse(query).ok()?.question()?.rtype;
+    let data = world.service(name).filter(|_| asked == RecordType::HTTPS)?;
+    reply(query, &[Data::Raw(RecordType::HTTPS, &data)])
+}
+
 /// The name servers of a top-level domain, by names below `by`.
 pub fn delegation(query: &[u8], tld: &str, by: &str) -> Option<Vec<u8>> {
     let servers = ["a", "b"].map(|letter| format!("{letter}.{by}.{tld}").parse::<NameBuf>());

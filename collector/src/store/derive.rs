@@ -163,6 +163,7 @@ fn experiment_name(experiment: Experiment) -> &'static str {
         Experiment::Hello => "hello",
         Experiment::Quic => "quic",
         Experiment::EncryptedDns => "encrypted_dns",
+        Experiment::Ech => "ech",
         _ => "other",
     }
 }
@@ -182,6 +183,7 @@ pub(super) fn intern(word: &str) -> &'static str {
         "hello",
         "quic",
         "encrypted_dns",
+        "ech",
     ];
     WORDS
         .iter()

@@ -158,6 +158,9 @@ failures! {
     TlsMalformed = 603, "tls.malformed", "ssl_failed_handshake";
     /// The handshake failed in another way.
     TlsHandshake = 604, "tls.handshake", "ssl_failed_handshake";
+    /// The server did not take the key for ECH that it was offered, and said so under the name
+    /// that ECH shows, with a valid certificate (RFC 9849 section 6.1.6).
+    TlsEchRejected = 605, "tls.ech_rejected", "ssl_failed_handshake";
     /// The certificate is for another name.
     CertName = 610, "tls.cert.name", "ssl_invalid_hostname";
     /// No path to a trusted root.

@@ -34,6 +34,8 @@ code! {
         6 Quic,
         /// Whether a public resolver is reached over TLS, HTTPS and QUIC.
         7 EncryptedDns,
+        /// Whether a ClientHello whose name is encrypted comes through.
+        8 Ech,
     }
 }
 code! {

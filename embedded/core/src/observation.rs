@@ -220,6 +220,9 @@ code! {
         6 Ech,
         /// With the name of the target's client-facing server and no ECH extension.
         7 PublicName,
+        /// With the name that a handshake with ECH shows and no ECH extension, as long as that
+        /// one: tells what is done to the extension from what is done to length.
+        8 LongHello,
     }
 }
 code! {

@@ -181,6 +181,19 @@ impl Intent<'_> {
                 reference.name, reference.addr
             )?;
         }
+        if let Some(name) = name {
+            writeln!(out, "{name}: again A and AAAA, and HTTPS, of")?;
+            self.resolvers(out)?;
+        }
+        writeln!(
+            out,
+            "{url}: TLS 1.3 in the clear, with an ECH extension that means nothing, and with ECH by the site's key, at up to two addresses; where that fails:"
+        )?;
+        writeln!(
+            out,
+            "  up to {} tries each, the name that ECH shows without ECH, short and long, and the first again",
+            plan.attempts
+        )?;
         Ok(())
     }
 

@@ -10,9 +10,9 @@
 use super::addresses::{Sourced, in_turn};
 use super::dns_consistency::{network, system};
 use super::lookup::{addresses, persist};
-use super::quic::offer;
 use super::web::{Way, visit};
-use super::{Plan, World, encrypted_dns, run::Run};
+use super::{Plan, World, run::Run};
+use super::{ech, encrypted_dns, quic};
 use crate::net::{Clock, Network};
 use faultline_core::{
     dns::is_bogon,
@@ -114,10 +114,20 @@ async fn page<N: Network, C: Clock>(
         Vec::new()
     };
     let visits = chosen.into_iter().map(|address| visit(run, &way, address));
-    let dials = dialled.into_iter().map(|address| offer(run, url, address));
-    let (visited, dialled) = tokio::join!(join_all(visits), join_all(dials));
+    let dials = dialled
+        .iter()
+        .map(|address| quic::offer(run, url, *address));
+    let greets = ech::offer(run, url, &dialled);
+    let (visited, dialled, greeted) = tokio::join!(join_all(visits), join_all(dials), async {
+        if dialled.is_empty() {
+            Vec::new()
+        } else {
+            greets.await
+        }
+    });
     seen.extend(visited.into_iter().flatten());
     seen.extend(dialled);
+    seen.extend(greeted);
     seen
 }
 

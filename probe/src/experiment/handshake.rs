@@ -13,7 +13,7 @@ use faultline_core::{
     observation::{Handshake, HandshakeRole, HandshakeStage, Observation, Step, Validity},
     value::{Blob, Ip},
 };
-use rustls::ClientConfig;
+use rustls::{ClientConfig, client::EchMode};
 use rustls_pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +33,19 @@ pub(super) struct Greeting<'a> {
     pub(super) alpn: &'a [u8],
 }
 
+/// What the ClientHello offers beside the name.
+#[derive(Clone, Debug)]
+pub(super) enum Shape {
+    /// TLS 1.2 and 1.3.
+    Usual,
+    /// TLS 1.3 alone, and nothing else of what ECH brings.
+    Newest,
+    /// TLS 1.3 with an ECH extension; the verifier then is told which name to look for.
+    Ech(EchMode),
+    /// TLS 1.3 without ECH, as long as what another shape gives for this name.
+    AsLongAs(String, Box<Shape>),
+}
+
 /// What came of it.
 pub(super) struct Greeted<S> {
     pub(super) observation: Observation,
@@ -47,6 +60,16 @@ pub(super) async fn handshake<N: Network, C: Clock>(
     run: &Run<'_, N, C>,
     stream: Watched<N::Stream>,
     greeting: &Greeting<'_>,
+) -> Greeted<N::Stream> {
+    handshake_in(run, stream, greeting, &Shape::Usual).await
+}
+
+/// Likewise, by a ClientHello of the caller's shape.
+pub(super) async fn handshake_in<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    stream: Watched<N::Stream>,
+    greeting: &Greeting<'_>,
+    shape: &Shape,
 ) -> Greeted<N::Stream> {
     let started = run.elapsed();
     let mut fact = Handshake {
@@ -65,7 +88,7 @@ pub(super) async fn handshake<N: Network, C: Clock>(
     let bare = greeting.server.trim_matches(['[', ']']).to_owned();
     let prepared = ServerName::try_from(bare)
         .ok()
-        .and_then(|name| Some((prepare(run, name.clone(), greeting.alpn)?, name)));
+        .and_then(|name| Some((prepare_in(run, name.clone(), greeting.alpn, shape)?, name)));
     let Some(((config, recorder), name)) = prepared else {
         let step = Step::Handshake(fact);
         let observation = run.ended(started, step, Some(Failure::LocalError));
@@ -119,6 +142,10 @@ pub(super) async fn handshake<N: Network, C: Clock>(
         .and_then(|validity| validity.failure);
     fact.certificate = shown.validity;
     let authenticated = stream.is_some() && valid;
+    if failure == Some(Failure::TlsEchRejected) {
+        // Whoever refuses without proving the visible name may be anybody on the path.
+        failure = wrong.or(failure);
+    }
     // The neutral name is not the server's: that its certificate does not fit is expected.
     if greeting.role != HandshakeRole::NeutralName {
         failure = failure.or(wrong);
@@ -153,17 +180,30 @@ pub(super) fn prepare<N: Network, C: Clock>(
     name: ServerName<'static>,
     alpn: &[u8],
 ) -> Option<(ClientConfig, Arc<Recorder>)> {
+    prepare_in(run, name, alpn, &Shape::Usual)
+}
+
+fn prepare_in<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    name: ServerName<'static>,
+    alpn: &[u8],
+    shape: &Shape,
+) -> Option<(ClientConfig, Arc<Recorder>)> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let clock = run.world.clock;
     let recorder = Arc::new(Recorder::new(
         Arc::clone(&run.plan.roots),
         Arc::clone(&provider),
-        name,
         clock.unix(),
         clock.quality(),
     ));
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let builder = ClientConfig::builder_with_provider(provider);
+    let versions = match shape {
+        Shape::Usual => builder.with_safe_default_protocol_versions(),
+        Shape::Ech(mode) => builder.with_ech(mode.clone()),
+        _ => builder.with_protocol_versions(&[&rustls::version::TLS13]),
+    };
+    let mut config = versions
         .ok()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&recorder) as _)
@@ -171,7 +211,39 @@ pub(super) fn prepare<N: Network, C: Clock>(
     // A resumed session shows no certificates.
     config.resumption = rustls::client::Resumption::disabled();
     config.alpn_protocols = vec![alpn.to_vec()];
+    if let Shape::AsLongAs(other, shape) = shape {
+        let other = ServerName::try_from(other.clone()).ok()?;
+        let (long, _) = prepare_in(run, other.clone(), alpn, shape)?;
+        let missing = length(long, other)?.saturating_sub(length(config.clone(), name)?);
+        config.alpn_protocols.extend(filler(missing));
+    }
     Some((config, recorder))
+}
+
+/// Octets of the ClientHello that these settings give.
+fn length(config: ClientConfig, name: ServerName<'static>) -> Option<usize> {
+    let mut connection = rustls::ClientConnection::new(Arc::new(config), name).ok()?;
+    let mut hello = Vec::new();
+    connection.write_tls(&mut hello).ok()?;
+    Some(hello.len())
+}
+
+/// Application protocols that nobody speaks, of so many octets with their lengths: padding
+/// (RFC 7685) that the library lets us write.
+fn filler(mut octets: usize) -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    while octets > 1 {
+        let part = octets.min(200);
+        // A single octet left over would be a name without letters.
+        let part = if octets - part == 1 { part - 1 } else { part };
+        let mut name = vec![b'-'; part - 1];
+        if let Some(last) = name.last_mut() {
+            *last = b'a' + (names.len() % 26) as u8;
+        }
+        names.push(name);
+        octets -= part;
+    }
+    names
 }
 
 /// Why the library gave up.
@@ -180,6 +252,9 @@ fn broken(error: &io::Error) -> Failure {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
     {
+        Some(rustls::Error::PeerIncompatible(
+            rustls::PeerIncompatible::ServerRejectedEncryptedClientHello(_),
+        )) => Failure::TlsEchRejected,
         Some(rustls::Error::AlertReceived(alert)) => Failure::TlsAlert(u8::from(*alert)),
         Some(_) => Failure::TlsHandshake,
         None => at_layer(error, Layer::Tls),

@@ -14,6 +14,7 @@
 //! | [`hello`] | does the target's name pass in a ClientHello? | TSPU (IMC 2022), with a neutral twin |
 //! | [`quic`] | does QUIC reach the target where TLS over TCP does? | IMC 2021, OONI quicping |
 //! | [`encrypted_dns`] | is a public resolver reached over TLS, HTTPS, QUIC? | RFC 7858, 8484, 9250; OONI dnscheck |
+//! | [`ech`] | does a ClientHello pass whose name is encrypted? | RFC 9849, with two near misses |
 //! | [`control`] | what does a clean place see of the same? | OONI test helper |
 //! | [`behind_captive_portal`] | does the network answer in the Internet's place? | RFC 8952 |
 
@@ -21,6 +22,7 @@ mod addresses;
 mod captive;
 mod control;
 mod dns_consistency;
+mod ech;
 mod encrypted;
 mod encrypted_dns;
 mod fetch;
@@ -43,6 +45,7 @@ mod web;
 pub use captive::behind_captive_portal;
 pub use control::{control, told};
 pub use dns_consistency::{Listening, ask_names, dns_consistency};
+pub use ech::ech;
 pub use encrypted_dns::encrypted_dns;
 pub use hello::hello;
 pub use namespace::namespace;

@@ -29,7 +29,6 @@ pub(super) struct Shown {
 pub(super) struct Recorder {
     inner: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
-    name: ServerName<'static>,
     now: UnixTime,
     clock: ClockQuality,
     shown: Mutex<Shown>,
@@ -39,7 +38,6 @@ impl Recorder {
     pub(super) fn new(
         roots: Arc<RootCertStore>,
         provider: Arc<CryptoProvider>,
-        name: ServerName<'static>,
         now: UnixTime,
         clock: ClockQuality,
     ) -> Self {
@@ -50,7 +48,6 @@ impl Recorder {
         Self {
             inner,
             provider,
-            name,
             now,
             clock,
             shown: Mutex::default(),
@@ -68,6 +65,7 @@ impl Recorder {
         &self,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
     ) -> Option<Failure> {
         let Some(inner) = &self.inner else {
             return Some(Failure::CertChain);
@@ -75,7 +73,7 @@ impl Recorder {
         let at = |secs: u64| {
             let time = PkiTime::since_unix_epoch(std::time::Duration::from_secs(secs));
             inner
-                .verify_server_cert(leaf, others, &self.name, &[], time)
+                .verify_server_cert(leaf, others, name, &[], time)
                 .err()
         };
         let error = at(self.now.secs().max(0) as u64)?;
@@ -126,11 +124,12 @@ impl ServerCertVerifier for Recorder {
         &self,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
+        // The target's, or where ECH was refused, the one that it shows.
+        name: &ServerName<'_>,
         _: &[u8],
         _: PkiTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged = self.judge(leaf, others);
+        let judged = self.judge(leaf, others, name);
         if let Ok(mut shown) = self.shown.lock() {
             shown.chain = std::iter::once(leaf)
                 .chain(others)
@@ -188,7 +187,7 @@ mod tests {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let name = ServerName::try_from(name).unwrap();
             let now = UnixTime::from_secs(secs);
-            Recorder::new(Arc::new(roots.clone()), provider, name, now, clock).judge(&der, &[])
+            Recorder::new(Arc::new(roots.clone()), provider, now, clock).judge(&der, &[], &name)
         };
         let (inside, outside) = (1_590_000_000, 1_790_000_000);
         let (rtc, ntp) = (ClockQuality::Rtc, ClockQuality::Ntp);

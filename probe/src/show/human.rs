@@ -18,6 +18,7 @@ pub fn human(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
         Experiment::Hello => "hello",
         Experiment::Quic => "QUIC",
         Experiment::EncryptedDns => "encrypted DNS",
+        Experiment::Ech => "ECH",
         _ => "name",
     };
     writeln!(

@@ -146,7 +146,7 @@ pub fn find(
         return Ok(traced(world, seed, Driver::Sockets, seen, trusted));
     }
     let control = &Plan {
-        transports: wanted.experiment == Experiment::Quic,
+        transports: wanted.experiment.is_transport(),
         ..control.clone()
     };
     if wanted.experiment == Experiment::EncryptedDns {

@@ -15,12 +15,15 @@
 //! | `quic_version_forge`, `quic_close` | RFC 9000 section 21.12 and RFC 9001 section 7: what anybody on the path can write |
 //! | `udp_drop` | Elmenhorst et al., IMC 2021 (Iran: UDP by address); firewalls of companies |
 //! | `port_drop` | Basso, Measuring DoT/DoH Blocking, DNS Privacy Workshop 2021; firewalls of companies |
+//! | `ech_drop`, `ech_reset` | Russia, November 2024: by the extension and one visible name together; China, 2020, of its predecessor: Bock et al. |
+//! | `long_drop` | tldr.fail, 2024: software that takes a ClientHello of one short segment alone |
 //! | `tls_mitm` | Kazakhstan: Raman et al., IMC 2020 |
 
 pub mod address;
 pub mod dns_injector;
 pub mod dns_mangler;
 pub mod dns_proxy;
+pub mod ech;
 pub mod http;
 pub mod quic;
 pub mod sni;
@@ -45,6 +48,12 @@ pub enum Kind {
     SniReset,
     /// Drops everything after such a ClientHello.
     SniDrop,
+    /// Drops everything after a ClientHello with ECH, of listed visible names where there are any.
+    EchDrop,
+    /// Resets such connections.
+    EchReset,
+    /// Drops everything after a ClientHello of more than 400 octets, whosever.
+    LongDrop,
     /// Drops packets to listed addresses.
     IpDrop,
     /// Answers SYNs to listed addresses with RST.
@@ -140,6 +149,7 @@ impl Middlebox {
             Kind::SniReset | Kind::SniDrop | Kind::Throttle | Kind::TlsMitm => {
                 sni::act(self, first)
             }
+            Kind::EchDrop | Kind::EchReset | Kind::LongDrop => ech::act(self, first),
             Kind::HttpBlockpage | Kind::HttpRedirect | Kind::HttpReset | Kind::HttpDrop => {
                 http::act(self, first)
             }

@@ -29,10 +29,15 @@ fn concerns(middlebox: &Middlebox, name: &str) -> bool {
 /// The name in the first message, lower case.
 pub fn server_name(first: &[u8]) -> Option<String> {
     let mut together = vec![0; first.len()];
-    let Ok(Next::Handshake(message)) = Stream::new(first).next(&mut together) else {
-        return None;
-    };
-    let hello = ClientHello::parse(&message).ok()?;
+    let hello = read(first, &mut together)?;
     let name = std::str::from_utf8(hello.server_name()?).ok()?;
     Some(name.to_ascii_lowercase())
+}
+
+/// The first message, where it is a ClientHello.
+pub(super) fn read<'a>(first: &'a [u8], together: &'a mut [u8]) -> Option<ClientHello<'a>> {
+    let Ok(Next::Handshake(message)) = Stream::new(first).next(together) else {
+        return None;
+    };
+    ClientHello::parse(&message).ok()
 }

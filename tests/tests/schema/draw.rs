@@ -32,6 +32,7 @@ const ROLES: &[HandshakeRole] = &[
     HandshakeRole::GreaseEch,
     HandshakeRole::Ech,
     HandshakeRole::PublicName,
+    HandshakeRole::LongHello,
 ];
 const STAGES: &[HandshakeStage] = &[
     HandshakeStage::Connected,
@@ -248,6 +249,7 @@ impl Draw {
                 Experiment::Hello,
                 Experiment::Quic,
                 Experiment::EncryptedDns,
+                Experiment::Ech,
             ]),
             target: self.text(),
             started: self.time(),

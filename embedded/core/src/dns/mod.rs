@@ -27,6 +27,7 @@ mod reader;
 mod record;
 mod registry;
 mod response;
+mod service;
 pub mod special;
 mod writer;
 
@@ -41,6 +42,7 @@ pub use query::{EdnsRequest, Query};
 pub use record::{RData, Record, Soa, Strings, Txt};
 pub use registry::{Class, Rcode, RecordType};
 pub use response::{Data, Owner, ResponseBuilder, Section};
+pub use service::{Service, ech_config};
 pub use special::is_bogon;
 pub use writer::EmitError;
 

@@ -57,6 +57,8 @@ mechanisms! {
     34 TlsMitm Tls "tls.mitm",
     35 TlsAlert Tls "tls.alert",
     36 TlsOther Tls "tls.other",
+    37 TlsResetEch Tls "tls.reset.ech",
+    38 TlsTimeoutEch Tls "tls.timeout.ech",
     40 HttpBlockpage Http "http.blockpage",
     41 HttpRedirect Http "http.redirect",
     42 HttpReset Http "http.reset",

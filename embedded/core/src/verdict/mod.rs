@@ -9,6 +9,8 @@
 
 mod dns;
 #[cfg(feature = "transports")]
+mod ech;
+#[cfg(feature = "transports")]
 mod encrypted;
 mod injection;
 mod mechanism;
@@ -142,8 +144,10 @@ pub fn judge(
         Experiment::Quic => quic::judge(&case).verdict(),
         #[cfg(feature = "transports")]
         Experiment::EncryptedDns => encrypted::judge(&case).verdict(),
+        #[cfg(feature = "transports")]
+        Experiment::Ech => ech::judge(&case).verdict(),
         #[cfg(not(feature = "transports"))]
-        Experiment::Quic | Experiment::EncryptedDns => {
+        Experiment::Quic | Experiment::EncryptedDns | Experiment::Ech => {
             Finding::inconclusive(Rule::NothingSeen, Vec::new()).verdict()
         }
     }

@@ -113,6 +113,16 @@ rules! {
     135 InjectedInside "dns.injected_inside" "A query that stays in the country was answered so, too.",
     136 NobodyAnswersAll "dns.nobody_answers_all" "The address that should run no resolver answers for a neutral name, too: it runs one, or somebody answers every query. It proves no injection.",
     137 LateAnswer "dns.late_answer" "The answer that agrees with the control came more than half a second after another.",
+    140 EchAccepted "ech.accepted" "A handshake with the name encrypted (ECH) came to its end, with a certificate valid for the target's name.",
+    141 EchRejected "ech.rejected" "The server did not take the key for ECH, and proved itself by the name that ECH shows: the way there lets ECH through. Whether ECH is accepted with another key is not known.",
+    142 EchGreasePasses "ech.grease_passes" "A handshake with an ECH extension that means nothing came to its end: the way there lets the extension through. Of ECH that a server accepts it says nothing.",
+    143 EchFails "ech.fails" "Handshakes with an ECH extension were cut off at repeated attempts, at an address where the control's was answered.",
+    144 EchNearMissWorks "ech.near_miss_works" "A handshake as long, with the same visible name and without ECH, was answered by the same address: neither name nor length is what is stopped.",
+    145 EchPublicNameFails "ech.public_name_fails" "The name that ECH shows is cut off without ECH, too, while the target's own name passes to the same address.",
+    146 EchRecordMissing "ech.record_missing" "The network's resolver gives no key for ECH where the control's does. Old resolvers and routers leave such records out: that alone is no interference.",
+    147 EchLongFails "inconclusive.ech_long_fails" "A handshake as long, without ECH, is cut off as well, or was not tried: boxes that cannot take long ones know nothing of ECH.",
+    148 EchNothingPasses "inconclusive.ech_nothing_passes" "Without ECH the address does not answer either, or no longer: it is not about ECH, or the address is being punished.",
+    149 EchUnproven "inconclusive.ech_unproven" "What answered ECH was an alert, or did not prove the name that ECH shows: a server set up otherwise, or somebody in between.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",
 }
 

@@ -1,4 +1,6 @@
 #[cfg(feature = "transports")]
+mod ech;
+#[cfg(feature = "transports")]
 mod encrypted;
 mod injection;
 #[cfg(feature = "transports")]
@@ -145,7 +147,7 @@ fn measurement(experiment: Experiment, observations: Vec<Observation>) -> Measur
         id: MeasurementId([0; 16]),
         experiment,
         target: match experiment {
-            Experiment::Web | Experiment::Hello | Experiment::Quic => {
+            Experiment::Web | Experiment::Hello | Experiment::Quic | Experiment::Ech => {
                 "https://news.example/".to_string()
             }
             _ => "news.example".to_string(),
