@@ -1,5 +1,6 @@
 #![allow(clippy::needless_pass_by_value)] // `json!` at the place of use
 
+mod older_table;
 mod table;
 
 use super::*;

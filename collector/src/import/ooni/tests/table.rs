@@ -1,7 +1,7 @@
 //! Does every combination of what a probe and its control can see at one address have the
 //! verdict that the rules say? The rules of version 0.5 again, as the research reads them from
-//! OONI's code (`webconnectivitylte/analysisclassic.go`), written down as they are said: for a
-//! first hop, one lookup and one address.
+//! OONI's code (`webconnectivitylte/analysisclassic.go`, `analysisext.go`), written down as they
+//! are said: for a first hop, one lookup and one address.
 #![allow(clippy::match_same_arms)] // a line for each rule
 
 use super::super::{Blocking, Document, judge};
@@ -247,6 +247,76 @@ impl Case {
         })
     }
 
+    /// The failure that the verdict rests on.
+    fn failure(&self) -> Option<&'static str> {
+        let control = self.control.map(|control| control.dns);
+        match (self.reached, self.dns) {
+            (Reached::Fetch(_, end), _) => Some(end),
+            (Reached::Handshake(end) | Reached::Connect(end), _) if !end.is_empty() => {
+                Some(end)
+            }
+            (_, Err(end)) if control != Some(Ok(&[])) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Those of the DNS, of blocking, and of what is nobody's.
+    fn flags(&self) -> (u32, u32, u32) {
+        let control = self.control;
+        let secure = matches!(
+            self.reached,
+            Reached::Handshake("") | Reached::Fetch(true, _) | Reached::Page(true, _)
+        );
+        let theirs = control.and_then(|c| c.dns.ok());
+        let nothing = theirs.is_some_and(<[_]>::is_empty);
+        let denied = self.dns.is_err();
+        let expected_denial = denied
+            && control.is_some()
+            && (theirs.is_none() || (nothing && self.dns == Err("dns_no_answer")));
+        let wrong = self
+            .dns
+            .is_ok_and(|ip| theirs.is_some_and(|all| !all.contains(&ip)));
+        let dns = [
+            (self.dns == Ok(LOOPBACK), 1),
+            (denied && control.is_some() && !expected_denial, 2),
+            // A handshake that came to its end proves the address.
+            (wrong && !secure, 4),
+        ];
+        let connect = matches!(self.reached, Reached::Connect(end) if !end.is_empty());
+        let shake = matches!(self.reached, Reached::Handshake(end) if !end.is_empty());
+        let (tcp, tls) = (control.and_then(|c| c.tcp), control.and_then(|c| c.tls));
+        let secure_page = matches!(self.reached, Reached::Page(true, _));
+        let plain_page = control.filter(|_| matches!(self.reached, Reached::Page(false, 200)));
+        let alike = |c: Control| c.http && c.same_page;
+        let sum = |bits: &[(bool, u32)]| -> u32 {
+            bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum()
+        };
+        let dns = sum(&dns);
+        let blocking = [
+            (dns & 6 != 0, 1),
+            (connect && tcp == Some(true), 2),
+            (shake && tls == Some(true), 4),
+            (
+                matches!(self.reached, Reached::Fetch(..)) && control.is_some_and(|c| c.http),
+                8,
+            ),
+            (plain_page.is_some_and(|c| !alike(c)), 16),
+            (secure_page || plain_page.is_some_and(alike), 32),
+        ];
+        let nobodys = [
+            (expected_denial, 1),
+            (connect && tcp == Some(false), 2),
+            (shake && tls == Some(false), 4),
+            (secure_page && control.is_none(), 8),
+            // What the control does not find has no addresses either.
+            (
+                !denied && control.is_some_and(|c| c.dns.unwrap_or_default().is_empty()),
+                16,
+            ),
+        ];
+        (dns, sum(&blocking), sum(&nobodys))
+    }
+
     fn expected(&self) -> (Blocking, Option<bool>) {
         let decided = self.walk();
         // Odd, and OONI's: a name that fails without any control counts as accessible.
@@ -278,6 +348,15 @@ fn every_combination_has_the_verdict_of_the_rules() {
             "{case:?}"
         );
         assert_eq!(verdict.dns_consistency, case.consistency(), "{case:?}");
+        let failure = verdict.http_experiment_failure.as_deref();
+        assert_eq!(failure, case.failure(), "{case:?}");
+        let [dns, blocking, nobodys] = [
+            verdict.x_dns_flags,
+            verdict.x_blocking_flags,
+            verdict.x_null_null_flags,
+        ]
+        .map(Option::unwrap);
+        assert_eq!((dns, blocking, nobodys), case.flags(), "{case:?}");
         assert_eq!(judged.rules, "0.5");
         let first = case.dns.err();
         assert_eq!(verdict.dns_experiment_failure.as_deref(), first, "{case:?}");
