@@ -147,7 +147,7 @@ fn listening_beside_a_page_costs_no_time() {
         assert_eq!(heard(names.observations()).0, 1);
         // A page at its own address, since the forged one leads nowhere.
         let page = names
-            .beside(web(&world, &plan, "http://21.1.0.80/", None))
+            .beside(Box::pin(web(&world, &plan, "http://21.1.0.80/", None)))
             .await;
         let after = clock.now();
         names.settle().await;
