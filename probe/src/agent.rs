@@ -105,6 +105,8 @@ const NAMES: u64 = 64 << 10;
 const PAGE: u64 = 1 << 20;
 /// The same for QUIC, where every handshake fails.
 const QUIC: u64 = 128 << 10;
+/// The same for ClientHellos with rising hop limits.
+const HOPS: u64 = 64 << 10;
 /// The same for ECH, where every handshake is answered by a chain of certificates.
 const ECH: u64 = 128 << 10;
 /// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
@@ -264,7 +266,18 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));
             self.hold(0, PAGE)?;
             let page = experiment::web(&self.world, &self.plan, url, report.as_ref()).await;
+            let stopped = experiment::is_stopped_by_name(&page.observations);
             measured.push(self.finish(page, sealed.clone())?);
+            if stopped && transports.is_some() {
+                self.hold(0, HOPS)?;
+                let plan = Plan {
+                    locate: true,
+                    ..self.plan.clone()
+                };
+                let seen = experiment::hello(&self.world, &plan, url, report.as_ref());
+                let seen = Box::pin(seen).await;
+                measured.push(self.finish(seen, sealed.clone())?);
+            }
         }
         if let Some(url) = transports {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));

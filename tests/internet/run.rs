@@ -223,6 +223,7 @@ pub fn fill(plan: &mut Plan, scenario: &Scenario) {
             });
         }
     }
+    plan.locate = scenario.probe.locate;
     plan.own_resolvers = scenario.probe.own_resolvers;
     let non_resolver = scenario.probe.non_resolver;
     plan.non_resolver = non_resolver.map(|ip| SocketAddr::new(ip, 53));

@@ -43,7 +43,7 @@ pub use captive::behind_captive_portal;
 pub use control::{control, told};
 pub use dns_consistency::dns_consistency;
 pub use ech::ech;
-pub use hello::hello;
+pub use hello::{hello, is_stopped_by_name};
 pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};
 pub use plan::{CaptiveCheck, EncryptedResolver, Plan, QuicReference, Timeouts};

@@ -54,6 +54,8 @@ pub struct Plan {
     pub quic_references: Vec<QuicReference>,
     /// Whether a control tries QUIC, too.
     pub transports: bool,
+    /// Whether it is found out between which hops a name is stopped.
+    pub locate: bool,
 }
 
 impl Plan {
@@ -81,6 +83,7 @@ impl Plan {
             captive: None,
             quic_references: Vec::new(),
             transports: false,
+            locate: false,
         }
     }
 }

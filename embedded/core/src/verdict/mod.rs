@@ -10,6 +10,8 @@
 mod dns;
 #[cfg(feature = "transports")]
 mod ech;
+#[cfg(feature = "transports")]
+mod hop;
 mod mechanism;
 mod namespace;
 #[cfg(feature = "transports")]
@@ -136,6 +138,9 @@ pub fn judge(
         Experiment::Namespace => namespace::judge(&case).verdict(),
         Experiment::SpecialNames => special::judge(&case).verdict(),
         Experiment::DnsTransparency => transparency::judge(&case).verdict(),
+        #[cfg(feature = "transports")]
+        Experiment::Hello => hop::located(&case, web::hello(&case)).verdict(),
+        #[cfg(not(feature = "transports"))]
         Experiment::Hello => web::hello(&case).verdict(),
         #[cfg(feature = "transports")]
         Experiment::Quic => quic::judge(&case).verdict(),

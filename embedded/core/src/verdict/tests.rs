@@ -1,6 +1,8 @@
 #[cfg(feature = "transports")]
 mod ech;
 #[cfg(feature = "transports")]
+mod hop;
+#[cfg(feature = "transports")]
 mod quic;
 mod traces;
 
@@ -104,6 +106,7 @@ fn shake(role: HandshakeRole, chain: u8, wrong: Option<Failure>) -> Handshake {
         chain: vec![Blob(vec![chain])],
         certificate: Some(Validity { failure: wrong }),
         first_bytes: None,
+        hop_limit: None,
     }
 }
 

@@ -152,6 +152,7 @@ fn handshakes(control: &Map<String, Value>) -> Vec<Observation> {
                 chain: Vec::new(),
                 certificate: steps::validity(failed, false),
                 first_bytes: None,
+                hop_limit: None,
             });
             Some(seen(step, failed))
         })

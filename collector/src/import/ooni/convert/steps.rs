@@ -59,6 +59,7 @@ pub(super) fn handshakes(scene: &mut Scene<'_>) -> Vec<Observation> {
             chain,
             certificate: validity(failed, event["no_tls_verify"] == true),
             first_bytes: None,
+            hop_limit: None,
         });
         seen.push(observation(event, step, failed));
     }
