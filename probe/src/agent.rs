@@ -110,6 +110,8 @@ const QUIC: u64 = 128 << 10;
 const ENCRYPTED: u64 = 128 << 10;
 /// Addresses without a resolver that are taken from a collector.
 const MOST_NOBODIES: usize = 4;
+/// The same for ClientHellos with rising hop limits.
+const HOPS: u64 = 64 << 10;
 /// The same for ECH, where every handshake is answered by a chain of certificates.
 const ECH: u64 = 128 << 10;
 /// Epochs in one batch, and batches of the ledger in one cycle: a year in the dark comes in
@@ -287,7 +289,18 @@ impl<N: Network, C: Clock> Agent<'_, N, C> {
             self.hold(0, PAGE)?;
             let page = experiment::web(world, plan, url, report.as_ref());
             let page = beside(names.as_ref(), Box::pin(page)).await;
+            let stopped = experiment::is_stopped_by_name(&page.observations);
             measured.push(self.finish(page, sealed.clone())?);
+            if stopped && transports.is_some() {
+                self.hold(0, HOPS)?;
+                let plan = Plan {
+                    locate: true,
+                    ..plan.clone()
+                };
+                let seen = experiment::hello(world, &plan, url, report.as_ref());
+                let seen = beside(names.as_ref(), Box::pin(seen)).await;
+                measured.push(self.finish(seen, sealed.clone())?);
+            }
         }
         if let Some(url) = transports {
             let report = sealed.as_ref().and_then(|blob| self.open_control(blob));

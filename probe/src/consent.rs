@@ -31,8 +31,9 @@ Groups:
   web    opens the pages themselves; implies traffic to every listed site
   transport
          tries the newer ways to speak to the sites of `web`: QUIC and HTTP/3, and TLS with the
-         site's name encrypted (ECH), as browsers do; where one fails, the same with another name
-         and with what no browser sends, and QUIC to a large public resolver for comparison
+         site's name encrypted (ECH), as browsers do; where one fails, the same with another
+         name and with what no browser sends, QUIC to a large public resolver for comparison,
+         and packets that go only part of the way, to find out where a name is stopped
   infrastructure
          asks the same resolvers for what holds the Internet's names together: top-level
          domains, names that must not exist, and names of a test zone; opens no page

@@ -14,7 +14,7 @@ use faultline_core::{
     failure::{Failure, Layer},
 };
 use faultline_probe::net::{
-    Attachment, Datagram, Exchange, Flow, Network, Patience, from_errno,
+    Attachment, Datagram, Exchange, Expiry, Flow, Network, Patience, from_errno,
 };
 use std::collections::VecDeque;
 use std::io;
@@ -265,6 +265,11 @@ impl Network for SimNetwork {
             }
             .open()),
         }
+    }
+
+    fn limit_hops(&self, stream: &SimStream, hops: u8) -> io::Result<Expiry> {
+        stream.limit_hops(hops);
+        Ok(Box::pin(std::future::pending()))
     }
 
     /// As the probe's stub resolver does: the announced servers in turn, until one speaks of

@@ -1,19 +1,21 @@
 //! What happens between a client's socket and a host's? Delay, and boxes that read along.
 
 use crate::link::Link;
-use crate::middlebox::{Action, TRICKLE};
+use crate::middlebox::{Action, TRICKLE, behind};
 use crate::web;
 use crate::world::World;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 /// `ECONNRESET` on Linux.
 const RESET: i32 = 104;
+/// `EHOSTUNREACH` on Linux: a router says that a packet expired.
+const EXPIRED: i32 = 113;
 /// How long a throttled chunk takes.
 const THROTTLED: std::time::Duration = std::time::Duration::from_secs(1);
 /// Octets in flight.
@@ -23,14 +25,19 @@ const WINDOW: usize = 65_536;
 #[derive(Debug)]
 pub struct SimStream {
     inner: DuplexStream,
-    reset: Arc<AtomicBool>,
+    torn: Arc<AtomicI32>,
+    hops: Arc<AtomicU8>,
 }
 
 impl SimStream {
+    /// Lets what is sent from now on go only so many hops.
+    pub(crate) fn limit_hops(&self, hops: u8) {
+        self.hops.store(hops, Ordering::Relaxed);
+    }
+
     fn torn(&self) -> Option<io::Error> {
-        self.reset
-            .load(Ordering::Relaxed)
-            .then(|| io::Error::from_raw_os_error(RESET))
+        let errno = self.torn.load(Ordering::Relaxed);
+        (errno != 0).then(|| io::Error::from_raw_os_error(errno))
     }
 }
 
@@ -81,12 +88,17 @@ impl Path {
     /// The client's end of a stream along this path.
     pub(crate) fn open(self) -> SimStream {
         let (near, far) = tokio::io::duplex(WINDOW);
-        let reset = Arc::new(AtomicBool::new(false));
-        tokio::spawn(self.carry(far, Arc::clone(&reset)));
-        SimStream { inner: near, reset }
+        let torn = Arc::new(AtomicI32::new(0));
+        let hops = Arc::new(AtomicU8::new(u8::MAX));
+        tokio::spawn(self.carry(far, Arc::clone(&torn), Arc::clone(&hops)));
+        SimStream {
+            inner: near,
+            torn,
+            hops,
+        }
     }
 
-    async fn carry(self, mut client: DuplexStream, reset: Arc<AtomicBool>) {
+    async fn carry(self, mut client: DuplexStream, torn: Arc<AtomicI32>, hops: Arc<AtomicU8>) {
         let mut first = vec![0; self.segment.unwrap_or(WINDOW)];
         let Ok(length @ 1..) = client.read(&mut first).await else {
             return;
@@ -97,7 +109,19 @@ impl Path {
         }
         tokio::time::sleep(self.link.reliable()).await;
         let (near, far) = tokio::io::duplex(WINDOW);
-        let action = self.action(&first);
+        let behind = behind(&self.world.boxes, self.asn);
+        let hops = hops.load(Ordering::Relaxed);
+        let action = if hops > behind {
+            self.action(&first)
+        } else {
+            Action::Pass
+        };
+        // The core is one hop behind the boxes, and the host one behind the core.
+        if action == Action::Pass && hops <= behind.saturating_add(1) {
+            tokio::time::sleep(self.link.one_way()).await;
+            torn.store(EXPIRED, Ordering::Relaxed);
+            return;
+        }
         let chunk = if action == Action::Throttle {
             TRICKLE
         } else {
@@ -113,7 +137,7 @@ impl Path {
             }
             Action::Reset => {
                 tokio::time::sleep(self.link.one_way()).await;
-                reset.store(true, Ordering::Relaxed);
+                torn.store(RESET, Ordering::Relaxed);
                 return;
             }
             Action::Drop => {

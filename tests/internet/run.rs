@@ -259,6 +259,7 @@ pub fn fill(plan: &mut Plan, scenario: &Scenario, world: &World) {
             abroad: world.asn_of(*ip).map(|asn| country(asn.0) != home),
         })
         .collect();
+    plan.locate = scenario.probe.locate;
     plan.own_resolvers = scenario.probe.own_resolvers;
     let non_resolver = scenario.probe.non_resolver;
     plan.non_resolver = non_resolver.map(|ip| SocketAddr::new(ip, 53));

@@ -285,6 +285,9 @@ pub struct Probe {
     /// Octets of the client's stream that travel in one segment, where few; a box that does
     /// not reassemble looks at the first alone.
     pub segment: Option<usize>,
+    /// Whether it finds out between which hops a name is stopped.
+    #[serde(default)]
+    pub locate: bool,
     /// Whether a portal waits for a login.
     #[serde(default)]
     pub captive_portal: bool,
@@ -314,6 +317,7 @@ impl Probe {
             asn,
             delay_ms,
             loss_percent,
+            locate: false,
             captive_portal: false,
             vpn: false,
             segment: None,

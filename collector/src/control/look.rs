@@ -136,6 +136,7 @@ mod tests {
             chain: vec![Blob(vec![7; 8192]); chain],
             certificate: None,
             first_bytes: None,
+            hop_limit: None,
         };
         let observation = Observation {
             started: 0,

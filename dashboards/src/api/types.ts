@@ -316,6 +316,7 @@ export type Step =
       chain: string[];
       certificate: { failure: string | null } | null;
       first_bytes: string | null;
+      hop_limit?: number | null;
     }
   | {
       kind: "quic";

@@ -91,6 +91,7 @@ function facts(step: Step): Fact[] {
         ...(step.cipher === null ? [] : [[t("fact.cipher"), cipher(step.cipher)] as Fact]),
         ...(step.alpn === null ? [] : [[t("fact.alpn"), step.alpn] as Fact]),
         [t("fact.certificate"), certificate(step)],
+        ...(typeof step.hop_limit === "number" ? [[t("fact.hop_limit"), String(step.hop_limit)] as Fact] : []),
       ];
     case "quic":
       return [

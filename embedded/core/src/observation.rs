@@ -223,6 +223,10 @@ code! {
         /// With the name that a handshake with ECH shows and no ECH extension, as long as that
         /// one: tells what is done to the extension from what is done to length.
         8 LongHello,
+        /// With the target's name, in packets that may go only so many hops.
+        9 HopTarget,
+        /// Likewise, with a neutral name.
+        10 HopNeutral,
     }
 }
 code! {
@@ -264,6 +268,9 @@ fact! {
         9 certificate: Option<Validity>,
         /// First bytes received, capped, where they were not TLS.
         10 first_bytes: Option<Blob>,
+        /// IP TTL or hop limit that the ClientHello left with, where it was lowered to find out
+        /// how far it comes.
+        11 hop_limit: Option<u8>,
     }
 }
 fact! {

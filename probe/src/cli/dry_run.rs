@@ -181,6 +181,11 @@ impl Intent<'_> {
                 reference.name, reference.addr
             )?;
         }
+        writeln!(
+            out,
+            "{url}: where the name is cut off and {} is not: ClientHellos with either that may go 1 to 24 hops",
+            plan.neutral_name
+        )?;
         if let Some(name) = name {
             writeln!(out, "{name}: again A and AAAA, and HTTPS, of")?;
             self.resolvers(out)?;

@@ -84,6 +84,7 @@ pub(super) async fn handshake_in<N: Network, C: Clock>(
         chain: Vec::new(),
         certificate: None,
         first_bytes: None,
+        hop_limit: None,
     };
     let bare = greeting.server.trim_matches(['[', ']']).to_owned();
     let prepared = ServerName::try_from(bare)

@@ -47,7 +47,7 @@ pub use control::{control, told};
 pub use dns_consistency::{Listening, ask_names, dns_consistency};
 pub use ech::ech;
 pub use encrypted_dns::encrypted_dns;
-pub use hello::hello;
+pub use hello::{hello, is_stopped_by_name};
 pub use namespace::namespace;
 pub use outcome::{Outcome, Surroundings, measure};
 pub use plan::{CaptiveCheck, EncryptedResolver, Nobody, Plan, QuicReference, Timeouts};

@@ -59,6 +59,8 @@ pub struct Plan {
     pub encrypted_references: Vec<Service>,
     /// Whether a control tries QUIC, too.
     pub transports: bool,
+    /// Whether it is found out between which hops a name is stopped.
+    pub locate: bool,
 }
 
 impl Plan {
@@ -88,6 +90,7 @@ impl Plan {
             quic_references: Vec::new(),
             encrypted_references: Vec::new(),
             transports: false,
+            locate: false,
         }
     }
 }

@@ -31,6 +31,10 @@ impl<S> Watched<S> {
             seen: Rc::default(),
         }
     }
+    /// What carries the octets.
+    pub(super) fn carrier(&self) -> &S {
+        &self.inner
+    }
     /// What it has seen, readable also when the stream is gone.
     pub(super) fn seen(&self) -> Rc<RefCell<Seen>> {
         Rc::clone(&self.seen)

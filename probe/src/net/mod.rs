@@ -21,6 +21,7 @@ use faultline_core::{
     time::{ClockQuality, Duration, Instant, UnixTime},
 };
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Where time comes from.
@@ -81,6 +82,9 @@ pub trait Flow {
     ) -> std::task::Poll<std::io::Result<Datagram>>;
 }
 
+/// Ends with the error that the network reported of a stream.
+pub type Expiry = Pin<Box<dyn Future<Output = std::io::Error>>>;
+
 /// How a UDP exchange waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -120,6 +124,12 @@ pub trait Network {
 
     /// Opens a TCP connection; waiting is bounded by the caller.
     async fn connect(&self, to: SocketAddr) -> std::io::Result<Self::Stream>;
+
+    /// Lets what leaves over a stream from now on go only so many hops. Where a router says that
+    /// it expired, what is returned ends with `HostUnreachable`, or reading does.
+    fn limit_hops(&self, _: &Self::Stream, _: u8) -> std::io::Result<Expiry> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 
     /// Asks the operating system's resolver for the addresses of a name.
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure>;

@@ -6,7 +6,7 @@
 use super::attachment::Tables;
 use super::clock::instant;
 use super::{
-    Attachment, Datagram, Exchange, Flow, Ground, Network, Patience, from_errno, ground,
+    Attachment, Datagram, Exchange, Expiry, Flow, Ground, Network, Patience, from_errno, ground,
 };
 use faultline_core::{
     failure::{Failure, Layer},
@@ -20,9 +20,10 @@ use hickory_resolver::{TokioResolver, net::DnsError, net::NetError, proto::op::R
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use tokio::io::ReadBuf;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
@@ -176,6 +177,31 @@ impl Network for OsNetwork {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    /// Without `IP_RECVERR` Linux keeps an expired segment to itself, and sends it again. Such
+    /// an error alone does not wake a reader, so a second descriptor waits for it.
+    fn limit_hops(&self, stream: &TcpStream, hops: u8) -> io::Result<Expiry> {
+        if stream.peer_addr()?.is_ipv4() {
+            setsockopt(stream, sockopt::Ipv4RecvErr, &true)?;
+            setsockopt(stream, sockopt::Ipv4Ttl, &i32::from(hops))?;
+        } else {
+            setsockopt(stream, sockopt::Ipv6RecvErr, &true)?;
+            setsockopt(stream, sockopt::Ipv6Ttl, &i32::from(hops))?;
+        }
+        let second = std::net::TcpStream::from(stream.as_fd().try_clone_to_owned()?);
+        let second = TcpStream::from_std(second)?;
+        Ok(Box::pin(async move {
+            let error = match second.ready(Interest::ERROR).await {
+                Ok(_) => second.take_error(),
+                Err(error) => Err(error),
+            };
+            match error {
+                Ok(Some(error)) | Err(error) => error,
+                // A reader has had it already.
+                Ok(None) => std::future::pending().await,
+            }
+        }))
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {

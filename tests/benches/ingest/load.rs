@@ -241,6 +241,7 @@ fn observations(target: usize) -> Vec<Observation> {
         chain: vec![noise(target, 900), noise(TARGETS, 1100)],
         certificate: Some(Validity { failure: None }),
         first_bytes: None,
+        hop_limit: None,
     }));
     let header = |name: &str, value: String| Header {
         name: name.into(),

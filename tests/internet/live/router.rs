@@ -19,7 +19,7 @@ use super::lease::{Lease, ROUTER};
 use super::packet::{Complaint, Packet};
 use super::tamper::{Course, Tamper};
 use crate::link::Link;
-use crate::middlebox::Middlebox;
+use crate::middlebox::{Middlebox, behind};
 use crate::world::World;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
@@ -327,12 +327,17 @@ impl Router {
     }
 
     /// Past the boxes of the sender's network.
-    fn leave(&mut self, port: usize, packet: Packet, rest: Duration, now: Instant) {
+    fn leave(&mut self, port: usize, mut packet: Packet, rest: Duration, now: Instant) {
         let client = {
             let ports = lock(&self.shared.ports);
             ports.get(port).map(|port| (port.asn, port.captive))
         };
         let Some(client) = client else { return };
+        let routers = behind(&lock(&self.shared.boxes), client.0);
+        if (0..routers).any(|_| !packet.hop()) {
+            self.expire(port, &packet, now);
+            return;
+        }
         let outcome = {
             let boxes = lock(&self.shared.boxes);
             let world = &self.shared.world;
@@ -367,14 +372,19 @@ impl Router {
             .position(|port| port.role == role && port.asn == asn)
     }
 
+    /// A packet has no hops left, and its sender is told.
+    fn expire(&mut self, from: usize, packet: &Packet, now: Instant) {
+        let speaker = speaker(packet.src());
+        if let Some(answer) = Packet::complain(speaker, Complaint::TimeExceeded, packet) {
+            self.note(now, &answer);
+            self.travel(from, 1, Place::Entering(from), answer, now);
+        }
+    }
+
     /// Through the core, to the link that leads to the destination.
     fn cross(&mut self, decided: Option<usize>, from: usize, mut packet: Packet, now: Instant) {
         if !packet.hop() {
-            let speaker = speaker(packet.src());
-            if let Some(answer) = Packet::complain(speaker, Complaint::TimeExceeded, &packet) {
-                self.note(now, &answer);
-                self.travel(from, 1, Place::Entering(from), answer, now);
-            }
+            self.expire(from, &packet, now);
             return;
         }
         packet.seal();

@@ -113,6 +113,9 @@ pub struct Middlebox {
     /// What a mangler does.
     #[serde(default)]
     pub mangles: Vec<dns_mangler::Mangle>,
+    /// Routers between it and the client; of all boxes of a network, the most counts.
+    #[serde(default)]
+    pub behind: u8,
     /// A blockpage's title.
     #[serde(default)]
     pub title: String,
@@ -140,6 +143,12 @@ pub enum Action {
     Throttle,
     /// Somebody else shakes hands for this name.
     Intercept(String),
+}
+
+/// Routers between the clients of a network and its boxes.
+pub fn behind(boxes: &[Middlebox], asn: u32) -> u8 {
+    let own = boxes.iter().filter(|middlebox| middlebox.asn == asn);
+    own.map(|middlebox| middlebox.behind).max().unwrap_or(0)
 }
 
 impl Middlebox {

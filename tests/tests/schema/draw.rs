@@ -33,6 +33,8 @@ const ROLES: &[HandshakeRole] = &[
     HandshakeRole::Ech,
     HandshakeRole::PublicName,
     HandshakeRole::LongHello,
+    HandshakeRole::HopTarget,
+    HandshakeRole::HopNeutral,
 ];
 const STAGES: &[HandshakeStage] = &[
     HandshakeStage::Connected,
@@ -162,6 +164,7 @@ impl Draw {
                 failure: draw.option(Self::failure),
             }),
             first_bytes: self.option(Self::blob),
+            hop_limit: self.option(Self::octet),
         }
     }
 

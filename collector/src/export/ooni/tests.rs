@@ -203,6 +203,7 @@ fn handshake() -> impl Strategy<Value = (Step, Option<Failure>, Option<u64>)> {
             certificate: (complete || wrong.is_some()).then_some(Validity { failure: wrong }),
             chain,
             first_bytes: None,
+            hop_limit: None,
         });
         (step, end, None)
     })
@@ -347,6 +348,7 @@ fn what_the_format_has_no_word_for_is_left_out() {
         chain: Vec::new(),
         certificate: None,
         first_bytes: Some(Blob(vec![1])),
+        hop_limit: None,
     });
     let seen = |step| Observation {
         started: 5,

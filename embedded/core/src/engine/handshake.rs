@@ -267,6 +267,7 @@ impl Trial {
                 chain: Vec::new(),
                 certificate: None,
                 first_bytes: strange.then(|| Blob(first.to_vec())),
+                hop_limit: None,
             }),
             failure,
         }

@@ -12,6 +12,8 @@ mod dns;
 mod ech;
 #[cfg(feature = "transports")]
 mod encrypted;
+#[cfg(feature = "transports")]
+mod hop;
 mod injection;
 mod mechanism;
 mod namespace;
@@ -139,6 +141,9 @@ pub fn judge(
         Experiment::Namespace => namespace::judge(&case).verdict(),
         Experiment::SpecialNames => special::judge(&case).verdict(),
         Experiment::DnsTransparency => transparency::judge(&case).verdict(),
+        #[cfg(feature = "transports")]
+        Experiment::Hello => hop::located(&case, web::hello(&case)).verdict(),
+        #[cfg(not(feature = "transports"))]
         Experiment::Hello => web::hello(&case).verdict(),
         #[cfg(feature = "transports")]
         Experiment::Quic => quic::judge(&case).verdict(),

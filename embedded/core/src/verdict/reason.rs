@@ -123,6 +123,9 @@ rules! {
     147 EchLongFails "inconclusive.ech_long_fails" "A handshake as long, without ECH, is cut off as well, or was not tried: boxes that cannot take long ones know nothing of ECH.",
     148 EchNothingPasses "inconclusive.ech_nothing_passes" "Without ECH the address does not answer either, or no longer: it is not about ECH, or the address is being punished.",
     149 EchUnproven "inconclusive.ech_unproven" "What answered ECH was an alert, or did not prove the name that ECH shows: a server set up otherwise, or somebody in between.",
+    150 HopRange "tls.hop_range" "A ClientHello with the target's name that may go only so many hops expired untouched; one that may go farther was stopped, where a neutral name was not. Whoever stops it stands between the two, as far as one run can tell.",
+    151 HopNear "tls.hop_near" "The ClientHello with the target's name that may go least far was stopped already, where a neutral name was not: whoever stops it stands at that hop or before, as far as one run can tell.",
+    152 HopUnknown "tls.hop_unknown" "ClientHellos that may go only so many hops did not show where the name is stopped: hops that say nothing of expired packets, or names that fare alike.",
     61 RewritingUntested "inconclusive.rewriting_untested" "The resolver answers for a name that does not exist according to the control, and was not asked for a random name: it may answer for everything.",
 }
 

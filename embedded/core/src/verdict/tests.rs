@@ -2,6 +2,8 @@
 mod ech;
 #[cfg(feature = "transports")]
 mod encrypted;
+#[cfg(feature = "transports")]
+mod hop;
 mod injection;
 #[cfg(feature = "transports")]
 mod quic;
@@ -107,6 +109,7 @@ fn shake(role: HandshakeRole, chain: u8, wrong: Option<Failure>) -> Handshake {
         chain: vec![Blob(vec![chain])],
         certificate: Some(Validity { failure: wrong }),
         first_bytes: None,
+        hop_limit: None,
     }
 }
 

@@ -162,6 +162,7 @@ fn handshakes(control: Value<'_>) -> Vec<Observation> {
                 chain: Vec::new(),
                 certificate: steps::validity(failed, false),
                 first_bytes: None,
+                hop_limit: None,
             });
             Some(seen(step, failed))
         })

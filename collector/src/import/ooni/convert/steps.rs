@@ -62,6 +62,7 @@ pub(super) fn handshakes(scene: &mut Scene<'_>) -> Vec<Observation> {
             chain,
             certificate: validity(failed, event.field("no_tls_verify").is_true()),
             first_bytes: None,
+            hop_limit: None,
         });
         seen.push(observation(event, step, failed));
     }
