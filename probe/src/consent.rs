@@ -33,7 +33,8 @@ Groups:
          tries the newer ways to speak to the sites of `web`: QUIC and HTTP/3, and TLS with the
          site's name encrypted (ECH), as browsers do; where one fails, the same with another
          name and with what no browser sends, QUIC to a large public resolver for comparison,
-         and packets that go only part of the way, to find out where a name is stopped
+         and packets that go only part of the way, to find out where a name is stopped; with
+         `dns`, also a neutral name of large public resolvers, over TLS, HTTPS and QUIC
   infrastructure
          asks the same resolvers for what holds the Internet's names together: top-level
          domains, names that must not exist, and names of a test zone; opens no page
