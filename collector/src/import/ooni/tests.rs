@@ -499,7 +499,7 @@ fn take(bytes: &[u8]) {
     let mut found = super::Documents::new(path, std::io::Cursor::new(bytes));
     while let Some(found) = found.next_document() {
         if let Ok((_, document)) = found {
-            everything(&document);
+            let _ = everything(&document);
         }
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
