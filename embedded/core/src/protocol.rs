@@ -84,7 +84,9 @@ fact! {
         5 traces: Option<Traces>,
         /// How to beat and where to look for the world; absent where heartbeats are not heard.
         6 beat: Option<BeatTerms>,
-        /// Addresses that the operator vouches for: they run no resolver.
+        /// Addresses that the operator vouches for: they run no resolver. Boards have no room
+        /// for more than their owner's, and skip them.
+        #[cfg(feature = "transports")]
         7 nobody: Option<Vec<NobodyItem>>,
     }
 }
@@ -108,7 +110,8 @@ fact! {
         /// Names in the operator's own test zone, each the target of a check.
         2 transparency: Vec<String>,
         /// Public resolvers to be reached over encrypted transports
-        /// ([`resolver::Service`](crate::resolver::Service)).
+        /// ([`resolver::Service`](crate::resolver::Service)). Boards cannot, and skip them.
+        #[cfg(feature = "transports")]
         3 resolvers: Option<Vec<String>>,
     }
 }
