@@ -133,7 +133,7 @@ fn cut_off(case: &Case<'_>, role: Role) -> Option<Finding> {
     }
     let mut tried = Tried::default();
     for (at, seen, shake) in mine() {
-        if let Some(failure) = seen.failure.filter(|_| stopped_at(&stopped, at)) {
+        if let Some(failure) = seen.failure.filter(|_| stopped.contains(&at)) {
             tried.add(at, (shake.ip.0, shake.port), failure, &there);
         }
     }
@@ -150,21 +150,25 @@ fn cut_off(case: &Case<'_>, role: Role) -> Option<Finding> {
 
 /// What the near misses say of a handshake that was cut off.
 fn beside(case: &Case<'_>, role: Role, accused: &[u16], mut finding: Finding) -> Finding {
-    let first = accused.first().copied().unwrap_or_default();
-    let mine: Vec<(Endpoint, Option<&str>)> = shakes(case.seen())
-        .filter(|(at, ..)| stopped_at(accused, *at))
-        .map(|(.., shake)| ((shake.ip.0, shake.port), shake.server_name.as_deref()))
+    let mine: Vec<(u16, Endpoint, Option<&str>)> = shakes(case.seen())
+        .filter(|(at, ..)| accused.contains(at))
+        .map(|(at, _, shake)| {
+            let name = shake.server_name.as_deref();
+            (at, (shake.ip.0, shake.port), name)
+        })
         .collect();
-    // After what is accused, at its address, and for a twin with its visible name.
+    // After what is accused, at its address, and for a long twin with its visible name.
     let after = |wanted: Role| {
         let mine = &mine;
         shakes(case.seen()).filter(move |(at, _, shake)| {
             let endpoint = (shake.ip.0, shake.port);
             let name = shake.server_name.as_deref();
-            let same = |(there, shown): &(Endpoint, Option<&str>)| {
-                *there == endpoint && (wanted != Role::LongHello || *shown == name)
+            let same = |(first, there, shown): &(u16, Endpoint, Option<&str>)| {
+                first < at
+                    && *there == endpoint
+                    && (wanted != Role::LongHello || *shown == name)
             };
-            *at > first && shake.role == wanted && mine.iter().any(same)
+            shake.role == wanted && mine.iter().any(same)
         })
     };
     let ends = |wanted: Role| -> (Vec<u16>, Vec<u16>) {
@@ -242,10 +246,6 @@ fn missing_record(case: &Case<'_>) -> Option<(Vec<u16>, Vec<u16>)> {
         }
     }
     (known && !here.is_empty()).then_some((here, there))
-}
-
-fn stopped_at(stopped: &[u16], at: u16) -> bool {
-    stopped.contains(&at)
 }
 
 /// Cut off before a ServerHello came. Alerts are answers: a box that drops or resets by the

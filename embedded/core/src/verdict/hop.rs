@@ -44,7 +44,7 @@ pub(super) fn located(case: &Case<'_>, finding: Finding) -> Finding {
     let of = |role: Role| all.iter().filter(move |one| one.role == role);
     let fares = |one: &Limited| {
         let mut neutral = of(Role::HopNeutral);
-        neutral.find(|twin| twin.limit == one.limit && spared(one, twin))
+        neutral.find(|twin| twin.limit == one.limit && spared(*one, **twin))
     };
     let stopped = of(Role::HopTarget)
         .filter_map(|one| fares(one).map(|twin| (one, twin)))
@@ -62,7 +62,7 @@ pub(super) fn located(case: &Case<'_>, finding: Finding) -> Finding {
 }
 
 /// The target's was cut off, and the neutral one expired or was answered.
-fn spared(target: &Limited, neutral: &Limited) -> bool {
+fn spared(target: Limited, neutral: Limited) -> bool {
     let cut = matches!(
         target.failure,
         Some(Failure::TlsReset | Failure::TlsEof | Failure::TlsTimeout | Failure::TlsMalformed)

@@ -154,3 +154,37 @@ fn grease_alone_is_accused_only_where_the_target_still_passes() {
     let punished = verdict(steps(Some(Failure::TlsReset)));
     means(&punished, Inconclusive, None, Rule::EchNothingPasses);
 }
+
+#[test]
+fn what_passed_at_another_address_before_does_not_stand_for_this_one() {
+    let cut = Some(Failure::TlsReset);
+    let first = || {
+        vec![
+            greet(Target, None),
+            greet(GreaseEch, cut),
+            greet(GreaseEch, cut),
+            named(LongHello, None, false),
+            greet(Target, cut),
+        ]
+    };
+    let mut steps = vec![answer(Network, &[TRUE])];
+    steps.extend(first());
+    steps.extend(first().into_iter().map(|mut seen| {
+        if let Step::Handshake(shake) = &mut seen.step {
+            shake.ip = ip("20.1.0.2");
+        }
+        seen
+    }));
+    let mut control = control();
+    let mut there = greet(GreaseEch, None);
+    if let Step::Handshake(shake) = &mut there.step {
+        shake.ip = ip("20.1.0.2");
+    }
+    control.observations.push(there);
+    let punished = judge(
+        &measurement(Experiment::Ech, steps),
+        Some(&control),
+        &NoContext,
+    );
+    means(&punished, Inconclusive, None, Rule::EchNothingPasses);
+}
