@@ -9,7 +9,6 @@ use super::{
     event::{Cap, Grade, Location, State, Verdict},
     moment::{MINUTE, later, micros, since},
     settings::Settings,
-    severity,
 };
 use faultline_core::{id::Asn, time::UnixTime};
 use std::collections::BTreeSet;
@@ -195,16 +194,21 @@ pub(super) fn confirms(case: &Case, now: UnixTime, settings: &Settings) -> bool 
     let sites = case.hits.len() >= settings.least_sites as usize;
     let old = since(case.began(), now) >= micros(settings.confirm_after);
     let sure = by_group(case.score) > MOST;
+    // What returned does not count: it may have been the collector's silence, and who stays
+    // away from then on is no more than who is away.
+    let out = case.out();
+    let still = out >= settings.least_sites;
     // Power cuts take a town in all of its networks, and rarely a country at once.
     // Three of five is what such a cut takes of a few, or chance.
-    let share = if case.hits.len() < 5 { 0.75 } else { 0.6 };
+    let share = if out < 5 { 0.75 } else { 0.6 };
     // Machines that are switched off at night go a few at a time, too.
-    let few = case.hits.len() < 5 && case.spread() > 5 * MINUTE;
-    let large = severity::drop(case) >= share && case.is_sudden() && !few;
+    let few = out < 5 && case.spread() > 5 * MINUTE;
+    let part = f64::from(out) / f64::from(case.pool.max(1));
+    let large = still && part >= share && case.is_sudden() && !few;
     let wide = !matches!(case.location, Location::Region(_));
     let heard = case.controlled || settings.self_tested;
     // One network has faults of its own, and what goes beside it may be chance.
-    let hits = || case.hits.values();
+    let hits = || case.hits.values().filter(|hit| hit.back.is_none());
     let long = since(case.began(), now) >= micros(settings.confirm_alone);
     let apart = long || apart::is_apart(case, hits(), apart::shortest(hits()));
     let spread = case.asns().len() >= 2 && heard && large && wide && apart;

@@ -53,6 +53,9 @@ fn together(spans: &[(UnixTime, UnixTime)]) -> Option<Moment> {
     Some(Moment { at, lower, upper })
 }
 
+/// Beats without an answer, until a probe notes that nobody is there.
+const NOTICE: i64 = 2;
+
 /// When it began: what ledgers say where they do, beats elsewhere.
 pub(super) fn start(case: &Case) -> Moment {
     let of = |hit: &super::case::Hit| {
@@ -63,11 +66,26 @@ pub(super) fn start(case: &Case) -> Moment {
         told.unwrap_or((hit.last_ok, hit.first_bad))
     };
     let spans: Vec<_> = case.hits.values().map(of).collect();
-    together(&spans).unwrap_or(Moment {
-        at: case.opened,
-        lower: case.opened,
-        upper: case.opened,
-    })
+    // A probe counts somebody as away after some beats without an answer: what it noted as well
+    // may have been over by then, but not before it was heard last.
+    let noticed = |hit: &super::case::Hit| {
+        let (lower, upper) = of(hit);
+        let beats = NOTICE * since(hit.last_ok, hit.first_bad);
+        (lower.min(later(lower, -beats).max(hit.last_ok)), upper)
+    };
+    let wide: Vec<_> = case.hits.values().map(noticed).collect();
+    let found = together(&spans).zip(together(&wide));
+    found.map_or(
+        Moment {
+            at: case.opened,
+            lower: case.opened,
+            upper: case.opened,
+        },
+        |(found, wide)| Moment {
+            lower: found.lower.min(wide.lower),
+            ..found
+        },
+    )
 }
 
 /// When it ended, of those that returned.

@@ -12,13 +12,15 @@ use std::collections::{BTreeSet, HashMap};
 /// Fitted, by isotonic regression, to what came of simulated worlds that the evaluation does
 /// not use: `cargo x evaluate --first-seed 1000 --uncalibrated yes`, which prints such a map.
 /// Fleets of 3, 5 and 10, one seed, 20 group-years.
-const CALIBRATION: [(f64, f64); 6] = [
-    (0.010, 0.448),
-    (0.026, 0.813),
-    (0.320, 0.813),
-    (0.334, 0.934),
-    (0.971, 0.934),
-    (0.990, 0.964),
+const CALIBRATION: [(f64, f64); 8] = [
+    (0.010, 0.493),
+    (0.023, 0.500),
+    (0.026, 0.821),
+    (0.320, 0.821),
+    (0.334, 0.935),
+    (0.971, 0.935),
+    (0.973, 0.965),
+    (0.990, 0.965),
 ];
 
 /// How the detector decides.

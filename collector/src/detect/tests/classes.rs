@@ -181,6 +181,23 @@ fn late_ledgers_turn_a_blackout_into_isolation_and_raise_the_confidence() {
     assert!(last.start_upper.0 - last.start_lower.0 <= 90_000_000);
 }
 
+/// Two beats without an answer, and a probe notes that nobody is there: what its ledger says
+/// before that is no proof that somebody was.
+#[test]
+fn a_ledger_that_notices_late_does_not_exclude_when_it_began() {
+    let posts = country(2, 10);
+    let noticed = (LONG.0 + 2, LONG.1);
+    let late: Vec<_> = posts
+        .iter()
+        .map(|post| ledger(post, NOON + 200, noticed, domestic()))
+        .collect();
+    let (detector, _) = play(posts, LONG, |post| post.country == "XA", NOON + 300, &late);
+    let last = only(&detector);
+    assert_eq!(last.retro_evidence_sites, 10);
+    assert!(last.start_lower <= at(NOON), "{}", last.start_lower);
+    assert!(last.start_upper >= at(NOON), "{}", last.start_upper);
+}
+
 #[test]
 fn who_is_heard_and_reaches_nothing_abroad_is_isolated_at_once() {
     let posts = with_others(country(2, 8));
@@ -904,6 +921,25 @@ fn benign_restart_of_the_collector() {
         );
         assert!(changes.revisions.is_empty(), "{:#?}", changes.revisions);
     }
+}
+
+/// Everybody was silent since the collector was deaf; two of five do not return from that.
+#[test]
+fn benign_deafness_and_who_stays_away_from_then_on() {
+    let posts = with_others(country(3, 5));
+    let script = |post: &Post, minute: i64| {
+        let stays = post.country == "XA" && post.number < 2;
+        let until = if stays { NOON + 240 } else { NOON + 12 };
+        (!(NOON..until).contains(&minute)).then(|| (well(), 1, 1))
+    };
+    let minutes = NOON + 300;
+    let (_, changes) = run(
+        &world(&posts, minutes, &script),
+        minutes,
+        Settings::default(),
+        &[],
+    );
+    assert!(first(&changes, State::Confirmed).is_none());
 }
 
 #[test]
