@@ -107,10 +107,12 @@ fn lines(file: usize) -> String {
     for (n, document) in DOCUMENTS.lines().cycle().take(EACH).enumerate() {
         text += &document.replace("news.example", &format!("s{file}-{n}.example"));
         text.push('\n');
-        for other in 0..OTHERS {
-            let other = format!("{file}-{n}-{other}");
-            text += &format!("{{\"test_name\":\"ndt\",\"test_keys\":{{\"n\":\"{other}\"}}}}\n");
-        }
+        let other = |other| {
+            format!(
+                "{{\"test_name\":\"ndt\",\"test_keys\":{{\"n\":\"{file}-{n}-{other}\"}}}}\n"
+            )
+        };
+        text.extend((0..OTHERS).map(other));
     }
     text
 }
