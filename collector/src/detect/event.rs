@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 
 /// Which algorithm speaks; goes up with every change that can change a revision.
-pub const DETECTOR: &str = "faultline-detect-0.1.0";
+pub const DETECTOR: &str = "faultline-detect-0.2.0";
 
 /// Name of an event: a ULID, of whose 128 bits the first 48 are the milliseconds of the first
 /// alarm since 1970 and the others a digest of group, alarm and detector. The same rows give

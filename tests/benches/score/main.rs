@@ -5,7 +5,7 @@
 //!
 //!     cargo bench -p faultline-tests --bench score -- [millions of observations, 10]
 
-#[path = "../crowd.rs"]
+#[path = "../crowd/mod.rs"]
 mod crowd;
 mod events;
 
