@@ -262,7 +262,14 @@ impl Fleet {
             if let Some(own) = frozen.get(&at) {
                 spans.extend(own.iter().cloned());
             }
+            let rested = probe.rests();
             probe.learn(midnight, prior, &spans);
+            // Whether it votes changes with the hour from now on.
+            let look = later(now, 1);
+            if rested != probe.rests() && look < probe.next_look {
+                probe.next_look = look;
+                self.agenda.push(Reverse((look, Look::Probe(at))));
+            }
         }
         for site in 0..self.sites.len() {
             self.revote(site, now, settings);

@@ -4,8 +4,10 @@
 //! are apart (silent is who is silent for longer than nearly all of that), how often it goes
 //! away and comes back (hazards, with a Gamma prior of one week of a typical probe, so that a
 //! new probe is taken for a typical one), and how much of four weeks it was there. A probe is
-//! eligible for a group's vote when it was heard for an hour of the last six. Time that an
-//! event covers says nothing about the probe: it is left out (cf. the inpainting of IODA).
+//! eligible for a group's vote when it was heard for an hour of the last six, and does not rest:
+//! machines that their owners switch off every night go at nearly the same time, and are no
+//! loss. Time that an event covers says nothing about the probe: it is left out (cf. the
+//! inpainting of IODA), so that a curfew of every night does not become a habit.
 //!
 //! The prior of 0.3 disconnections a day is that of RIPE Atlas probes; hazards are rates of a
 //! Poisson process, their estimate is the mean of the posterior: (a + events) / (b + days).
@@ -29,7 +31,14 @@ const PRIOR_DAYS: f64 = 7.0;
 /// Reconnections of a typical probe in a day of absence: a median absence of an hour.
 const RETURNS: f64 = 16.6;
 
+/// Of a night's rest: longer absences say nothing of the hours of a day.
+const REST: Duration = Duration::from_hours(16);
+/// An hour is one of rest where it was missed so often, and on such a share of the days.
+const OFTEN: u32 = 3;
+const SHARE: f64 = 0.35;
+
 const DAY: f64 = 86_400e6;
+const HOUR: i64 = 3_600_000_000;
 
 /// What a probe of some kind of access does, a day.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +71,8 @@ pub struct Liveness {
     pub returns: f64,
     /// Share of four weeks (or of its life, if shorter) in which it was there.
     pub availability: f64,
+    /// Hours of a day in UTC, from the least bit, in which it is usually away or about to go.
+    pub rests: u32,
     /// Whether it counts in a group.
     pub eligible: bool,
 }
@@ -121,6 +132,11 @@ impl Liveness {
             0.0 => 1.0,
             whole => 1.0 - absent / whole,
         };
+        let short: Vec<&Range<UnixTime>> = absences
+            .iter()
+            .filter(|gap| calm(gap.start) && length(gap) <= micros(REST) as f64)
+            .collect();
+        let rests = rests(&short, &recent, watched / DAY);
         let late = back(now, OF)..now;
         let present: f64 = known
             .iter()
@@ -132,7 +148,8 @@ impl Liveness {
             leaves: rate(prior.leaves, leaves.count(), there),
             returns: back_rate,
             availability,
-            eligible: present >= micros(HEARD) as f64,
+            rests,
+            eligible: present >= micros(HEARD) as f64 && !is_in(rests, now),
         })
     }
 
@@ -147,6 +164,33 @@ impl Liveness {
         // 1 - exp(-x), exact where x is small, and the same on every machine.
         -libm::expm1(-self.leaves * days)
     }
+}
+
+/// The hours that absences covered half of on many of so many days, and the hour before the
+/// first of them, in which it goes.
+fn rests(absences: &[&Range<UnixTime>], recent: &Range<UnixTime>, days: f64) -> u32 {
+    let mut missed = [0_u32; 24];
+    for gap in absences {
+        let (start, end) = (gap.start.max(recent.start).0, gap.end.min(recent.end).0);
+        // Rounded to whole hours, of which it covers at least half.
+        let hours = (start + HOUR / 2).div_euclid(HOUR)..(end + HOUR / 2).div_euclid(HOUR);
+        for hour in hours {
+            if let Some(count) = missed.get_mut(hour.rem_euclid(24) as usize) {
+                *count += 1;
+            }
+        }
+    }
+    let usual = |count: &u32| *count >= OFTEN && f64::from(*count) > days * SHARE;
+    let hours = (0..24).zip(&missed);
+    let rests = hours.fold(0, |all, (hour, count)| {
+        all | u32::from(usual(count)) << hour
+    });
+    rests | (rests >> 1) | (rests & 1) << 23
+}
+
+/// Whether a moment is in one of these hours of a day.
+pub(super) fn is_in(hours: u32, now: UnixTime) -> bool {
+    hours >> now.0.div_euclid(HOUR).rem_euclid(24) & 1 == 1
 }
 
 /// Three beats, or as long as nearly all of its beats were apart, whichever is longer. Of a
@@ -272,6 +316,32 @@ mod tests {
         assert_eq!(Liveness::of(&[], &[], Prior::default(), at(0)), None);
         let later = [present(100, 200)];
         assert_eq!(Liveness::of(&later, &[], Prior::default(), at(0)), None);
+    }
+
+    #[test]
+    fn one_who_is_switched_off_every_night_has_no_vote_then() {
+        // START is at 08:00. Off from 23:00 to 07:00, for ten days.
+        let nightly: Vec<_> = (0..10)
+            .map(|day| present(day * DAY, day * DAY + 15 * 60))
+            .collect();
+        let morning = of(&nightly, 9 * DAY + 10 * 60);
+        assert!(morning.eligible);
+        let hours: Vec<u32> = (0..24).filter(|h| morning.rests >> h & 1 == 1).collect();
+        assert_eq!(hours, [0, 1, 2, 3, 4, 5, 6, 7, 22, 23]);
+        // An hour before, and while it lasts, but not at noon.
+        assert!(!of(&nightly, 9 * DAY + 14 * 60 + 10).eligible);
+        // Absences without a habit, days of absence, and the nights of an event are none.
+        let restless: Vec<_> = (0..20).map(|n| present(n * 500, n * 500 + 440)).collect();
+        assert_eq!(of(&restless, 20 * 500).rests, 0);
+        let away = [present(0, DAY), present(6 * DAY, 10 * DAY)];
+        assert_eq!(of(&away, 10 * DAY).rests, 0);
+        let curfew = |from: i64, until: i64| at(from)..at(until);
+        let curfews: Vec<_> = (0..10)
+            .map(|day| curfew(day * DAY + 15 * 60 - 5, (day + 1) * DAY + 5))
+            .collect();
+        let now = at(9 * DAY + 600);
+        let known = Liveness::of(&nightly, &curfews, Prior::default(), now).unwrap();
+        assert_eq!(known.rests, 0);
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! So nothing within a presence is used but its start and, once it is over, its end. A probe
 //! is *here* from its first beat until its patience (three intervals) after the last; it is
 //! *cut off* when it is heard but reaches nothing abroad. It *counts* when it was here for one
-//! hour of the last six.
+//! hour of the last six, and not in the hours of the day in which it usually rests.
 
 use super::{
-    liveness::{Liveness, Prior},
+    liveness::{Liveness, Prior, is_in},
     moment::{HOUR, MINUTE, later, since},
 };
 use crate::store::beats::Presence;
@@ -74,6 +74,8 @@ pub(super) struct Habits {
     pub leaves: f64,
     pub returns: f64,
     pub availability: f64,
+    /// Hours of a day in which it is usually away.
+    pub rests: u32,
 }
 
 pub(super) struct Probe {
@@ -201,7 +203,8 @@ impl Probe {
         if before.is_lost() && !state.is_lost() {
             self.find();
         }
-        self.counts = self.here_within(now) >= ENOUGH;
+        let rests = self.rests();
+        self.counts = self.here_within(now) >= ENOUGH && !is_in(rests, now);
         self.next_look = self.schedule(now, expires);
     }
 
@@ -211,7 +214,12 @@ impl Probe {
         if here {
             next = next.min(later(expires, 1));
         }
-        if here != self.counts {
+        let rests = self.rests();
+        if rests != 0 {
+            let hour = now.0.div_euclid(HOUR).saturating_add(1);
+            next = next.min(UnixTime(hour.saturating_mul(HOUR)));
+        }
+        if here != self.counts && !is_in(rests, now) {
             let missing = (ENOUGH - self.here_within(now)).abs();
             next = next.min(later(now, missing.max(MINUTE)));
         }
@@ -219,6 +227,11 @@ impl Probe {
             next = next.min(later(*from, 1));
         }
         next
+    }
+
+    /// Hours of a day in which it is usually away.
+    pub(super) fn rests(&self) -> u32 {
+        self.habits.map_or(0, |habits| habits.rests)
     }
 
     /// A presence begins.
@@ -315,6 +328,7 @@ impl Probe {
             leaves: known.leaves,
             returns: known.returns,
             availability: known.availability,
+            rests: known.rests,
         });
     }
 

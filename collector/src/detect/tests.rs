@@ -234,6 +234,7 @@ fn replay(
 
 mod aftermath;
 mod classes;
+mod nights;
 
 mod properties {
     use super::*;
