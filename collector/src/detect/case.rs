@@ -470,7 +470,8 @@ impl Case {
                 later(now, super::moment::HOUR)
             }
             State::Candidate | State::Ending => later(now, MINUTE),
-            State::Suspected if self.is_returning() => later(now, MINUTE),
+            // What is confirmed after it was over ends at once.
+            State::Suspected | State::Confirmed if self.is_returning() => later(now, MINUTE),
             State::Suspected if since(self.opened, now) < 40 * MINUTE => later(now, MINUTE),
             State::Suspected | State::Confirmed => {
                 // After a day the timeline is drawn by the hour.
