@@ -19,9 +19,10 @@ fn night(habit: bool) -> Changes {
     let script = move |post: &Post, minute: i64| {
         // A night belongs to the day on which it begins.
         let day = (minute - 12 * 60).div_euclid(DAY);
-        let spread = match day == LAST {
-            true => 0,
-            false => i64::from(post.number) * 19 + day % 3 * 4 - 20,
+        let spread = if day == LAST {
+            0
+        } else {
+            i64::from(post.number) * 19 + day % 3 * 4 - 20
         };
         let off = day * DAY + 23 * 60 + spread;
         let asleep = (off..off + 8 * 60).contains(&minute);
