@@ -99,19 +99,22 @@ fn bytes(all: &[Vec<u8>]) -> usize {
 
 const SIZES: [&str; 2] = ["small", "large"];
 
-/// The peer: JSON to a tree.
-#[divan::bench(args = SIZES)]
-fn a_tree_of_json(bencher: Bencher<'_, '_>, size: &str) {
+/// The same work on every document of a size.
+fn of_each(bencher: Bencher<'_, '_>, size: &str, work: impl Fn(&[u8]) + Sync) {
     let all = documents(size);
     bencher
         .counter(ItemsCount::new(all.len()))
         .counter(BytesCount::new(bytes(&all)))
-        .bench(|| {
-            for document in &all {
-                let tree: serde_json::Value = serde_json::from_slice(document).expect("JSON");
-                black_box(tree);
-            }
-        });
+        .bench(|| all.iter().for_each(|document| work(document)));
+}
+
+/// The peer: JSON to a tree.
+#[divan::bench(args = SIZES)]
+fn a_tree_of_json(bencher: Bencher<'_, '_>, size: &str) {
+    of_each(bencher, size, |document| {
+        let tree: serde_json::Value = serde_json::from_slice(document).expect("JSON");
+        black_box(tree);
+    });
 }
 
 /// From octets, as they come from a file.
@@ -123,15 +126,9 @@ fn read(octets: &[u8]) -> Document<'_> {
 /// JSON alone.
 #[divan::bench(args = SIZES)]
 fn parse_alone(bencher: Bencher<'_, '_>, size: &str) {
-    let all = documents(size);
-    bencher
-        .counter(ItemsCount::new(all.len()))
-        .counter(BytesCount::new(bytes(&all)))
-        .bench(|| {
-            for document in &all {
-                black_box(read(document));
-            }
-        });
+    of_each(bencher, size, |document| {
+        black_box(read(document));
+    });
 }
 
 fn nowhere(_: IpAddr) -> Option<u32> {
@@ -141,43 +138,30 @@ fn nowhere(_: IpAddr) -> Option<u32> {
 /// JSON, then the classic verdict.
 #[divan::bench(args = SIZES)]
 fn parse_and_classify(bencher: Bencher<'_, '_>, size: &str) {
-    let all = documents(size);
-    bencher
-        .counter(ItemsCount::new(all.len()))
-        .counter(BytesCount::new(bytes(&all)))
-        .bench(|| {
-            for document in &all {
-                black_box(judge(&read(document), &nowhere));
-            }
-        });
+    of_each(bencher, size, |document| {
+        black_box(judge(&read(document), &nowhere));
+    });
 }
 
 /// JSON, the classic verdict, the layered likelihoods, our observations and our verdict with
 /// all signatures.
 #[divan::bench(args = SIZES)]
 fn everything(bencher: Bencher<'_, '_>, size: &str) {
-    let all = documents(size);
     let known = signatures();
-    bencher
-        .counter(ItemsCount::new(all.len()))
-        .counter(BytesCount::new(bytes(&all)))
-        .bench(|| {
-            for document in &all {
-                let document = read(document);
-                black_box(likelihoods(&document, &nowhere, Some(known)));
-                // Converting gives the classic verdict, too.
-                let converted =
-                    faultline_collector::import::ooni::convert(&document, &|_| None);
-                let converted = converted.expect("a whole document");
-                let known = Known {
-                    asn_of: &|ip| converted.networks.get(&ip).copied(),
-                    home: Some(converted.asn),
-                    fingerprints: Some(known),
-                };
-                let control = converted.control.as_ref();
-                black_box(verdict::judge(&converted.measurement, control, &known));
-            }
-        });
+    of_each(bencher, size, |document| {
+        let document = read(document);
+        black_box(likelihoods(&document, &nowhere, Some(known)));
+        // Converting gives the classic verdict, too.
+        let converted = faultline_collector::import::ooni::convert(&document, &|_| None);
+        let converted = converted.expect("a whole document");
+        let known = Known {
+            asn_of: &|ip| converted.networks.get(&ip).copied(),
+            home: Some(converted.asn),
+            fingerprints: Some(known),
+        };
+        let control = converted.control.as_ref();
+        black_box(verdict::judge(&converted.measurement, control, &known));
+    });
 }
 
 fn signatures() -> &'static Fingerprints {

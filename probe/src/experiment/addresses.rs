@@ -10,6 +10,7 @@ use faultline_core::{
     observation::{AddressSource, Observation},
 };
 use futures_util::future::join_all;
+use std::net::IpAddr;
 use url::{Host, Url};
 
 pub(super) use faultline_core::engine::agenda::{Sourced, in_turn};
@@ -67,4 +68,21 @@ pub(super) fn sought<N: Network, C: Clock>(
         Host::Ipv4(ip) => vec![((*ip).into(), AddressSource::Literal)],
         Host::Ipv6(ip) => vec![((*ip).into(), AddressSource::Literal)],
     }
+}
+
+/// Of these the ones that the control reached, where it tried any, and at most so many.
+pub(super) fn narrowed<N: Network, C: Clock>(
+    run: &Run<'_, N, C>,
+    mut addresses: Vec<Sourced>,
+    reached: Option<&[IpAddr]>,
+    most: usize,
+) -> Vec<Sourced> {
+    if let Some(reached) = reached {
+        addresses.retain(|(ip, _)| reached.contains(ip));
+    }
+    if addresses.len() > most {
+        run.limit(Limit::Addresses);
+        addresses.truncate(most);
+    }
+    addresses
 }

@@ -14,7 +14,7 @@
 
 mod hpke;
 
-use super::addresses::{Sourced, port, resolve, sought};
+use super::addresses::{Sourced, narrowed, port, resolve, sought};
 use super::dns_consistency::{controlled, encrypted, network};
 use super::handshake::{Greeting, Shape, handshake_in};
 use super::lookup::{Ask, persist};
@@ -63,15 +63,9 @@ pub async fn ech<N: Network, C: Clock>(
     if report.is_none() && !controlled(&observations) {
         run.limit(Limit::Control);
     }
-    let mut addresses = sought(run, &host, &observations, report);
+    let addresses = sought(run, &host, &observations, report);
     let reached = report.and_then(|report| reached(report, port(target)));
-    if let Some(reached) = &reached {
-        addresses.retain(|(ip, _)| reached.contains(ip));
-    }
-    if addresses.len() > ADDRESSES {
-        run.limit(Limit::Addresses);
-        addresses.truncate(ADDRESSES);
-    }
+    let addresses = narrowed(run, addresses, reached.as_deref(), ADDRESSES);
     let theirs = report.map_or(&[][..], |report| &report.observations);
     let key = Key::among(theirs).or_else(|| Key::among(&records));
     observations.extend(records);

@@ -14,7 +14,7 @@ mod http3;
 
 pub(super) use dns::{ask as ask_over_quic, dial_resolver};
 
-use super::addresses::{Sourced, port, resolve, sought};
+use super::addresses::{Sourced, narrowed, port, resolve, sought};
 use super::dns_consistency::controlled;
 use super::web::{connect, greet};
 use super::{Outcome, Plan, World, captive, run::Run};
@@ -50,15 +50,9 @@ pub async fn quic<N: Network, C: Clock>(
     if report.is_none() && !controlled(&observations) {
         run.limit(Limit::Control);
     }
-    let mut addresses = sought(run, &host, &observations, report);
+    let addresses = sought(run, &host, &observations, report);
     let offered = report.and_then(|report| offers(report, port(target)));
-    if let Some(offered) = &offered {
-        addresses.retain(|(ip, _)| offered.contains(ip));
-    }
-    if addresses.len() > ADDRESSES {
-        run.limit(Limit::Addresses);
-        addresses.truncate(ADDRESSES);
-    }
+    let addresses = narrowed(run, addresses, offered.as_deref(), ADDRESSES);
     // Without a control nothing can be said of a failure, so nothing follows one; nor behind a
     // portal, which lets nothing through.
     let twins = offered.is_some() && portal != Some(true);
